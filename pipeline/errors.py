@@ -1,0 +1,13 @@
+"""Errors that end a command: each prints as one line that names the cause and the fix."""
+
+
+class KamisukiError(Exception):
+    """A run could not do all of its work. The command exits with 1."""
+
+    exit_code = 1
+
+
+class UsageError(KamisukiError):
+    """The recipe, the inputs or the options cannot be used as given. The command exits with 2."""
+
+    exit_code = 2

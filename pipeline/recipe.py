@@ -1,0 +1,342 @@
+"""Recipes: one YAML file read into one frozen typed object; a mistake is an error that names its line."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dedup.minhash import PRESETS, MinHashParameters
+from filters.rules import Rule
+from filters.signals import SIGNALS
+from pipeline.errors import UsageError
+from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS
+
+Positive = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are errors and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class ExtractLimits(Section):
+    """What one page may cost. The first three decide the same on every machine; time is the last resort."""
+
+    body_bytes: PositiveInt = Field(8_000_000, description="largest decoded response body that is read, bytes")
+    elements: PositiveInt = Field(100_000, description="most start tags in a page")
+    cpu_seconds: Positive = Field(10.0, description="CPU time of the extractor for one page, seconds")
+    memory_bytes: PositiveInt = Field(1_500_000_000, description="growth of the sandbox's address space, bytes")
+    wall_seconds: Positive = Field(120.0, description="backstop when a parser sleeps, seconds")
+
+
+class Language(Section):
+    """Which extracted texts count as Japanese."""
+
+    min_score: Share = Field(0.5, description="least probability that lid.176 gives to ja")
+    kana_ratio: Share = Field(
+        0.10, description="a text with at least this share of kana among its letters is Japanese whatever lid.176 says"
+    )
+
+
+class Extract(Section):
+    """From WARC records to documents."""
+
+    extractor: Literal["trafilatura"] = "trafilatura"
+    limits: ExtractLimits = ExtractLimits()
+    language: Language = Language()
+    rejects_kept: Share = Field(1.0, description="share of rejected pages whose row is kept, chosen by id")
+
+
+class Annotate(Section):
+    """What is measured about a text."""
+
+    ng_words: tuple[str, ...] = Field((), description="word lists, one word a line; relative to the recipe's folder")
+
+
+class Signature(Section):
+    """MinHash parameters: a preset by name, or n-gram length, bands and rows."""
+
+    preset: str | None = None
+    ngram: PositiveInt = 5
+    bands: PositiveInt = 40
+    rows: PositiveInt = 20
+    seed: int = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_preset(cls, data: Any) -> Any:
+        name = data.get("preset") if isinstance(data, dict) else None
+        if name is None:
+            return data
+        if name not in PRESETS:
+            raise ValueError(f"unknown preset {name!r}; allowed: {', '.join(sorted(PRESETS))}")
+        both = sorted({"ngram", "bands", "rows"} & data.keys())
+        if both:
+            raise ValueError(f"a preset fixes {', '.join(both)}: give the preset or the numbers, not both")
+        ngram, bands, rows = PRESETS[name]
+        return {**data, "ngram": ngram, "bands": bands, "rows": rows}
+
+    def parameters(self) -> MinHashParameters:
+        """The parameters as the dedup package takes them."""
+        return MinHashParameters(ngram=self.ngram, bands=self.bands, rows=self.rows, seed=self.seed)
+
+
+SurvivorKey = Literal["newest", "oldest", "longest", "source", "id"]
+
+
+class Dedup(Section):
+    """Which documents count as duplicates and which one of them stays."""
+
+    signature: Signature = Signature()
+    similarity: Share = Field(0.8, description="least true Jaccard similarity of n-gram sets of a removed duplicate")
+    same_url: bool = Field(True, description="keep only the preferred capture of one URL")
+    among: Literal["all", "passing"] = Field("passing", description="may a document that fails the rules be kept_id?")
+    survivor: tuple[SurvivorKey, ...] = ("newest", "longest", "id")
+
+
+class RuleModel(Section):
+    """One rule: a column and the values that pass. An absent or null limit is off; 0 means 0."""
+
+    signal: str
+    min: float | None = None
+    max: float | None = None
+    more_than: float | None = None
+    less_than: float | None = None
+    any_of: tuple[str, ...] | None = None
+    none_of: tuple[str, ...] | None = None
+    source: str | None = Field(None, description="where the limit comes from")
+
+    @model_validator(mode="after")
+    def _check(self) -> RuleModel:
+        if self.signal not in SIGNALS and self.signal not in SELECTABLE_DOCUMENT_COLUMNS:
+            known = ", ".join([*SIGNALS, *SELECTABLE_DOCUMENT_COLUMNS])
+            raise ValueError(f"unknown signal {self.signal!r}; known: {known}")
+        is_text = self.signal in SELECTABLE_DOCUMENT_COLUMNS and DOCUMENTS.field(self.signal).type == "string"
+        limits = self.limits()
+        if is_text and any(key not in ("any_of", "none_of") for key in limits):
+            raise ValueError(f"{self.signal} holds text: use any_of or none_of")
+        if not is_text and any(key in ("any_of", "none_of") for key in limits):
+            raise ValueError(f"{self.signal} holds numbers: use min, max, more_than or less_than")
+        if limits:
+            Rule(self.signal, **limits)
+        return self
+
+    def limits(self) -> dict[str, Any]:
+        """The limits that are switched on."""
+        return self.model_dump(exclude={"signal", "source"}, exclude_none=True)
+
+
+class Select(Section):
+    """Which documents make the corpus."""
+
+    rules: tuple[RuleModel, ...] = ()
+    columns: tuple[str, ...] = Field((), description="signals that the corpus carries as columns")
+
+    @model_validator(mode="after")
+    def _check(self) -> Select:
+        for name in self.columns:
+            if name not in SIGNALS:
+                raise ValueError(f"unknown signal {name!r} in columns; known: {', '.join(SIGNALS)}")
+        return self
+
+    def active_rules(self) -> list[Rule]:
+        """The rules that have a limit, in the order in which they judge."""
+        return [Rule(rule.signal, **rule.limits()) for rule in self.rules if rule.limits()]
+
+
+class Shards(Section):
+    """How inputs are packed into shards, the unit of work, retry and resume."""
+
+    documents_bytes: PositiveInt = Field(64_000_000, description="documents that are expected of a shard, bytes")
+    yield_ratio: Positive = Field(
+        0.009, description="expected document bytes for a byte of compressed WARC (Common Crawl: 1 GB gives some 9 MB)"
+    )
+
+
+class Recipe(Section):
+    """All that decides a corpus."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+    description: str = ""
+    extract: Extract = Extract()
+    annotate: Annotate = Annotate()
+    dedup: Dedup | None = Dedup()
+    select: Select = Select()
+    shards: Shards = Shards()
+    max_failed_shards: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        needs_words = [rule.signal for rule in self.select.rules if rule.limits() and rule.signal.startswith("ng_word")]
+        if needs_words and not self.annotate.ng_words:
+            raise ValueError(
+                f"a rule on {needs_words[0]} needs word lists: name them in annotate.ng_words, or set its limits to null"
+            )
+        return self
+
+
+def configs_folder() -> Path:
+    """Where the shipped recipes lie, in a checkout or in an installed package."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "configs", here.parent / "configs"):
+        if folder.is_dir():
+            return folder
+    raise UsageError("the shipped recipes are missing: reinstall kamisuki")
+
+
+def find_recipe(name_or_path: str) -> Path:
+    """A recipe by path, else by the name of a shipped one. Raises UsageError with the names that there are."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    shipped = configs_folder() / f"{name_or_path}.yaml"
+    if shipped.is_file():
+        return shipped
+    names = ", ".join(sorted(file.stem for file in configs_folder().glob("*.yaml")))
+    raise UsageError(f"no recipe {name_or_path!r}: give a path to a YAML file or one of {names}")
+
+
+def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe with what it extends and with `key=value` overrides. Raises UsageError naming file and line."""
+    path = Path(path)
+    data, lines = _read(path, seen=())
+    for override in overrides:
+        _apply_override(data, override)
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        raise UsageError("; ".join(_describe(error, path, lines))) from None
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The whole recipe with its defaults, as YAML."""
+    return yaml.safe_dump(json.loads(recipe.model_dump_json()), allow_unicode=True, sort_keys=False)
+
+
+Lines = dict[tuple[str | int, ...], tuple[Path, int]]
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Lines]:
+    resolved = path.resolve()
+    if resolved in seen:
+        raise UsageError(f"{path}: recipes extend each other in a circle")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as a recipe: {error}") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise UsageError(f"{where}: not YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(data, dict) or node is None:
+        raise UsageError(f"{path}:1: a recipe is a mapping with at least a name")
+    lines: Lines = {place: (path, line) for place, line in _node_lines(node, ())}
+    annotate = data.get("annotate")
+    if isinstance(annotate, dict) and isinstance(annotate.get("ng_words"), list):
+        annotate["ng_words"] = [str(path.parent / str(name)) for name in annotate["ng_words"]]
+    parent = data.pop("extends", None)
+    if parent is None:
+        return data, lines
+    parent_path = path.parent / str(parent)
+    base, base_lines = _read(parent_path, (*seen, resolved))
+    return _merge(base, data), {**base_lines, **lines}
+
+
+def _node_lines(node: yaml.Node, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    yield place, node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*place, str(key.value)), key.start_mark.line + 1
+            yield from ((p, line) for p, line in _node_lines(value, (*place, str(key.value))) if p != (*place, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _node_lines(value, (*place, index))
+
+
+def _merge(base: Any, change: Any) -> Any:
+    """Mappings merge key by key; a mapping over a list of rules patches them by signal; anything else replaces."""
+    if isinstance(base, dict) and isinstance(change, dict):
+        return {key: _merge(base[key], change[key]) if key in base and key in change else copy.deepcopy(change.get(key, base.get(key)))
+                for key in [*base, *(key for key in change if key not in base)]}
+    if isinstance(base, list) and isinstance(change, dict):
+        merged = []
+        for rule in base:
+            patch = change.get(rule.get("signal"), {}) if isinstance(rule, dict) else {}
+            if patch is not None:
+                merged.append(_merge(rule, patch))
+        known = {rule.get("signal") for rule in base if isinstance(rule, dict)}
+        merged += [{"signal": signal, **(patch or {})} for signal, patch in change.items() if signal not in known]
+        return merged
+    return copy.deepcopy(change)
+
+
+def _apply_override(data: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise UsageError(f"--set {override!r}: write key=value, as in --set select.rules.japanese_letters.min=300")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {override!r}: the value is not YAML") from None
+    parts = key.split(".")
+    here: Any = data
+    for depth, part in enumerate(parts[:-1]):
+        if isinstance(here, dict):
+            here = here.setdefault(part, {})
+            if here is None:
+                raise UsageError(f"--set {override!r}: {'.'.join(parts[: depth + 1])} is null in the recipe")
+        elif isinstance(here, list):
+            here = _rule_of(here, part, override)
+        else:
+            raise UsageError(f"--set {override!r}: {'.'.join(parts[:depth])} has no keys")
+    if isinstance(here, dict):
+        here[parts[-1]] = value
+    else:
+        raise UsageError(f"--set {override!r}: {'.'.join(parts[:-1])} is a list: name a rule of it by its signal")
+
+
+def _rule_of(rules: list[Any], signal: str, override: str) -> dict[str, Any]:
+    for rule in rules:
+        if isinstance(rule, dict) and rule.get("signal") == signal:
+            return rule
+    names = ", ".join(str(rule.get("signal")) for rule in rules if isinstance(rule, dict))
+    raise UsageError(f"--set {override!r}: the recipe has no rule on {signal!r}; it has: {names}")
+
+
+def _describe(error: ValidationError, path: Path, lines: Lines) -> Iterator[str]:
+    for item in error.errors(include_url=False):
+        place = tuple(item["loc"])
+        known = place
+        while known and known not in lines:
+            known = known[:-1]
+        file, line = lines.get(known, (path, 1))
+        name = ".".join(str(part) for part in place) or "recipe"
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = f"unknown key; allowed here: {', '.join(_allowed_keys(place[:-1]))}"
+        elif item["type"] == "missing":
+            message = "is required"
+        yield f"{file}:{line}: {name}: {message}"
+
+
+def _allowed_keys(place: tuple[int | str, ...]) -> list[str]:
+    model: Any = Recipe
+    for part in place:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), model)
+    return list(model.model_fields)

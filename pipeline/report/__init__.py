@@ -1,0 +1,1 @@
+"""What a run did, told from its ledger: funnel, status, timing and the story of one page."""

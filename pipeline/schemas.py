@@ -1,0 +1,133 @@
+"""The Arrow schema of every table, in one place and with a version."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+
+def _schema(table: str, fields: list[tuple[str, pa.DataType]]) -> pa.Schema:
+    metadata = {"kamisuki.table": table, "kamisuki.schema_version": str(SCHEMA_VERSION)}
+    return pa.schema([pa.field(name, kind) for name, kind in fields], metadata=metadata)
+
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+DOCUMENTS = _schema(
+    "documents",
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("host", pa.string()),
+        ("title", pa.string()),
+        ("text", pa.string()),
+        ("crawl", pa.string()),
+        ("fetched_at", TIMESTAMP),
+        ("warc_file", pa.string()),
+        ("warc_offset", pa.int64()),
+        ("warc_length", pa.int64()),
+        ("warc_record_id", pa.string()),
+        ("warc_truncated", pa.string()),
+        ("payload_digest", pa.string()),
+        ("http_status", pa.int16()),
+        ("content_type", pa.string()),
+        ("charset", pa.string()),
+        ("charset_source", pa.string()),
+        ("charset_replacements", pa.int32()),
+        ("declared_language", pa.string()),
+        ("language", pa.string()),
+        ("language_score", pa.float32()),
+        ("published_at", pa.date32()),
+        ("license", pa.string()),
+        ("license_url", pa.string()),
+        ("license_source", pa.string()),
+        ("license_tier", pa.string()),
+        ("consent", pa.string()),
+        ("consent_evidence", pa.string()),
+        ("extractor", pa.string()),
+    ],
+)
+
+# Columns of a document that a rule may judge, beside the signals.
+SELECTABLE_DOCUMENT_COLUMNS = (
+    "host",
+    "crawl",
+    "charset",
+    "charset_source",
+    "charset_replacements",
+    "declared_language",
+    "language",
+    "language_score",
+    "license",
+    "license_tier",
+    "consent",
+)
+
+REJECTS = _schema(
+    "rejects",
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+        ("value", pa.float64()),
+        ("limit", pa.float64()),
+        ("detail", pa.string()),
+    ],
+)
+
+VERDICTS = _schema(
+    "verdicts",
+    [
+        ("id", pa.string()),
+        ("passed", pa.bool_()),
+        ("reason", pa.string()),
+        ("value", pa.float64()),
+        ("limit", pa.float64()),
+        ("detail", pa.string()),
+    ],
+)
+
+CANDIDATES = _schema(
+    "candidates",
+    [("id", pa.string()), ("row", pa.int32()), ("component", pa.uint64()), ("size", pa.int64())],
+)
+
+DUPLICATES = _schema(
+    "duplicates",
+    [
+        ("id", pa.string()),
+        ("kept_id", pa.string()),
+        ("similarity", pa.float64()),
+        ("component", pa.uint64()),
+        ("kind", pa.string()),
+        ("url", pa.string()),
+        ("kept_url", pa.string()),
+    ],
+)
+
+
+def signatures_schema(bands: int) -> pa.Schema:
+    """Signatures of documents: `bands` 64-bit band hashes a row; `comparable` is false for texts too short for one."""
+    return _schema(
+        "signatures",
+        [
+            ("id", pa.string()),
+            ("comparable", pa.bool_()),
+            ("content_hash", pa.uint64()),
+            ("url_hash", pa.uint64()),
+            ("bands", pa.list_(pa.uint64(), bands)),
+        ],
+    )
+
+
+def signals_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
+    """Signals of documents: the id and one typed column a signal."""
+    return _schema("signals", [("id", pa.string()), *signals])
+
+
+def corpus_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
+    """Kept documents: the columns of documents, those signals that the recipe asks for, and cluster facts."""
+    documents = [(field.name, field.type) for field in DOCUMENTS]
+    return _schema("corpus", [*documents, *signals, ("cluster_size", pa.int64()), ("edits", pa.list_(pa.string()))])
