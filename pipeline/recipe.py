@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
 from dedup.minhash import PRESETS, MinHashParameters
 from filters.rules import Rule
 from filters.signals import SIGNALS
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
 from pipeline.errors import UsageError
 from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS
 

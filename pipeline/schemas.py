@@ -128,6 +128,6 @@ def signals_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
 
 
 def corpus_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
-    """Kept documents: the columns of documents, those signals that the recipe asks for, and cluster facts."""
+    """Kept documents: the columns of documents and those signals that the recipe asks for."""
     documents = [(field.name, field.type) for field in DOCUMENTS]
-    return _schema("corpus", [*documents, *signals, ("cluster_size", pa.int64()), ("edits", pa.list_(pa.string()))])
+    return _schema("corpus", [*documents, *signals])

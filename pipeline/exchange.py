@@ -1,0 +1,116 @@
+"""The file exchange: rows are partitioned by the tasks that make them and read back by partition.
+
+Every global step (bands, members of components, removed documents) uses it. A run file holds blocks;
+a block holds, for each partition, its rows as one Arrow IPC stream; a footer holds the places of all
+streams. So a writer keeps one block in memory, a reader seeks to its own partition alone, and nothing
+is shared between tasks but files.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.files import atomic_file
+
+MAGIC = b"KAMIRUN1"
+BLOCK_BYTES = 64_000_000
+
+
+class RunWriter:
+    """Writes one run file. Rows of a partition keep the order in which they were written."""
+
+    def __init__(self, path: Path, schema: pa.Schema, partitions: int, compress: bool = False) -> None:
+        self.schema = schema
+        self.partitions = partitions
+        self._options = pa.ipc.IpcWriteOptions(compression="zstd" if compress else None)
+        self._context = atomic_file(path)
+        self._pending: list[tuple[pa.RecordBatch, np.ndarray]] = []
+        self._pending_bytes = 0
+        self._blocks: list[np.ndarray] = []
+
+    def __enter__(self) -> RunWriter:
+        self._file = self._context.__enter__()
+        return self
+
+    def write(self, batch: pa.RecordBatch, partition: np.ndarray) -> None:
+        """Add rows and the partition of each, an integer array of the batch's length."""
+        if batch.num_rows:
+            self._pending.append((batch, partition))
+            self._pending_bytes += batch.nbytes
+            if self._pending_bytes >= BLOCK_BYTES:
+                self._flush()
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        table = pa.Table.from_batches([batch for batch, _ in self._pending], schema=self.schema)
+        partition = np.concatenate([part for _, part in self._pending])
+        order = np.argsort(partition, kind="stable")
+        cuts = np.searchsorted(partition[order], np.arange(self.partitions + 1))
+        ordered = table.take(pa.array(order)).combine_chunks()
+        places = np.zeros(self.partitions + 1, np.int64)
+        for index in range(self.partitions):
+            places[index] = self._file.tell()
+            rows = ordered.slice(cuts[index], cuts[index + 1] - cuts[index])
+            if rows.num_rows:
+                with pa.ipc.new_stream(self._file, self.schema, options=self._options) as stream:
+                    stream.write_table(rows)
+        places[self.partitions] = self._file.tell()
+        self._blocks.append(places)
+        self._pending, self._pending_bytes = [], 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._flush()
+                for places in self._blocks:
+                    self._file.write(places.tobytes())
+                self._file.write(struct.pack("<qq8s", len(self._blocks), self.partitions, MAGIC))
+        except BaseException as failure:
+            self._context.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._context.__exit__(kind, error, trace)
+
+
+def read_partition(paths: list[Path], partition: int, schema: pa.Schema) -> pa.Table:
+    """All rows of one partition, run file by run file in the order of `paths`."""
+    tables = [table for path in paths for table in _read_one(path, partition)]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _read_one(path: Path, partition: int) -> list[pa.Table]:
+    tail = struct.calcsize("<qq8s")
+    with open(path, "rb") as file:
+        end = file.seek(0, 2)
+        file.seek(max(0, end - tail))
+        footer = file.read(tail)
+        if len(footer) < tail or footer[-8:] != MAGIC:
+            raise ValueError(f"{path}: not a run file")
+        blocks, partitions, _ = struct.unpack("<qq8s", footer)
+        width = (partitions + 1) * 8
+        tables = []
+        for block in range(blocks):
+            file.seek(end - tail - (blocks - block) * width + partition * 8)
+            start, stop = struct.unpack("<qq", file.read(16))
+            if stop > start:
+                file.seek(start)
+                with pa.ipc.open_stream(file.read(stop - start)) as stream:
+                    tables.append(stream.read_all())
+        return tables
+
+
+def key_partition(keys: np.ndarray, partitions: int) -> np.ndarray:
+    """The range partition of 64-bit keys: equal shares of the key space, so that each partition is a sorted range."""
+    return ((keys >> np.uint64(32)) * np.uint64(partitions) >> np.uint64(32)).astype(np.int64)
+
+
+def partitions_for(size: int, per_partition: int, most: int = 4096) -> int:
+    """How many partitions hold `size` bytes (or rows) at about `per_partition` each; from the data alone."""
+    return max(1, min(most, -(-size // per_partition)))

@@ -1,0 +1,115 @@
+"""The ledger: for every shard of a stage what went in, what came out, and a sum that must be right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import KamisukiError
+from pipeline.files import WrittenFile, read_json, write_json
+from pipeline.schemas import SCHEMA_VERSION
+
+ENTRY_SUFFIX = ".ledger.json"
+FAILURE_SUFFIX = ".failed.json"
+
+
+class LedgerError(KamisukiError):
+    """Records do not add up, or an entry cannot be read."""
+
+
+@dataclass
+class Entry:
+    """What one task did. `read` = `written` + all of `rejected` + all of `errors`; `save` refuses anything else.
+
+    Counts are records (extract) or documents (later stages); `characters_in` and `characters_out`
+    are Unicode code points of text, zero where a stage handles none; `seconds` by step are wall time.
+    """
+
+    shard: str
+    stage: str
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    read: int = 0
+    written: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    characters_in: int = 0
+    characters_out: int = 0
+    characters_rejected: dict[str, int] = field(default_factory=dict)
+    bytes_in: int = 0
+    seconds: float = 0.0
+    steps: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def reject(self, reason: str, characters: int = 0, count: int = 1) -> None:
+        """Count rejected records under a reason."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + count
+        if characters:
+            self.characters_rejected[reason] = self.characters_rejected.get(reason, 0) + characters
+
+    def fail(self, reason: str) -> None:
+        """Count a record in error."""
+        self.errors[reason] = self.errors.get(reason, 0) + 1
+
+    def balance(self) -> int:
+        """Records read less records accounted for: 0 when the entry adds up."""
+        return self.read - self.written - sum(self.rejected.values()) - sum(self.errors.values())
+
+    def output(self, table: str, written: WrittenFile) -> None:
+        """Note a finished file."""
+        self.outputs[table] = written.as_record()
+
+    def save(self, folder: Path) -> None:
+        """Write the entry, the last act of a task. Raises LedgerError when it does not add up."""
+        if self.balance() != 0:
+            raise LedgerError(
+                f"{self.stage}: shard {self.shard} does not add up: read {self.read}, written {self.written}, "
+                f"rejected {sum(self.rejected.values())}, in error {sum(self.errors.values())}"
+            )
+        write_json(entry_path(folder, self.shard), {"schema_version": SCHEMA_VERSION, **self.__dict__})
+        failure_path(folder, self.shard).unlink(missing_ok=True)
+
+
+def entry_path(folder: Path, shard: str) -> Path:
+    """Where the ledger entry of a shard lies."""
+    return folder / f"{shard}{ENTRY_SUFFIX}"
+
+
+def failure_path(folder: Path, shard: str) -> Path:
+    """Where the last failure of a shard is noted."""
+    return folder / f"{shard}{FAILURE_SUFFIX}"
+
+
+def load_entry(folder: Path, shard: str) -> Entry | None:
+    """The entry of a shard, or None when the shard is not done. Raises LedgerError on a damaged or foreign one."""
+    path = entry_path(folder, shard)
+    try:
+        data = read_json(path)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise LedgerError(f"{path}: the ledger entry is damaged: remove it and run again") from None
+    version = data.pop("schema_version", None)
+    if version != SCHEMA_VERSION:
+        raise LedgerError(f"{path}: written with schema version {version}, this is {SCHEMA_VERSION}: use a new OUT")
+    return Entry(**data)
+
+
+def load_entries(folder: Path) -> list[Entry]:
+    """All entries of a folder, by shard name."""
+    names = sorted(path.name.removesuffix(ENTRY_SUFFIX) for path in folder.glob(f"*{ENTRY_SUFFIX}"))
+    return [entry for name in names if (entry := load_entry(folder, name)) is not None]
+
+
+def note_failure(folder: Path, shard: str, message: str, trace: str) -> None:
+    """Keep the error of a failed shard, for status and for the next run's reader."""
+    write_json(failure_path(folder, shard), {"shard": shard, "error": message, "trace": trace})
+
+
+def load_failures(folder: Path) -> dict[str, str]:
+    """Failed shards of a folder and their errors."""
+    failures = {}
+    for path in sorted(folder.glob(f"*{FAILURE_SUFFIX}")):
+        failures[path.name.removesuffix(FAILURE_SUFFIX)] = str(read_json(path).get("error", "unknown error"))
+    return failures

@@ -1,0 +1,163 @@
+"""The plan: which inputs make which shard. Packing never moves an existing shard."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.errors import UsageError
+from pipeline.files import read_json, write_json
+from pipeline.recipe import Shards
+
+# A run of few inputs is cut into at least this many shards where it has as many inputs, so that a laptop's
+# cores all have work. It is a constant, not the number of workers, so that a plan is the same everywhere.
+LEAST_SHARDS = 64
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file to read: where it lies now, the unique name that documents carry, and its size in bytes."""
+
+    path: str
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The unit of work: a unique name and an ordered list of inputs."""
+
+    name: str
+    inputs: tuple[Input, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Compressed bytes of all inputs."""
+        return sum(item.bytes for item in self.inputs)
+
+
+def find_inputs(patterns: list[str]) -> list[Path]:
+    """The files that paths and globs name, sorted, each once. Raises UsageError for what does not exist."""
+    found: set[Path] = set()
+    for pattern in patterns:
+        if glob.has_magic(pattern):
+            matches = [Path(match) for match in glob.glob(pattern, recursive=True) if os.path.isfile(match)]
+            if not matches:
+                raise UsageError(f"no input matches {pattern!r}: check the path, and quote the pattern for the shell")
+        else:
+            path = Path(pattern)
+            if path.is_dir():
+                raise UsageError(f"input {pattern!r} is a folder: write '{pattern.rstrip('/')}/*.warc.gz'")
+            if not path.is_file():
+                raise UsageError(f"input {pattern!r} does not exist")
+            matches = [path]
+        found.update(Path(os.path.abspath(match)) for match in matches)
+    if not found:
+        raise UsageError("no input given: use --input with WARC files or a quoted glob")
+    return sorted(found)
+
+
+def name_inputs(paths: list[Path], taken: set[str]) -> dict[Path, str]:
+    """A unique name for each path: what follows `crawl-data/`, else the base name with as many folders as it needs."""
+    names: dict[Path, str] = {}
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        text = path.as_posix()
+        if "/crawl-data/" in text:
+            names[path] = "crawl-data/" + text.rsplit("/crawl-data/", 1)[1]
+        else:
+            groups[path.name].append(path)
+    for base, members in groups.items():
+        depth = 1
+        while True:
+            candidates = {path: "/".join(path.parts[-depth:]).lstrip("/") for path in members}
+            whole = depth >= max(len(path.parts) for path in members)
+            if whole or (len(set(candidates.values())) == len(members) and not taken & set(candidates.values())):
+                break
+            depth += 1
+        names.update(candidates if len(members) > 1 or depth > 1 else {members[0]: base})
+    return names
+
+
+def shard_name(inputs: tuple[Input, ...]) -> str:
+    """A name for a shard that is safe as a file name: its first input's name and how many follow."""
+    first = re.sub(r"(\.warc|\.arc)?(\.gz|\.zst)?$", "", inputs[0].name)
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "~", first.removeprefix("crawl-data/")).lstrip(".") or "input"
+    if len(safe) > 150 or safe != first:
+        # Characters were lost: the digest keeps two such names apart.
+        safe = f"{safe[-120:]}-{hashlib.sha256(inputs[0].name.encode()).hexdigest()[:8]}"
+    return safe if len(inputs) == 1 else f"{safe}+{len(inputs) - 1}"
+
+
+def pack(inputs: list[Input], settings: Shards) -> list[Shard]:
+    """Pack inputs, in order of their names, into shards of about the expected bytes of documents."""
+    ordered = sorted(inputs, key=lambda item: item.name)
+    total = sum(item.bytes for item in ordered)
+    target = min(settings.documents_bytes / settings.yield_ratio, total / LEAST_SHARDS)
+    packs: list[list[Input]] = []
+    room = 0.0
+    for item in ordered:
+        # An empty file is an error of its own and must take no good file with it.
+        if not packs or item.bytes == 0 or packs[-1][-1].bytes == 0 or room < item.bytes:
+            packs.append([])
+            room = target
+        packs[-1].append(item)
+        room -= item.bytes
+    shards = [Shard(shard_name(tuple(members)), tuple(members)) for members in packs]
+    return _unique(shards, set())
+
+
+def _unique(shards: list[Shard], taken: set[str]) -> list[Shard]:
+    unique = []
+    for shard in shards:
+        name, number = shard.name, 2
+        while name in taken:
+            name, number = f"{shard.name}~{number}", number + 1
+        taken.add(name)
+        unique.append(Shard(name, shard.inputs))
+    return unique
+
+
+def extend_plan(shards: list[Shard], paths: list[Path], settings: Shards) -> list[Shard]:
+    """The plan with new inputs packed into new shards; existing shards keep their names and inputs.
+
+    An input that is known by its path keeps its shard, with its size read again. An input whose old
+    path is gone and whose name is given anew was moved: its shard follows.
+    """
+    by_path = {item.path: item for shard in shards for item in shard.inputs}
+    new = [path for path in paths if str(path) not in by_path]
+    gone = {item.name: item for item in by_path.values() if not os.path.exists(item.path)}
+    taken = {item.name for item in by_path.values() if item.name not in gone}
+    names = name_inputs(new, taken)
+    moved = {gone[name].path: path for path, name in names.items() if name in gone}
+
+    def refresh(item: Input) -> Input:
+        path = moved.get(item.path, Path(item.path))
+        size = path.stat().st_size if path.exists() else item.bytes
+        return Input(str(path), item.name, size)
+
+    kept = [Shard(shard.name, tuple(refresh(item) for item in shard.inputs)) for shard in shards]
+    fresh = [Input(str(path), names[path], path.stat().st_size) for path in new if path not in moved.values()]
+    added = _unique(pack(fresh, settings), {shard.name for shard in kept}) if fresh else []
+    return sorted([*kept, *added], key=lambda shard: shard.name)
+
+
+def save_plan(path: Path, shards: list[Shard]) -> None:
+    """Write the plan as JSON."""
+    write_json(path, {"shards": [{"name": s.name, "inputs": [asdict(item) for item in s.inputs]} for s in shards]})
+
+
+def load_plan(path: Path) -> list[Shard]:
+    """Read the plan; an absent one is empty. Raises UsageError on a damaged one."""
+    try:
+        data = read_json(path)
+        return [Shard(s["name"], tuple(Input(**item) for item in s["inputs"])) for s in data["shards"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{path}: the plan is damaged: remove OUT or restore the file") from None
