@@ -1,0 +1,1 @@
+"""Find near-duplicate documents: shingles, MinHash bands, candidate components, and the choice of survivors."""

@@ -1,0 +1,291 @@
+"""Extract: WARC records in, documents and rejects out. The cheapest test that can reject a page comes first."""
+
+from __future__ import annotations
+
+import atexit
+import datetime
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from filters.characters import kana_ratio
+from pipeline.errors import KamisukiError
+from pipeline.files import TableWriter
+from pipeline.ledger import Entry
+from pipeline.plan import Input, Shard
+from pipeline.recipe import Extract
+from pipeline.runner import Stopwatch
+from pipeline.schemas import DOCUMENTS, REJECTS
+from pipeline.web import charset, consent, gate, language, license
+from pipeline.web.sandbox import EXTRACTOR_VERSION, Extraction, Limits, Sandbox
+from pipeline.web.tags import Tag, find_tags
+from pipeline.web.urls import host
+from pipeline.web.warc import NotWarc, Record, read_records
+
+RULE_VERSION = 1
+HTML_TYPES = ("text/html", "application/xhtml+xml")
+TAGS_READ = frozenset({"html", "a", "link", "meta"})
+ROWS_IN_MEMORY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Why a record made no document. `value` and `limit` are numbers where a number decided."""
+
+    id: str
+    url: str | None
+    reason: str
+    value: float | None = None
+    limit: float | None = None
+    detail: str | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        """As a row of the rejects table."""
+        fields = {name: getattr(self, name) for name in ("id", "url", "reason", "value", "limit", "detail")}
+        return {**fields, "stage": "extract"}
+
+
+def versions() -> dict[str, str]:
+    """The libraries and assets that decide what extract writes."""
+    libraries = {name: version(name) for name in ("fastwarc", "warcio", "lxml", "htmldate", "fasttext-numpy2-wheel")}
+    return {**libraries, "trafilatura": EXTRACTOR_VERSION, "lid": language.model_digest()}
+
+
+def document_id(record: Record, source: str) -> str:
+    """The record id's UUID where there is one, else 32 hexadecimal digits of source, URL, date and payload digest."""
+    match = re.fullmatch(r"<?(?:urn:uuid:)?\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?>?", record.record_id or "")
+    if match:
+        return match.group(1).lower()
+    digest = record.payload_digest or xxhash.xxh3_128_hexdigest(record.body)
+    parts = (source, record.url or "", record.date.isoformat() if record.date else "", digest)
+    return hashlib.blake2b("\n".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def crawl_name(source: str, warcinfo: str | None) -> str | None:
+    """The crawl's name, CC-MAIN-2024-22, from the WARC's own warcinfo record, else from the input's name."""
+    match = re.search(r"CC-(?:MAIN|NEWS)-\d{4}(?:-\d{2})?\b", warcinfo or "") or re.search(
+        r"crawl-data/(CC-[A-Z]+-\d{4}-\d{2})/", source
+    )
+    return match.group(match.lastindex or 0) if match else None
+
+
+class PageReader:
+    """Turns one WARC record into a document row or a reject; holds the sandbox and the settings."""
+
+    def __init__(self, settings: Extract, sandbox: Sandbox, steps: dict[str, float]) -> None:
+        self.settings = settings
+        self.sandbox = sandbox
+        self.watch = Stopwatch(steps)
+
+    def read(self, record: Record, source: str, crawl: str | None) -> dict[str, Any] | Reject:
+        """A document row, or the reason why the record makes none. `source` is the input's name."""
+        key = document_id(record, source)
+
+        def reject(reason: str, value: float | None = None, limit: float | None = None, detail: str | None = None) -> Reject:
+            return Reject(key, record.url, reason, value, limit, detail)
+
+        if record.type != "response":
+            return reject("not_a_response", detail=record.type)
+        if record.problem:
+            return reject(record.problem)
+        if record.http_status != 200:
+            return reject("http_status", value=record.http_status)
+        if record.content_type not in HTML_TYPES:
+            return reject("not_html", detail=record.content_type)
+        clock = time.perf_counter()
+        header_language = ",".join(record.http_headers.get("content-language", []))
+        passed = gate.may_be_japanese(record.body, record.http_charset, header_language or None)
+        clock = self.watch.time("gate", clock)
+        if not passed.passed:
+            return reject("no_kana", detail=passed.evidence)
+        decoded = charset.decode(record.body, record.http_charset)
+        clock = self.watch.time("decode", clock)
+        elements = count_start_tags(decoded.text)
+        if elements > self.settings.limits.elements:
+            return reject("too_many_elements", elements, self.settings.limits.elements)
+        fetched_on = record.date.date().isoformat() if record.date else None
+        main = self.sandbox.extract(decoded.text, record.url, fetched_on)
+        clock = self.watch.time("main text", clock)
+        if not isinstance(main, Extraction):
+            return reject(main.reason, detail=main.detail)
+        label, score = language.identify(main.text)
+        kana = kana_ratio(main.text)
+        clock = self.watch.time("language", clock)
+        accepted = self.settings.language
+        if not (label == "ja" and score >= accepted.min_score and kana > 0) and kana < accepted.kana_ratio:
+            return reject("not_japanese", kana, accepted.kana_ratio, f"lid.176 {label} {score:.3f}")
+        tags = list(find_tags(decoded.text, TAGS_READ))
+        license_fact = license.find_license(tags, record.http_headers)
+        consent_fact = consent.find_consent(tags, record.http_headers)
+        self.watch.time("license and consent", clock)
+        return {
+            "id": key,
+            "url": record.url,
+            "host": host(record.url) if record.url else None,
+            "title": main.title,
+            "text": main.text,
+            "crawl": crawl,
+            "fetched_at": record.date,
+            "warc_file": source,
+            "warc_offset": record.offset,
+            "warc_length": record.length,
+            "warc_record_id": record.record_id,
+            "warc_truncated": record.truncated,
+            "payload_digest": record.payload_digest,
+            "http_status": record.http_status,
+            "content_type": record.content_type,
+            "charset": decoded.charset,
+            "charset_source": decoded.source,
+            "charset_replacements": decoded.replacements,
+            "declared_language": declared_language(tags),
+            "language": label,
+            "language_score": score,
+            "published_at": datetime.date.fromisoformat(main.date) if main.date else None,
+            "license": license_fact.license,
+            "license_url": license_fact.url,
+            "license_source": license_fact.source,
+            "license_tier": license_fact.tier,
+            "consent": consent_fact.verdict,
+            "consent_evidence": consent_fact.evidence,
+            "extractor": main.extractor,
+        }
+
+
+def count_start_tags(text: str) -> int:
+    """About how many start tags a page has: each `<` less the ones of end tags, comments and instructions."""
+    return text.count("<") - text.count("</") - text.count("<!") - text.count("<?")
+
+
+def declared_language(tags: list[Tag]) -> str | None:
+    """The lang or xml:lang of the html element, as the page wrote it, at most 35 characters (BCP 47)."""
+    for tag in tags:
+        if tag.name == "html":
+            value = tag.attributes.get("lang") or tag.attributes.get("xml:lang")
+            return value.strip()[:35] or None if value else None
+    return None
+
+
+def input_digest(path: str) -> str:
+    """XXH3-128 of a file's bytes: what the ledger remembers of an input."""
+    state = xxhash.xxh3_128()
+    with open(path, "rb") as file:
+        while chunk := file.read(4_000_000):
+            state.update(chunk)
+    return f"xxh3:{state.hexdigest()}"
+
+
+def input_stat(path: str) -> list[int]:
+    """Size and modification time: equal ones save a second look at the bytes, they prove nothing else."""
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]
+
+
+_sandboxes: dict[Limits, Sandbox] = {}
+
+
+def shared_sandbox(settings: Extract) -> Sandbox:
+    """This worker's sandbox for these limits: started once, used by all shards that the worker gets."""
+    limits = settings.limits
+    key = Limits(
+        cpu_seconds=limits.cpu_seconds, memory_bytes=limits.memory_bytes, wall_seconds=limits.wall_seconds
+    )
+    if key not in _sandboxes:
+        _sandboxes[key] = Sandbox(key)
+        atexit.register(_sandboxes[key].close)
+    return _sandboxes[key]
+
+
+def read_input(item: Input, entry: Entry, reader: PageReader) -> Iterator[dict[str, Any] | Reject]:
+    """All records of one input as document rows and rejects; reading time is what is left between pages."""
+    crawl = crawl_name(item.name, None)
+    clock = time.perf_counter()
+    for record in read_records(item.path, reader.settings.limits.body_bytes):
+        reader.watch.time("read", clock)
+        entry.read += 1
+        if record.type == "warcinfo":
+            crawl = crawl_name(item.name, record.body[:10_000].decode("utf-8", "replace")) or crawl
+        yield reader.read(record, item.name, crawl)
+        clock = time.perf_counter()
+    reader.watch.time("read", clock)
+
+
+RECORD_ERRORS = frozenset({"cut_record", "bad_warc_header", "bad_http_header", "bad_content_encoding", "body_too_large"})
+
+
+def extract_shard(shard: dict[str, Any], settings: dict[str, Any], documents: str, rejects: str) -> dict[str, Any]:
+    """Extract one shard: `documents` and `rejects` are folders. Returns the ledger entry as a record of counts."""
+    started = time.perf_counter()
+    work = Shard(shard["name"], tuple(Input(**item) for item in shard["inputs"]))
+    options = Extract(**settings)
+    entry = Entry(work.name, "extract")
+    reader = PageReader(options, shared_sandbox(options), entry.steps)
+    documents_path, rejects_path = (Path(folder) / f"{work.name}.parquet" for folder in (documents, rejects))
+    with TableWriter(documents_path, DOCUMENTS) as documents_out, TableWriter(rejects_path, REJECTS) as rejects_out:
+        rows: list[dict[str, Any]] = []
+        reject_rows: list[dict[str, Any]] = []
+        for item in work.inputs:
+            stat_before = input_stat(item.path)
+            for outcome in _records_of(item, entry, reader):
+                if isinstance(outcome, Reject):
+                    _count_reject(entry, outcome)
+                    if outcome.reason != "not_a_response" and _is_kept(outcome.id, options.rejects_kept):
+                        reject_rows.append(outcome.as_row())
+                else:
+                    entry.written += 1
+                    entry.characters_out += len(outcome["text"])
+                    rows.append(outcome)
+                if len(rows) + len(reject_rows) >= ROWS_IN_MEMORY:
+                    clock = time.perf_counter()
+                    documents_out.write_rows(rows)
+                    rejects_out.write_rows(reject_rows)
+                    rows, reject_rows = [], []
+                    reader.watch.time("write", clock)
+            clock = time.perf_counter()
+            digest = input_digest(item.path)
+            reader.watch.time("digest", clock)
+            if input_stat(item.path) != stat_before:
+                raise KamisukiError(f"{item.path} changed while it was read: run again when it is whole")
+            entry.inputs.append({"name": item.name, "bytes": stat_before[0], "digest": digest})
+            entry.notes.setdefault("stat", {})[item.name] = stat_before
+            entry.bytes_in += stat_before[0]
+        documents_out.write_rows(rows)
+        rejects_out.write_rows(reject_rows)
+    entry.output("documents", documents_out.written())
+    entry.output("rejects", rejects_out.written())
+    entry.seconds = time.perf_counter() - started
+    entry.save(Path(documents))
+    return entry.__dict__
+
+
+def _records_of(item: Input, entry: Entry, reader: PageReader) -> Iterator[dict[str, Any] | Reject]:
+    try:
+        yield from read_input(item, entry, reader)
+    except NotWarc as error:
+        raise KamisukiError(f"{item.path}: {error}") from None
+    except FileNotFoundError:
+        raise KamisukiError(f"{item.path}: the input is missing: restore it and run again") from None
+
+
+def _count_reject(entry: Entry, reject: Reject) -> None:
+    if reject.reason in RECORD_ERRORS:
+        entry.fail(reject.reason)
+        entry.notes.setdefault("errors", [])
+        if len(entry.notes["errors"]) < 20:
+            entry.notes["errors"].append({"id": reject.id, "url": reject.url, "reason": reject.reason})
+    else:
+        entry.reject(reject.reason)
+    if reject.reason in ("extraction_cpu_limit", "extraction_wall_limit"):
+        # Time is no deterministic limit: pages that met it are named, so that a difference can be explained.
+        entry.notes.setdefault("time_limited", []).append({"id": reject.id, "url": reject.url, "reason": reject.reason})
+
+
+def _is_kept(key: str, share: float) -> bool:
+    return share >= 1.0 or xxhash.xxh3_64_intdigest(key) < share * 2**64

@@ -1,0 +1,235 @@
+"""Write the embedded sample: sample.warc.gz (a gzip member a record) and its truth table sample.tsv, the same on every run.
+
+Run it from any folder: `python tests/data/make_sample.py`. Dates are fixed, record ids are UUIDs of version 5 over the
+record's number and address, and gzip members carry no time stamp.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import uuid
+import zlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+from sample_pages import (
+    ALL_TEXTS,
+    BELOW,
+    DUPLICATES,
+    KEPT,
+    OTHER_LANGUAGES,
+    REFUSED,
+    Page,
+    hostile_pages,
+    site_name,
+)
+from sample_templates import TEMPLATES, Parts
+from warcio.recordloader import ArcWarcRecord
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
+
+FOLDER = Path(__file__).resolve().parent
+COLUMNS = ("url", "kind", "charset_true", "outcome", "detail")
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "sample.kamisuki.example")
+FIRST_FETCH = datetime(2024, 5, 1, 3, 0, 0)
+# The truth table names encodings as the pipeline does: WHATWG names, cp932 for all of Shift_JIS; ASCII is valid UTF-8.
+CHARSET_NAMES = {"utf-8-sig": "utf-8", "ascii": "utf-8"}
+
+
+def cp932_pairs(text: str) -> list[bytes]:
+    """Encode a text in CP932, one element a character (1 or 2 bytes)."""
+    return [character.encode("cp932") for character in text]
+
+
+def jis_pair(pair: bytes) -> bytes:
+    """Turn a two-byte CP932 code of lead byte 81 to EF into the two 7-bit JIS bytes, NEC's row 13 (①㈱Ⅲ) included.
+
+    Raises ValueError for IBM's extensions (lead bytes F0 to FC), which have no place in the 94 rows.
+    """
+    lead, trail = pair
+    if lead > 0xEF:
+        raise ValueError(f"no JIS code for CP932 {pair.hex()}")
+    row = (lead - (0x71 if lead < 0xA0 else 0xB1)) * 2 + 1
+    if trail >= 0x9F:
+        return bytes((row + 1, trail - 0x7E))
+    return bytes((row, trail - 0x1F - (trail > 0x7F)))
+
+
+def encode_euc_jp(text: str) -> bytes:
+    """Encode as real pages in EUC-JP are: by the rows of CP932, so that vendor characters stand in row 13."""
+    parts = []
+    for code in cp932_pairs(text):
+        if len(code) == 2:
+            parts.append(bytes(byte | 0x80 for byte in jis_pair(code)))
+        else:
+            parts.append(b"\x8e" + code if code >= b"\xa1" else code)
+    return b"".join(parts)
+
+
+def encode(text: str, charset: str) -> bytes:
+    """Encode a page; ASCII writes everything else as numeric character references."""
+    if charset == "euc-jp":
+        return encode_euc_jp(text)
+    if charset == "ascii":
+        return text.encode("ascii", "xmlcharrefreplace")
+    return text.encode({"iso-2022-jp": "iso2022_jp"}.get(charset, charset))
+
+
+def foreign(page: Parts, english: bool) -> str:
+    """A page in another language; `english` is one whose navigation is in ASCII."""
+    title, lines = page.title, "\n".join(f"<p>{html.escape(line, quote=False)}</p>" for line in page.lines)
+    menu = '<ul><li><a href="/">Home</a></li><li><a href="/about">About</a></li></ul>' if english else '<a href="/">↑</a>'
+    return f"""<!DOCTYPE html>
+<html lang="{page.lang}">
+<head>
+{page.head}<title>{title}</title>
+</head>
+<body>
+<nav>{menu.replace("↑", "Home")}</nav>
+<article><h1>{title}</h1>
+{lines}
+</article>
+<footer>{page.footer}</footer>
+</body>
+</html>
+"""
+
+
+def markup(page: Page, related: list[tuple[str, str]]) -> str:
+    """Write a page as HTML."""
+    title, *lines = ALL_TEXTS[page.text].split("\n")
+    for old, new in page.edits:
+        lines = [line.replace(old, new) for line in lines]
+    head = f'<meta http-equiv="Content-Type" content="text/html; charset={page.meta}">\n' if page.meta else ""
+    parts = Parts(title, lines, site_name(page.url), page.lang, head + page.head, related, page.footer)
+    if page.template in TEMPLATES:
+        return TEMPLATES[page.template](parts)
+    return foreign(parts, english=page.template == "english")
+
+
+def gzip_bytes(data: bytes) -> bytes:
+    """A gzip stream without time stamp and file name."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return compressor.compress(data) + compressor.flush()
+
+
+def break_one_byte(body: bytes) -> bytes:
+    """Put FF, which no Japanese encoding knows, in place of the line feed that ends the first paragraph."""
+    place = body.index(b"</p>\n") + 4
+    return body[:place] + b"\xff" + body[place + 1 :]
+
+
+def chunked(data: bytes) -> bytes:
+    """Chunks of 1,000 bytes, as HTTP/1.1 sends them: characters are cut in two."""
+    pieces = [data[i : i + 1000] for i in range(0, len(data), 1000)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def http_block(page: Page, body: bytes) -> bytes:
+    """The block of a response record: the HTTP header and the body as it travelled."""
+    headers = [("Content-Type", page.content_type + (f"; charset={page.header}" if page.header else ""))]
+    if page.coding == "broken byte":
+        body = break_one_byte(body)
+    if "gzip" in page.coding:
+        headers.append(("Content-Encoding", "gzip"))
+        body = gzip_bytes(body)
+    if page.coding == "broken gzip":
+        body = body[:10] + hashlib.sha512(body).digest()
+    if "chunked" in page.coding:
+        headers.append(("Transfer-Encoding", "chunked"))
+        body = chunked(body)
+    else:
+        headers.append(("Content-Length", str(len(body))))
+    if page.status.startswith("301"):
+        headers.append(("Location", "https://town.example.jp/"))
+    if page.coding == "no header":
+        return body
+    lines = [f"HTTP/1.1 {page.status}", *(f"{name}: {value}" for name, value in [*headers, *page.headers])]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+
+
+class SampleWriter:
+    """Collects the records in memory and remembers the truth about each."""
+
+    def __init__(self) -> None:
+        self.file = BytesIO()
+        self.writer = WARCWriter(self.file, gzip=True)
+        self.rows: list[tuple[str, str, str, str, str]] = []
+        self.last_offset = 0
+
+    def record(self, kind: str, block: bytes, date: datetime, row: tuple[str, str, str, str, str], **more: str) -> None:
+        """Write one record of type `kind`; `row` is its row of the truth table."""
+        number, url = len(self.rows), row[0]
+        headers = [
+            ("WARC-Type", kind),
+            ("WARC-Record-ID", f"<urn:uuid:{uuid.uuid5(NAMESPACE, f'{number} {kind} {url}')}>"),
+            ("WARC-Date", date.strftime("%Y-%m-%dT%H:%M:%SZ")),
+            *([("WARC-Target-URI", url)] if url else []),
+            *((name.replace("_", "-"), value) for name, value in more.items()),
+        ]
+        if kind == "response":
+            payload = block.split(b"\r\n\r\n", 1)[-1]
+            digest = base64.b32encode(hashlib.sha1(payload).digest()).decode()
+            headers.append(("WARC-Payload-Digest", f"sha1:{digest}"))
+        message = {"response": "http; msgtype=response", "revisit": "http; msgtype=response", "request": "http; msgtype=request"}
+        content_type = "application/" + message.get(kind, "warc-fields")
+        warc_headers = StatusAndHeaders("", headers, protocol="WARC/1.0")
+        self.last_offset = self.file.tell()
+        self.writer.write_record(ArcWarcRecord("warc", kind, warc_headers, BytesIO(block), None, content_type, len(block)))
+        self.rows.append(row)
+
+    def page(self, page: Page, date: datetime, related: list[tuple[str, str]]) -> None:
+        """Write a page's response record."""
+        body = page.body if page.body is not None else encode(markup(page, related), page.charset)
+        charset = CHARSET_NAMES.get(page.charset, page.charset)
+        row = (page.url, page.kind, charset if page.content_type != "image/png" else "", page.outcome, page.detail)
+        self.record("response", http_block(page, body), date, row)
+
+
+def no_page(url: str, kind: str) -> tuple[str, str, str, str, str]:
+    """The row of a record that is no response."""
+    return (url, kind, "", "not_a_response", "")
+
+
+def build() -> tuple[bytes, list[tuple[str, str, str, str, str]]]:
+    """The bytes of the WARC file, and the rows of the truth table in the order of its records."""
+    sample = SampleWriter()
+    info = "software: tests/data/make_sample.py\r\nformat: WARC File Format 1.0\r\ndescription: embedded sample\r\n"
+    sample.record("warcinfo", info.encode(), FIRST_FETCH, no_page("", "warcinfo record"), WARC_Filename="sample.warc.gz")
+    pages = [*KEPT, *DUPLICATES, *REFUSED, *BELOW, *OTHER_LANGUAGES, *hostile_pages()]
+    written = [page for page in KEPT if page.charset not in ("big5", "gb18030")]
+    titles = [(page.url, ALL_TEXTS[page.text].split("\n")[0]) for page in written if page.text != "astral"]
+    for number, page in enumerate(pages):
+        date = FIRST_FETCH + timedelta(minutes=37 * number)
+        if page.day:
+            date = datetime.fromisoformat(page.day) + timedelta(hours=4, seconds=number)
+        neighbours = [titles[(number * 7 + step) % len(titles)] for step in (3, 17, 40)]
+        others = [(url, title.replace("―", "－")) for url, title in neighbours if url != page.url]
+        sample.page(page, date, others)
+        if number == 0:
+            request = b"GET /frost HTTP/1.1\r\nHost: kagaku.example.jp\r\nUser-Agent: sample\r\n\r\n"
+            sample.record("request", request, date, no_page(page.url, "request record"))
+            sample.record("metadata", b"fetchTimeMs: 128\r\n", date, no_page(page.url, "metadata record"))
+    revisit = b"HTTP/1.1 304 Not Modified\r\nContent-Type: text/html\r\n\r\n"
+    tide = KEPT[1].url
+    sample.record("revisit", revisit, FIRST_FETCH + timedelta(days=40), no_page(tide, "revisit record"))
+    cut = replace(KEPT[5], url="https://shiryo.example.jp/owari", kind="record cut at the end of the file", outcome="cut_record", detail="", day=None)
+    sample.page(cut, FIRST_FETCH + timedelta(days=45), titles[:3])
+    data = sample.file.getvalue()
+    kept = sample.last_offset + (len(data) - sample.last_offset) * 6 // 10
+    return data[:kept], sample.rows
+
+
+def main() -> None:
+    data, rows = build()
+    (FOLDER / "sample.warc.gz").write_bytes(data)
+    table = "".join("\t".join(row) + "\n" for row in [COLUMNS, *rows])
+    (FOLDER / "sample.tsv").write_text(table, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
