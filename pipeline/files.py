@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -179,3 +180,33 @@ def read_batches(path: Path, columns: list[str] | None = None, rows: int = 2048)
     """The record batches of a Parquet file, at most `rows` rows each."""
     with pq.ParquetFile(path, memory_map=True) as file:
         yield from file.iter_batches(batch_size=rows, columns=columns)
+
+
+def aligned_batches(sources: list[tuple[Path, list[str]]], rows: int = 2048) -> Iterator[list[pa.RecordBatch]]:
+    """Batches of the same rows from several Parquet files of one shard, each with its columns.
+
+    Files are cut into row groups by their own sizes, so batches are rebuilt to exactly `rows` rows.
+    Raises ValueError when the files do not have equally many rows.
+    """
+    readers = [_exact_batches(path, columns, rows) for path, columns in sources]
+    for batches in itertools.zip_longest(*readers):
+        lengths = {None if batch is None else batch.num_rows for batch in batches}
+        if len(lengths) != 1:
+            names = ", ".join(path.name for path, _ in sources)
+            raise ValueError(f"tables of one shard differ in rows: {names}")
+        yield list(batches)
+
+
+def _exact_batches(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    pending: list[pa.RecordBatch] = []
+    count = 0
+    for batch in read_batches(path, columns, rows):
+        pending.append(batch)
+        count += batch.num_rows
+        while count >= rows:
+            table = pa.Table.from_batches(pending).combine_chunks()
+            yield table.slice(0, rows).combine_chunks().to_batches()[0]
+            count -= rows
+            pending = table.slice(rows).to_batches()
+    if count:
+        yield pa.Table.from_batches(pending).combine_chunks().to_batches()[0]

@@ -82,8 +82,8 @@ class Signature(Section):
         both = sorted({"ngram", "bands", "rows"} & data.keys())
         if both:
             raise ValueError(f"a preset fixes {', '.join(both)}: give the preset or the numbers, not both")
-        ngram, bands, rows = PRESETS[name]
-        return {**data, "ngram": ngram, "bands": bands, "rows": rows}
+        fixed = PRESETS[name]
+        return {**data, "ngram": fixed.ngram, "bands": fixed.bands, "rows": fixed.rows}
 
     def parameters(self) -> MinHashParameters:
         """The parameters as the dedup package takes them."""
@@ -179,7 +179,8 @@ class Recipe(Section):
         needs_words = [rule.signal for rule in self.select.rules if rule.limits() and rule.signal.startswith("ng_word")]
         if needs_words and not self.annotate.ng_words:
             raise ValueError(
-                f"a rule on {needs_words[0]} needs word lists: name them in annotate.ng_words, or set its limits to null"
+                f"a rule on {needs_words[0]} needs word lists: "
+                "name them in annotate.ng_words, or set its limits to null"
             )
         return self
 
@@ -259,7 +260,8 @@ def _node_lines(node: yaml.Node, place: tuple[str | int, ...]) -> Iterator[tuple
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             yield (*place, str(key.value)), key.start_mark.line + 1
-            yield from ((p, line) for p, line in _node_lines(value, (*place, str(key.value))) if p != (*place, key.value))
+            below = (*place, str(key.value))
+            yield from ((inner, line) for inner, line in _node_lines(value, below) if inner != below)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield from _node_lines(value, (*place, index))

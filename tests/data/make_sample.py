@@ -14,6 +14,7 @@ import zlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 
 from sample_pages import (
@@ -70,13 +71,21 @@ def encode_euc_jp(text: str) -> bytes:
     return b"".join(parts)
 
 
+def encode_iso_2022_jp(text: str) -> bytes:
+    """Encode with escape sequences around every run of two-byte characters, by the rows of CP932 too."""
+    parts = []
+    for wide, run in groupby(cp932_pairs(text), key=lambda code: len(code) == 2):
+        parts.append(b"\x1b$B" + b"".join(map(jis_pair, run)) + b"\x1b(B" if wide else b"".join(run))
+    return b"".join(parts)
+
+
 def encode(text: str, charset: str) -> bytes:
     """Encode a page; ASCII writes everything else as numeric character references."""
     if charset == "euc-jp":
         return encode_euc_jp(text)
-    if charset == "ascii":
-        return text.encode("ascii", "xmlcharrefreplace")
-    return text.encode({"iso-2022-jp": "iso2022_jp"}.get(charset, charset))
+    if charset == "iso-2022-jp":
+        return encode_iso_2022_jp(text)
+    return text.encode(charset, "xmlcharrefreplace" if charset == "ascii" else "strict")
 
 
 def foreign(page: Parts, english: bool) -> str:

@@ -96,7 +96,7 @@ def news(page: Parts) -> str:
 </div>
 </article></main>
 <aside><h2>関連する記事</h2><ul>{links(page.related)}</ul></aside>
-<footer>{page.footer}<small>© {page.site}　記事の無断転載を禁じます</small></footer>
+<footer>{page.footer}<small>&copy; {page.site}　記事の無断転載を禁じます</small></footer>
 </body>
 </html>
 """
@@ -219,7 +219,7 @@ def manual(page: Parts) -> str:
     return f"""<!DOCTYPE html>
 <html lang="{page.lang}">
 <head>
-{page.head}<title>{page.title} — {page.site}</title>
+{page.head}<title>{page.title} - {page.site}</title>
 </head>
 <body>
 <nav class="toc"><p>目次</p><ol>{links(page.related)}</ol></nav>
@@ -230,7 +230,7 @@ def manual(page: Parts) -> str:
 <footer>{page.footer}<a href="prev.html">前の章</a> <a href="next.html">次の章</a></footer>
 </body>
 </html>
-""".replace("—", "-")
+"""
 
 
 def xhtml(page: Parts) -> str:
