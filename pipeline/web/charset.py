@@ -7,7 +7,7 @@ nothing is normalised, so that CP932's U+FF5E and EUC-JP's U+301C both remain.
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 
@@ -19,6 +19,7 @@ from numba import njit
 REPLACEMENT = "\ufffd"
 # HTML looks for a declaration in the first 1,024 bytes; pages that declare later than that are common enough.
 _PRESCAN_BYTES = 4096
+_ASCII_BYTES = bytes(range(0x80))
 # What candidates are judged on: some 8,000 letters decide as well as all of them.
 _SAMPLE_WINDOW, _SAMPLE_HEAD, _SAMPLE_TAIL = 1 << 22, 12_288, 4_096
 # What a right Japanese charset or UTF-8 reaches, and a wrong one never does: nothing else need be tried.
@@ -168,6 +169,8 @@ def _pair_values() -> npt.NDArray[np.int8]:
 
 _PAIR_VALUES = _pair_values()
 _BROKEN = 0x80
+# No EUC-JP sequence holds any of these bytes, and every second letter of a Shift_JIS text does.
+_NEVER_EUC = bytes((*range(0x80, 0x8E), *range(0x90, 0xA1), 0xFF))
 
 
 @njit(cache=True, nogil=True)
@@ -199,7 +202,7 @@ def _realign(body: npt.NDArray[np.uint8], values: npt.NDArray[np.int8]) -> None:
                 score -= values[body[at + 1] - 0xA1, body[at + 2] - 0xA1]
                 if score > best_score:
                     best, best_score = at + 2, score
-            body[best] = 0x80
+            body[best] = _BROKEN
         position = end
 
 
@@ -223,19 +226,22 @@ def _decode_cp932(body: bytes) -> str:
 
 _ESCAPE = re.compile(rb"\x1b(\$[@B]|\([BJI]|\$\([@BD])")
 _TO_EUC = bytes(byte + 0x80 if 0x21 <= byte <= 0x7E else byte if byte < 0x21 else _BROKEN for byte in range(256))
-_TO_ASCII = bytes(byte if byte < 0x80 else _BROKEN for byte in range(256))
+# JIS X 0201 Roman is ASCII but for these two.
+_ROMAN = str.maketrans("\\~", "¥‾")
 _LINE_END = re.compile(rb"[\r\n]")
 
 
-def _sections(body: bytes) -> Iterator[bytes]:
-    """The sections of an ISO-2022-JP text, each turned into EUC-JP."""
+def _decode_iso_2022_jp(body: bytes) -> str:
     marks = list(_ESCAPE.finditer(body))
-    yield body[: marks[0].start() if marks else None].translate(_TO_ASCII)
+    texts = [body[: marks[0].start() if marks else None].decode("ascii", "replace")]
     ends = [*(mark.start() for mark in marks[1:]), len(body)]
     for mark, end in zip(marks, ends):
         section, mode = body[mark.end() : end], mark[1]
-        if mode in (b"(B", b"(J"):
-            yield section.translate(_TO_ASCII)
+        if mode == b"(B":
+            texts.append(section.decode("ascii", "replace"))
+            continue
+        if mode == b"(J":
+            texts.append(section.decode("ascii", "replace").translate(_ROMAN))
             continue
         # A line ends in ASCII (RFC 1468): where the closing escape is lost, the damage stops there.
         line_end = _LINE_END.search(section)
@@ -245,12 +251,9 @@ def _sections(body: bytes) -> Iterator[bytes]:
             letters = re.sub(rb"([\xa1-\xdf])", rb"\x8e\1", letters)
         elif mode == b"$(D":
             letters = re.sub(rb"([\xa1-\xfe]{2})", rb"\x8f\1", letters)
-        yield letters
-        yield section[cut:].translate(_TO_ASCII)
-
-
-def _decode_iso_2022_jp(body: bytes) -> str:
-    return _decode_euc_jp(b"".join(_sections(body)))
+        texts.append(_decode_euc_jp(letters))
+        texts.append(section[cut:].decode("ascii", "replace"))
+    return "".join(texts)
 
 
 _DECODERS: dict[str, Callable[[bytes], str]] = {
@@ -310,7 +313,8 @@ _GB_COMMON = _common("gb2312", range(0xB0, 0xD8), range(0xA1, 0xFF))
 _COMMON = {
     "gbk": _GB_COMMON,
     "gb18030": _GB_COMMON,
-    "big5": _common("big5", range(0xA4, 0xC6), range(0x40, 0x7F)) | _common("big5", range(0xA4, 0xC6), range(0xA1, 0xFF)),
+    "big5": _common("big5", range(0xA4, 0xC6), range(0x40, 0x7F))
+    | _common("big5", range(0xA4, 0xC6), range(0xA1, 0xFF)),
     "euc-kr": _common("euc_kr", range(0xB0, 0xC9), range(0xA1, 0xFF)),
 }
 
@@ -354,13 +358,19 @@ def _sample(body: bytes) -> bytes:
     return letters[:_SAMPLE_HEAD] + b"\n" + letters[-_SAMPLE_TAIL:].partition(b"\n")[2]
 
 
+def _may_be_euc_jp(sample: bytes) -> bool:
+    """Whether at most a tenth of the bytes outside ASCII are impossible in EUC-JP, at a fraction of decoding's cost."""
+    letters = sample.translate(None, _ASCII_BYTES)
+    return 10 * (len(letters) - len(letters.translate(None, _NEVER_EUC))) <= len(letters)
+
+
 def _choose(body: bytes, declared: list[str]) -> str:
     """The most plausible charset of a body that is not wholly UTF-8; an earlier candidate wins a tie."""
     sample = _sample(body)
     scores: dict[str, float] = {}
     for group in ((*declared, "utf-8", "cp932", "euc-jp"), _FALLBACKS):
         for charset in group:
-            if charset in scores:
+            if charset in scores or (charset == "euc-jp" and not _may_be_euc_jp(sample)):
                 continue
             scores[charset] = _plausibility(_decode_as(sample, charset), charset, charset in declared)
             scores[charset] += _DECLARED_BONUS * declared.count(charset)
@@ -377,7 +387,6 @@ def _result(body: bytes, text: str, charset: str, source: str) -> Decoded:
     return Decoded(text, charset, source, max(0, text.count(REPLACEMENT) - genuine))
 
 
-_ASCII_BYTES = bytes(range(0x80))
 _JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\(I|\$\([@BD])")
 
 

@@ -33,7 +33,11 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _XML_DECLARATION = re.compile(r"\A[\ufeff\s]{0,100}<\?xml[^>]{0,1000}>")
 _SPACE_AT_LINE_END = re.compile(r"[^\S\n]+$", re.MULTILINE)
 
-OUT_OF_MEMORY = {"reason": "extraction_memory_limit", "detail": "", "grown": True}
+OUT_OF_MEMORY = {
+    "reason": "extraction_memory_limit",
+    "detail": "the page needs more memory than the limit",
+    "grown": True,
+}
 
 Extract = Callable[[str, str | None, str | None], dict[str, Any]]
 
@@ -56,7 +60,7 @@ def main() -> None:
         # The extractor catches errors of memory here and there and goes on with less: a page that came close to the
         # limit is judged in a process that saw no other page.
         if address_space("VmPeak") - baseline > memory_bytes // 2:
-            reply["grown"] = True
+            reply = dict(OUT_OF_MEMORY) if "reason" in reply else {**reply, "grown": True}
         send(replies, reply)
 
 

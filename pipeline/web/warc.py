@@ -39,8 +39,8 @@ SEARCH_BLOCK_BYTES = 1_048_576
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
 _GZIP_START = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
-_RECORD_START = re.compile(rb"WARC/\d\.\d{1,2}\r?\n")
-_LATER_RECORD_START = re.compile(rb"\nWARC/\d\.\d{1,2}\r?\n")
+_RECORD_START = re.compile(rb"WARC/\d\.\d{1,2}\r?\n[A-Za-z-]{1,50}:")
+LONGEST_RECORD_START = 62
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _NEWLINES = re.compile(rb"[\r\n]*")
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?!\d)")
@@ -303,23 +303,18 @@ class _Source:
                 return
 
     def skip_to_record(self, keep: int) -> bytes:
-        """Pass over bytes up to a line that opens a record, or the member's end; returns the first `keep` of them."""
+        """Pass over bytes up to what opens a record, or the member's end; returns the first `keep` of them."""
         kept = bytearray()
-        longest_start = 16
-        while len(self.buffer) < longest_start and self.fill():
-            continue
-        found = bool(_RECORD_START.match(self.buffer))
-        while not found:
-            later = _LATER_RECORD_START.search(self.buffer)
-            found = later is not None
-            passed = later.start() + 1 if later else max(0, len(self.buffer) - longest_start)
+        while True:
+            found = _RECORD_START.search(self.buffer)
+            passed = found.start() if found else max(0, len(self.buffer) - LONGEST_RECORD_START)
+            ended = not found and not self.fill()
+            if ended:
+                passed = len(self.buffer)
             kept += self.buffer[: min(passed, keep - len(kept))]
             self.drop(passed)
-            if not found and not self.fill():
-                kept += self.buffer[: keep - len(kept)]
-                self.drop(len(self.buffer))
-                break
-        return bytes(kept)
+            if found or ended:
+                return bytes(kept)
 
     def go_to(self, position: int) -> None:
         """Pass over everything before a position of the inflated file."""
@@ -384,7 +379,7 @@ def _parse_record(source: _Source, max_body_bytes: int) -> Record:
         return Record("unknown", problem="bad_warc_header")
     header_bytes = source.header_end()
     if not header_bytes:
-        cut = len(source.buffer) < MAX_HEADER_BYTES and not _LATER_RECORD_START.search(source.buffer)
+        cut = len(source.buffer) < MAX_HEADER_BYTES and not _RECORD_START.search(source.buffer, 5)
         source.drop(5)
         source.skip_to_record(0)
         return Record("unknown", truncated="cut" if cut else None, problem="cut_record" if cut else "bad_warc_header")
@@ -455,7 +450,7 @@ def _is_gzipped(file: BinaryIO) -> bool:
         return False
     if _find_member(file, 1, len(head)) < len(head):
         return True
-    if _LATER_RECORD_START.search(head):
+    if _RECORD_START.search(head):
         return False
     raise NotWarc(_describe(head, opening))
 
@@ -463,6 +458,8 @@ def _is_gzipped(file: BinaryIO) -> bool:
 def _describe(head: bytes, opening: bytes | None) -> str:
     if opening is not None:
         start = _opening(head[:PIECE_BYTES], 40) or opening
+        if not start:
+            return "a gzip file that is empty or damaged at its start: fetch it again"
         if start.startswith(b"filedesc:"):
             return "an ARC file in gzip: convert it with `warcio recompress`"
         return f"a gzip file that holds no WARC but begins with {start!r}: give a .warc.gz file"
@@ -624,6 +621,9 @@ def _join_chunks(raw: bytes) -> bytes:
     position = 0
     while position < len(raw):
         line_end = raw.find(b"\n", position, position + 1_024)
+        if line_end < 0 and joined and len(raw) - position < 1_024:
+            # Cut within the size of a chunk.
+            break
         size_text = raw[position:line_end].split(b";", 1)[0].strip()
         if line_end < 0 or not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size_text):
             return raw
@@ -636,7 +636,7 @@ def _join_chunks(raw: bytes) -> bytes:
             position += 2
         elif raw.startswith(b"\n", position):
             position += 1
-        elif position < len(raw):
+        elif raw[position : position + 2] not in (b"", b"\r"):
             return raw
     return bytes(joined)
 
