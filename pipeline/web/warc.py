@@ -134,7 +134,7 @@ def _read_fast(file: BinaryIO, trailers: BinaryIO, max_body_bytes: int) -> Gener
     place = expected_size = 0
     held: Record | None = None
     try:
-        for raw in ArchiveIterator(file, parse_http=False, quirks_mode=True, max_header_len=MAX_HEADER_BYTES):
+        for raw in ArchiveIterator(file, parse_http=False, max_header_len=MAX_HEADER_BYTES):
             start = raw.stream_pos
             if held is not None:
                 if start <= place or not _member_ends(trailers, start, expected_size):
