@@ -181,13 +181,15 @@ def _start(limits: Limits) -> subprocess.Popen[bytes]:
 
 
 def _exchange(process: subprocess.Popen[bytes], request: bytes, deadline: float) -> dict[str, Any]:
-    assert process.stdin is not None
-    pipe = process.stdin.fileno()
+    assert process.stdin is not None and process.stdout is not None
+    requests, replies = process.stdin.fileno(), process.stdout.fileno()
     rest = memoryview(request)
     while rest:
-        _wait_for(pipe, select.POLLOUT, deadline)
+        # A child without the memory to read a page answers before it has read all.
+        if replies in _wait_for({requests: select.POLLOUT, replies: select.POLLIN}, deadline):
+            break
         try:
-            rest = rest[os.write(pipe, rest) :]
+            rest = rest[os.write(requests, rest) :]
         except BlockingIOError:
             continue
         except BrokenPipeError:
@@ -198,12 +200,12 @@ def _exchange(process: subprocess.Popen[bytes], request: bytes, deadline: float)
 def _receive(process: subprocess.Popen[bytes], deadline: float) -> dict[str, Any]:
     """One frame from the child. Raises TimeoutError at the deadline (monotonic clock), _ChildDied at the pipe's end."""
     assert process.stdout is not None
-    pipe = process.stdout.fileno()
+    replies = process.stdout.fileno()
     received = bytearray()
     wanted = REPLY_HEADER.size
     while len(received) < wanted:
-        _wait_for(pipe, select.POLLIN, deadline)
-        block = os.read(pipe, READ_BYTES)
+        _wait_for({replies: select.POLLIN}, deadline)
+        block = os.read(replies, READ_BYTES)
         if not block:
             raise _ChildDied
         received += block
@@ -213,11 +215,15 @@ def _receive(process: subprocess.Popen[bytes], deadline: float) -> dict[str, Any
     return reply
 
 
-def _wait_for(pipe: int, event: int, deadline: float) -> None:
+def _wait_for(pipes: dict[int, int], deadline: float) -> set[int]:
+    """The pipes on which one of the events has come, or that are broken. Raises TimeoutError at the deadline."""
     poll = select.poll()
-    poll.register(pipe, event)
-    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+    for pipe, events in pipes.items():
+        poll.register(pipe, events)
+    ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+    if not ready:
         raise TimeoutError
+    return {pipe for pipe, _ in ready}
 
 
 def _name_of_end(ended_by: int) -> str:

@@ -26,8 +26,6 @@ REPLY_HEADER = struct.Struct(">I")
 # Below this many characters the main text is thought to have been missed, and all visible text is tried.
 SHORT_TEXT = 50
 LATEST_DATE = "2100-01-01"
-# Two-digit years: POSIX (strptime %y) takes 69 to 99 as 1969 to 1999.
-FIRST_TWO_DIGIT_YEAR_OF_1900 = 69
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _XML_DECLARATION = re.compile(r"\A[\ufeff\s]{0,100}<\?xml[^>]{0,1000}>")
@@ -125,20 +123,10 @@ def load_extractor() -> Extract:
     """Import trafilatura, which takes a second, and make its answers depend on the page alone."""
     import htmldate.extractors
     import trafilatura
-    from dateutil.parser import parse, parserinfo
+    from dateutil.parser import parse
 
-    class FixedYears(parserinfo):
-        """Reads two-digit years the same in every year."""
-
-        def convertyear(self, year: int, century_specified: bool = False) -> int:
-            if year >= 100 or century_specified:
-                return year
-            return year + (1900 if year >= FIRST_TWO_DIGIT_YEAR_OF_1900 else 2000)
-
-    # A date without day or year would take them from the day on which the extractor runs.
-    htmldate.extractors.dateutil_parse = functools.partial(
-        parse, parserinfo=FixedYears(), default=datetime.datetime(1, 1, 1)
-    )
+    # "2019 Mar 12:00" would take its day from the day on which the extractor runs.
+    htmldate.extractors.dateutil_parse = functools.partial(parse, default=datetime.datetime(1, 1, 1))
     version = trafilatura.__version__
 
     def extract(page: str, url: str | None, fetched_on: str | None) -> dict[str, Any]:

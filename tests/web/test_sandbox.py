@@ -76,7 +76,7 @@ def test_a_date_after_the_fetch_is_none(shared: Sandbox) -> None:
     assert shared.extract(ARTICLE, None, None) == shared.extract(ARTICLE, None, "2024-03-01")
 
 
-@pytest.mark.parametrize(("written", "expected"), [("2019 March", "2019-03-01"), ("2019", None)])
+@pytest.mark.parametrize(("written", "expected"), [("2019 Mar 12:00", "2019-03-01"), ("2019", None)])
 def test_an_incomplete_date_takes_nothing_from_today(shared: Sandbox, written: str, expected: str | None) -> None:
     found = shared.extract(
         page(f"<p>{SENTENCE * 3}</p><p>終</p>", f'<meta name="date" content="{written}">'), None, None

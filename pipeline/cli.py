@@ -1,0 +1,212 @@
+"""The command line: `kamisuki run`, `status`, `explain`, `funnel`, `timing`, `ls`, `path`, `gc` and `recipes`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipeline import __version__
+from pipeline.errors import KamisukiError, UsageError
+
+app = typer.Typer(
+    help="Japanese pretraining corpora from Common Crawl.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+Out = Annotated[Path, typer.Argument(help="The OUT folder of a run.")]
+RecipeName = Annotated[str | None, typer.Option("--recipe", help="Which recipe's run; the latest one by default.")]
+
+
+def _console() -> Console:
+    # A pipe or a file gets whole lines: a program that reads them must not meet a line broken at 80 columns.
+    return Console() if sys.stdout.isatty() else Console(width=200)
+
+
+@app.callback()
+def options(
+    context: typer.Context, debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False
+) -> None:
+    """Options of every command."""
+    context.obj = {"debug": debug}
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A recipe: a YAML file, or the name of a shipped one.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for all tables and the ledger.")],
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", help="A WARC file or a quoted glob; may be given several times.")
+    ] = None,
+    first: Annotated[str, typer.Option("--from", help="First stage to work on.")] = "extract",
+    last: Annotated[str, typer.Option("--until", help="Last stage to work on.")] = "select",
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
+    ] = None,
+    ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a key: select.rules.japanese_letters.min=300.")
+    ] = None,
+) -> None:
+    """Run a recipe: only what is missing in OUT is done."""
+    from pipeline.progress import Progress, human_seconds
+    from pipeline.recipe import find_recipe, load_recipe
+    from pipeline.report.funnel import funnel, print_funnel
+    from pipeline.run import STAGES, Run
+    from pipeline.runner import InProcessRunner, RayRunner
+
+    started = time.monotonic()
+    for stage in (first, last):
+        if stage not in STAGES:
+            raise UsageError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
+    if workers == 0 and ray_address:
+        raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
+    chosen = load_recipe(find_recipe(recipe), tuple(overrides or ()))
+    runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
+    progress = Progress(out if out.is_dir() else None)
+    job = Run(chosen, out, runner, progress)
+    try:
+        job.execute(inputs or [], first, last)
+    finally:
+        runner.close()
+    console = _console()
+    if job.tasks_run == 0:
+        console.print(f"{chosen.name}: nothing to do, all shards of all stages are done")
+    if last == "select":
+        print_funnel(console, funnel(out, job.tables), f"{chosen.name}: from records to corpus")
+        console.print(f"corpus: {out / job.tables['corpus']}", soft_wrap=True)
+    for shard, error in sorted(job.waived.items()):
+        console.print(f"without shard {shard}, waived by max_failed_shards: {error}", soft_wrap=True)
+    console.print(f"took {human_seconds(time.monotonic() - started)}")
+
+
+@app.command()
+def status(out: Out, recipe: RecipeName = None) -> None:
+    """Show shards done, running and failed, rates, time left and the slowest shards."""
+    from pipeline.report.status import known_tables, print_status
+
+    print_status(_console(), out, known_tables(out, recipe)[1])
+
+
+@app.command()
+def explain(out: Out, url: Annotated[str, typer.Argument(help="The page's whole URL.")], recipe: RecipeName = None) -> None:
+    """Tell what happened to one page at every stage, with the values and limits that decided."""
+    from pipeline.report.explain import explain as tell
+
+    for line in tell(out, url, recipe):
+        typer.echo(line)
+
+
+@app.command()
+def funnel(
+    out: Out, recipe: RecipeName = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Show pages and characters left after every step, with reasons."""
+    from pipeline.report.funnel import as_records, print_funnel
+    from pipeline.report.funnel import funnel as steps_of
+    from pipeline.report.status import known_tables
+
+    name, tables = known_tables(out, recipe)
+    steps = steps_of(out, tables)
+    if as_json:
+        typer.echo(json.dumps(as_records(steps), ensure_ascii=False, indent=1))
+    else:
+        print_funnel(_console(), steps, f"{name}: from records to corpus")
+
+
+@app.command()
+def timing(out: Out, recipe: RecipeName = None) -> None:
+    """Print where the time of a run went, by stage and step, as a Markdown table."""
+    from pipeline.report.status import known_tables
+    from pipeline.report.timing import markdown, timing_rows
+
+    typer.echo(markdown(timing_rows(out, known_tables(out, recipe)[1])))
+
+
+@app.command()
+def ls(out: Out) -> None:
+    """List the folders of OUT: table, shards, size and the recipes that use each."""
+    from pipeline.report.folders import list_folders
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("folder", "shards", "MB", "recipes"):
+        table.add_column(name, justify="left" if name in ("folder", "recipes") else "right")
+    for folder in list_folders(out):
+        users = ", ".join(folder.recipes) or "old: no recipe uses it"
+        table.add_row(folder.path.name, str(folder.shards), f"{folder.bytes / 1e6:.2f}", users)
+    _console().print(table)
+
+
+@app.command()
+def path(out: Out, table: Annotated[str, typer.Argument(help="A table.")] = "corpus", recipe: RecipeName = None) -> None:
+    """Print the folder that holds a table of a recipe."""
+    from pipeline.report.status import known_tables
+
+    name, tables = known_tables(out, recipe)
+    if table not in tables:
+        raise UsageError(f"recipe {name} has no table {table!r}; it has: {', '.join(sorted(tables))}")
+    typer.echo(out / tables[table])
+
+
+@app.command()
+def gc(out: Out, yes: Annotated[bool, typer.Option("--yes", help="Remove them, not only list them.")] = False) -> None:
+    """List the folders that no recipe uses any more, or remove them with --yes."""
+    from pipeline.report.folders import list_folders, remove_old
+
+    old = remove_old(out) if yes else [folder for folder in list_folders(out) if not folder.recipes]
+    for folder in old:
+        typer.echo(f"{'removed' if yes else 'old'}: {folder.path.name} ({folder.bytes / 1e6:.2f} MB)")
+    if not old:
+        typer.echo("nothing is old")
+    elif not yes:
+        typer.echo("run again with --yes to remove them")
+
+
+@app.command()
+def recipes() -> None:
+    """List the recipes that come with kamisuki."""
+    from pipeline.recipe import configs_folder, load_recipe
+
+    for file in sorted(configs_folder().glob("*.yaml")):
+        recipe = load_recipe(file)
+        typer.echo(f"{recipe.name:16} {recipe.description}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line: errors print as one line; 1 means that work is left, 2 that something was asked wrongly."""
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except KamisukiError as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"kamisuki: {error}", err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        from pipeline.runner import describe_error
+
+        typer.echo(f"kamisuki: {describe_error(error)}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("kamisuki: stopped; finished shards are kept, run again to go on", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Explain: what happened to one page at every stage, with the values and the limits that decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from filters.signals import SIGNALS
+from pipeline.errors import UsageError
+from pipeline.extract import PageReader, Reject, crawl_name, shared_sandbox
+from pipeline.plan import load_plan
+from pipeline.recipe import Recipe, RuleModel
+from pipeline.report.status import known_tables
+from pipeline.run import read_run
+from pipeline.web.warc import NotWarc, read_records
+
+
+def _rows(out: Path, folder: str | None, condition: Any, columns: list[str] | None = None) -> list[dict[str, Any]]:
+    if folder is None:
+        return []
+    files = [str(path) for path in sorted((out / folder).glob("*.parquet"))]
+    if not files:
+        return []
+    return list(ds.dataset(files, format="parquet").to_table(filter=condition, columns=columns).to_pylist())
+
+
+def explain(out: Path, url: str, recipe_name: str | None = None) -> Iterator[str]:
+    """Lines that tell the story of every capture of a URL. Raises UsageError when no input holds it."""
+    name, tables = known_tables(out, recipe_name)
+    record = read_run(out) or {}
+    recipe = Recipe.model_validate(record["recipes"][name]["recipe"])
+    documents = _rows(out, tables.get("documents"), pc.field("url") == url)
+    rejects = _rows(out, tables.get("extract_rejects"), pc.field("url") == url)
+    recomputed: list[Reject] = []
+    if not documents and not rejects:
+        recomputed = list(_recompute(out, url, recipe))
+        if not recomputed:
+            raise UsageError(f"no record of {url} in the inputs of {out}: check the spelling; the URL must be whole")
+    for row in rejects:
+        yield from _reject_lines(row, "")
+    for reject in recomputed:
+        yield from _reject_lines(reject.as_row(), " (read again from the WARC record, no row was kept)")
+    for document in documents:
+        yield from _document_lines(out, tables, recipe, document)
+
+
+def _recompute(out: Path, url: str, recipe: Recipe) -> Iterator[Reject]:
+    reader = PageReader(recipe.extract, shared_sandbox(recipe.extract), {})
+    for shard in load_plan(out / "plan.json"):
+        for item in shard.inputs:
+            try:
+                for record in read_records(item.path, recipe.extract.limits.body_bytes):
+                    if record.type == "response" and record.url == url:
+                        outcome = reader.read(record, item.name, crawl_name(item.name, None))
+                        if isinstance(outcome, Reject):
+                            yield outcome
+            except (NotWarc, FileNotFoundError):
+                # The run named this input as failed or missing; the page may stand in another one.
+                continue
+
+
+def _reject_lines(row: dict[str, Any], note: str) -> Iterator[str]:
+    yield f"{row['url']} ({row['id']})"
+    yield f"  extract: rejected as {row['reason']}{_why(row)}{note}"
+
+
+def _why(row: dict[str, Any]) -> str:
+    parts = []
+    if row["value"] is not None:
+        parts.append(f"value {_number(row['value'])}")
+    if row["limit"] is not None:
+        parts.append(f"limit {_number(row['limit'])}")
+    if row["detail"]:
+        parts.append(str(row["detail"]))
+    return ": " + ", ".join(parts) if parts else ""
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _document_lines(out: Path, tables: dict[str, str], recipe: Recipe, document: dict[str, Any]) -> Iterator[str]:
+    key = pc.field("id") == document["id"]
+    yield f"{document['url']} ({document['id']})"
+    yield f"  record: {document['warc_file']}, offset {document['warc_offset']}, length {document['warc_length']} bytes"
+    yield (
+        f"  extract: {len(document['text'])} characters by {document['extractor']}; charset {document['charset']} from "
+        f"{document['charset_source']} with {document['charset_replacements']} replacements; language "
+        f"{document['language']} {_number(float(document['language_score']))}; license {document['license'] or 'none found'} "
+        f"({document['license_tier']}); consent {document['consent']}"
+        + (f" ({document['consent_evidence']})" if document["consent_evidence"] else "")
+    )
+    for signals in _rows(out, tables.get("signals"), key):
+        for rule in recipe.select.rules:
+            if rule.limits():
+                value = signals[rule.signal] if rule.signal in SIGNALS else document[rule.signal]
+                yield f"  annotate: {rule.signal} = {_number(value)} (allowed: {_allowed(rule)})"
+    for verdict in _rows(out, tables.get("verdicts"), key):
+        yield "  judge: passed" if verdict["passed"] else f"  judge: rejected as {verdict['reason']}{_why(verdict)}"
+    for candidate in _rows(out, tables.get("candidates"), key):
+        yield f"  dedup: a candidate, one of {candidate['size']} in component {candidate['component']}"
+    for duplicate in _rows(out, tables.get("duplicates"), key):
+        yield (
+            f"  resolve: removed as {duplicate['kind']} duplicate of {duplicate['kept_url']} ({duplicate['kept_id']}): "
+            f"similarity {duplicate['similarity']:.4f}" + (f", limit {recipe.dedup.similarity}" if recipe.dedup else "")
+        )
+    if "corpus" in tables:
+        kept = _rows(out, tables["corpus"], key, ["id"])
+        yield "  corpus: kept" if kept else "  corpus: not in it"
+
+
+def _allowed(rule: RuleModel) -> str:
+    words = {"min": "at least", "max": "at most", "more_than": "more than", "less_than": "less than"}
+    words |= {"any_of": "any of", "none_of": "none of"}
+    parts = []
+    for key, limit in rule.limits().items():
+        shown = ", ".join(limit) if isinstance(limit, tuple) else _number(limit)
+        parts.append(f"{words[key]} {shown}")
+    return ", ".join(parts)

@@ -1,0 +1,81 @@
+"""The funnel: pages and characters left after every step, with reasons, from the ledger alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.ledger import Entry, load_entries
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the funnel: what is left after a step. `characters` is None before text exists."""
+
+    name: str
+    pages: int
+    characters: int | None
+    removed: bool = False
+
+
+def sum_counts(entries: list[Entry], attribute: str) -> Counter[str]:
+    """A counter attribute added up over entries."""
+    total: Counter[str] = Counter()
+    for entry in entries:
+        total.update(getattr(entry, attribute))
+    return total
+
+
+# What a reader of the funnel meets first, in the order in which extract tests; others follow by count.
+EXTRACT_ORDER = ("not_a_response", "http_status", "not_html", "no_kana", "too_many_elements", "not_japanese")
+
+
+def funnel(out: Path, tables: dict[str, str]) -> list[Step]:
+    """The steps of a recipe's run, from `tables` of run.json. Steps that have not run are left out."""
+    extracted = load_entries(out / tables["documents"]) if "documents" in tables else []
+    steps = [Step("records read", sum(entry.read for entry in extracted), None)]
+    left = steps[0].pages
+    reasons = sum_counts(extracted, "rejected") + sum_counts(extracted, "errors")
+    rank = {reason: index for index, reason in enumerate(EXTRACT_ORDER)}
+    for reason, count in sorted(reasons.items(), key=lambda item: (rank.get(item[0], 50), -item[1], item[0])):
+        left -= count
+        steps.append(Step(reason, count, None, removed=True))
+        if reason == "not_a_response":
+            steps.append(Step("responses", left, None))
+    steps.append(Step("documents", left, sum(entry.characters_out for entry in extracted)))
+    if "corpus" in tables:
+        selected = load_entries(out / tables["corpus"])
+        counts, characters = sum_counts(selected, "rejected"), sum_counts(selected, "characters_rejected")
+        for reason, count in sorted(counts.items(), key=lambda item: (item[0].startswith("duplicate_"), -item[1], item[0])):
+            steps.append(Step(reason, count, characters[reason], removed=True))
+        kept = sum(entry.written for entry in selected)
+        steps.append(Step("corpus", kept, sum(entry.characters_out for entry in selected)))
+    return steps
+
+
+def as_records(steps: list[Step]) -> list[dict[str, Any]]:
+    """The funnel as JSON records."""
+    return [dict(step.__dict__) for step in steps]
+
+
+def print_funnel(console: Console, steps: list[Step], title: str) -> None:
+    """Show the funnel: what is left in bold, what each reason took away indented below."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("step")
+    for name in ("pages", "of pages", "characters", "a page"):
+        table.add_column(name, justify="right")
+    whole = max(1, steps[0].pages)
+    for step in steps:
+        sign = "-" if step.removed else ""
+        characters = "" if step.characters is None else f"{sign}{step.characters:,}"
+        mean = "" if not step.characters or not step.pages else f"{step.characters / step.pages:,.0f}"
+        name = f"  {step.name}" if step.removed else step.name
+        style = None if step.removed else "bold"
+        share = f"{sign}{100 * step.pages / whole:.2f} %"
+        table.add_row(name, f"{sign}{step.pages:,}", share, characters, mean, style=style)
+    console.print(table)

@@ -1,0 +1,97 @@
+"""Status: where a run stands, from its ledger and from what its driver last wrote."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.files import read_json
+from pipeline.ledger import load_entries, load_failures
+from pipeline.plan import load_plan
+from pipeline.progress import human_seconds
+from pipeline.run import read_run
+
+SLOWEST = 5
+# Which folder of run.json tells of which stage, in the order of the stages.
+STAGE_TABLES = (
+    ("extract", "documents"),
+    ("annotate", "signals"),
+    ("sign", "signatures"),
+    ("dedup", "candidates"),
+    ("judge", "verdicts"),
+    ("resolve", "duplicates"),
+    ("select", "corpus"),
+)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def driver_state(out: Path) -> dict[str, Any] | None:
+    """What a driver that is alive on this machine last said of itself, else None."""
+    try:
+        state = dict(read_json(out / "state.json"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return state if _alive(int(state["pid"])) and state["done"] + state["failed"] < state["shards"] else None
+
+
+def print_status(console: Console, out: Path, tables: dict[str, str]) -> None:
+    """Shards done, running and failed of each stage, rates, time left and the slowest shards."""
+    state = driver_state(out)
+    if state:
+        age = human_seconds(time.time() - state["time"])
+        console.print(f"running (process {state['pid']}, {age} ago): {state['line']}")
+        for shard, since in sorted(state["running"].items(), key=lambda item: item[1]):
+            console.print(f"  {shard}: for {human_seconds(time.time() - since)}")
+    else:
+        console.print("no run is at work here")
+    planned = len(load_plan(out / "plan.json"))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("stage")
+    for name in ("done", "failed", "records", "seconds of work", "records/s"):
+        table.add_column(name, justify="right")
+    failures: list[str] = []
+    slowest: list[tuple[float, str]] = []
+    for stage, name in STAGE_TABLES:
+        if name not in tables:
+            continue
+        folder = out / tables[name]
+        entries, failed = load_entries(folder), load_failures(folder)
+        whole = planned if name != "duplicates" else len(entries)
+        seconds = sum(entry.seconds for entry in entries)
+        read = sum(entry.read for entry in entries)
+        rate = f"{read / seconds:,.0f}" if seconds else ""
+        table.add_row(stage, f"{len(entries)}/{whole}", str(len(failed)), f"{read:,}", f"{seconds:,.1f}", rate)
+        failures += [f"{stage}: shard {shard} failed: {error}" for shard, error in failed.items()]
+        slowest += [(entry.seconds, f"{stage} {entry.shard}") for entry in entries]
+    console.print(table)
+    for line in failures:
+        console.print(line, soft_wrap=True)
+    slow = sorted(slowest, reverse=True)[:SLOWEST]
+    console.print("slowest shards: " + "; ".join(f"{name} {human_seconds(seconds)}" for seconds, name in slow))
+
+
+def known_tables(out: Path, recipe: str | None) -> tuple[str, dict[str, str]]:
+    """A recipe's name and its folders in run.json; the latest one by default."""
+    from pipeline.errors import UsageError
+
+    record = read_run(out)
+    if record is None:
+        raise UsageError(f"{out} holds no run: give the OUT folder of `kamisuki run`")
+    name = recipe or record["latest"]
+    if name not in record["recipes"]:
+        raise UsageError(f"{out} has no run of recipe {name!r}; it has: {', '.join(sorted(record['recipes']))}")
+    return name, dict(record["recipes"][name]["tables"])

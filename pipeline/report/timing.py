@@ -1,0 +1,35 @@
+"""Timing: where the time of a run went, by stage and step, from the ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.ledger import load_entries
+from pipeline.report.status import STAGE_TABLES
+
+
+def timing_rows(out: Path, tables: dict[str, str]) -> list[tuple[str, str, float]]:
+    """(stage, step, seconds of work added up over shards), in the order of the stages."""
+    rows = []
+    for stage, name in STAGE_TABLES:
+        if name not in tables:
+            continue
+        entries = load_entries(out / tables[name])
+        total = sum(entry.seconds for entry in entries)
+        steps: dict[str, float] = {}
+        for entry in entries:
+            for step, seconds in entry.steps.items():
+                steps[step] = steps.get(step, 0.0) + seconds
+        for step, seconds in sorted(steps.items(), key=lambda item: -item[1]):
+            rows.append((stage, step, seconds))
+        rest = total - sum(steps.values())
+        rows.append((stage, "everything else" if steps else "", rest))
+    return rows
+
+
+def markdown(rows: list[tuple[str, str, float]]) -> str:
+    """The table in Markdown, with each step's share of all."""
+    total = sum(seconds for _, _, seconds in rows) or 1.0
+    lines = ["| stage | step | seconds | share |", "|---|---|---:|---:|"]
+    lines += [f"| {stage} | {step} | {seconds:.1f} | {100 * seconds / total:.1f} % |" for stage, step, seconds in rows]
+    return "\n".join([*lines, f"| all | | {total:.1f} | 100.0 % |"])

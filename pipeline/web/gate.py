@@ -1,0 +1,267 @@
+"""Gate: whether a page may be Japanese, from its raw bytes in one compiled scan, before anything is decoded.
+
+It must not refuse a page whose main text is Japanese; what it lets through in other languages only costs time.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from pipeline.web.charset import declared_charset, whatwg_name
+
+# Kana that do without a declaration: a sentence holds more, a language menu or a name in passing fewer.
+_ENOUGH_KANA = 5
+# One kana for so many other letters outside Latin at least: Japanese address lists have one for some 30, and Chinese
+# and Korean pages that quote a Japanese title one for thousands.
+_OTHERS_PER_KANA = 200
+# The same among the double-byte pairs of legacy charsets, where kana can be another charset's letters by chance:
+# Japanese text has one in 2 or 3. EUC-KR's jamo (as in laughter) and GB 2312's kana share EUC-JP's rows.
+_CP932_PAIRS_PER_KANA, _EUC_JP_PAIRS_PER_KANA = 20, 10
+# Bytes that do not fit the charset, for so many pairs that do: damage is rarer, and other charsets do worse.
+_PAIRS_PER_STRAY = 5
+_HEAD_BYTES = 8192
+_JAPANESE_CHARSETS = ("shift_jis", "euc-jp", "iso-2022-jp")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whether a page may go on, and why: what was counted or declared, or "no_kana"."""
+
+    passed: bool
+    evidence: str
+
+
+# Counters of the scan over a body that may be UTF-8 or ISO-2022-JP.
+_KANA, _OTHERS, _HAN, _VALID, _STRAY, _REFERENCES, _REFERENCED_OTHERS, _JIS_KANA = range(8)
+_HIGH_BITS = np.uint64(0x8080808080808080)
+_ONES = np.uint64(0x0101010101010101)
+_AMPERSANDS = np.uint64(0x2626262626262626)
+_ESCAPES = np.uint64(0x1B1B1B1B1B1B1B1B)
+
+
+@njit(cache=True, nogil=True)
+def _scan(body: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Count kana and other letters in UTF-8, numeric references and ISO-2022-JP; words are the body's, 8 bytes each."""
+    counts = np.zeros(8, dtype=np.int64)
+    size = body.size
+    position = 0
+    while position < size:
+        if position % 8 == 0 and position + 8 <= size:
+            # Most words of a page are plain ASCII: skip those without high bits, "&" and ESC.
+            word = words[position >> 3]
+            ampersand = word ^ _AMPERSANDS
+            escape = word ^ _ESCAPES
+            marks = word | ((ampersand - _ONES) & ~ampersand) | ((escape - _ONES) & ~escape)
+            if marks & _HIGH_BITS == 0:
+                position += 8
+                continue
+        byte = body[position]
+        if byte < 0x80:
+            if byte == 0x26 and position + 2 < size and body[position + 1] == 0x23:
+                position += 2
+                hexadecimal = body[position] | 0x20 == 0x78
+                if hexadecimal:
+                    position += 1
+                code = 0
+                digits = 0
+                while position < size and digits < 7:
+                    digit = body[position]
+                    if 0x30 <= digit <= 0x39:
+                        value = digit - 0x30
+                    elif hexadecimal and 0x61 <= digit | 0x20 <= 0x66:
+                        value = (digit | 0x20) - 0x57
+                    else:
+                        break
+                    code = code * (16 if hexadecimal else 10) + value
+                    position += 1
+                    digits += 1
+                if 0x3041 <= code <= 0x30FE and code != 0x30FB and code != 0x30A0:
+                    counts[_REFERENCES] += 1
+                elif 0xFF66 <= code <= 0xFF9F:
+                    counts[_REFERENCES] += 1
+                elif 0x4E00 <= code <= 0x9FFF or 0xAC00 <= code <= 0xD7A3 or 0x370 <= code <= 0x1FFF:
+                    counts[_REFERENCED_OTHERS] += 1
+            elif byte == 0x1B and position + 2 < size and body[position + 1] == 0x24:
+                mode = body[position + 2]
+                position += 3
+                if mode == 0x42 or mode == 0x40:
+                    while position + 1 < size and body[position] >= 0x20:
+                        if (body[position] == 0x24 or body[position] == 0x25) and body[position + 1] >= 0x21:
+                            counts[_JIS_KANA] += 1
+                        position += 2
+            else:
+                position += 1
+            continue
+        length = 0
+        if 0xC2 <= byte <= 0xDF:
+            length = 2
+        elif 0xE0 <= byte <= 0xEF:
+            length = 3
+        elif 0xF0 <= byte <= 0xF4:
+            length = 4
+        if length == 0 or position + length > size:
+            counts[_STRAY] += 1
+            position += 1
+            continue
+        fits = True
+        for offset in range(1, length):
+            if body[position + offset] & 0xC0 != 0x80:
+                fits = False
+        if not fits:
+            counts[_STRAY] += 1
+            position += 1
+            continue
+        counts[_VALID] += length
+        if length == 2:
+            counts[_OTHERS] += byte >= 0xC4
+        elif length == 3:
+            code = (byte & 0x0F) << 12 | (body[position + 1] & 0x3F) << 6 | (body[position + 2] & 0x3F)
+            if 0x3041 <= code <= 0x30FE:
+                # The middle dot and the double hyphen stand in Chinese too.
+                counts[_KANA] += code != 0x30FB and code != 0x30A0
+            elif 0xFF66 <= code <= 0xFF9F:
+                counts[_KANA] += 1
+            elif 0x4E00 <= code <= 0x9FFF:
+                counts[_OTHERS] += 1
+                counts[_HAN] += 1
+            elif 0xAC00 <= code <= 0xD7A3 or code < 0x1E00 or 0x1F00 <= code <= 0x1FFF:
+                counts[_OTHERS] += 1
+        position += length
+    return counts
+
+
+# Counters of the scan over a body in some legacy charset.
+_CP932_KANA, _CP932_PAIRS, _CP932_HALF, _CP932_STRAY, _EUC_KANA, _EUC_PAIRS, _EUC_STRAY = range(7)
+
+
+@njit(cache=True, nogil=True)
+def _scan_legacy(body: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Count kana and pairs as CP932 and as EUC-JP align them, single half-width kana, and bytes that fit neither."""
+    counts = np.zeros(7, dtype=np.int64)
+    size = body.size
+    position = 0
+    while position < size:
+        byte = body[position]
+        position += 1
+        if byte < 0x80:
+            continue
+        if 0xA1 <= byte <= 0xDF:
+            counts[_CP932_HALF] += 1
+            continue
+        trail = body[position] if position < size else np.uint8(0)
+        if byte in (0x80, 0xA0) or byte > 0xFC or trail < 0x40 or trail == 0x7F or trail > 0xFC:
+            counts[_CP932_STRAY] += 1
+            continue
+        position += 1
+        counts[_CP932_PAIRS] += 1
+        if byte == 0x82:
+            counts[_CP932_KANA] += 0x9F <= trail <= 0xF1
+        elif byte == 0x83:
+            counts[_CP932_KANA] += trail <= 0x96
+    position = 0
+    while position < size:
+        byte = body[position]
+        position += 1
+        if byte < 0x80:
+            continue
+        trail = body[position] if position < size else np.uint8(0)
+        if byte == 0x8F and 0xA1 <= trail < 0xFF:
+            position += 2
+            counts[_EUC_PAIRS] += 1
+            continue
+        if (byte < 0xA1 and byte != 0x8E) or byte == 0xFF or trail < 0xA1 or trail == 0xFF:
+            counts[_EUC_STRAY] += 1
+            continue
+        position += 1
+        counts[_EUC_PAIRS] += 1
+        if byte == 0xA4:
+            counts[_EUC_KANA] += trail <= 0xF3
+        elif byte == 0xA5:
+            counts[_EUC_KANA] += trail <= 0xF6
+        elif byte == 0x8E:
+            counts[_EUC_KANA] += trail <= 0xDF
+    return counts
+
+
+_TAG_REST = re.compile(rb"(?:[^>\"']|\"[^\"]*\"|'[^']*')*")
+# "jp" is the country, not the language, but a common slip; "jam" is Jamaican Creole.
+_LANG = re.compile(rb"[\s\"'/](?:xml:)?lang\s*=\s*[\"']?\s*(?:ja|jp)(?![a-z0-9])", re.IGNORECASE)
+_CONTENT_LANGUAGE = re.compile(rb"<meta\s[^<>]{0,300}content-language[^<>]{0,300}", re.IGNORECASE)
+_CONTENT_JAPANESE = re.compile(rb"content\s*=\s*[\"']?\s*(?:[a-z-]+\s*,\s*)*ja(?![a-z0-9])", re.IGNORECASE)
+_HEADER_JAPANESE = re.compile(r"\s*ja(?:[-_][a-z0-9_-]*)?\s*", re.IGNORECASE)
+
+
+def _declaration(body: bytes, http_charset: str | None, http_language: str | None) -> str | None:
+    """What says that a page is Japanese: header, html element, meta or charset; None if nothing does."""
+    if http_language and any(map(_HEADER_JAPANESE.fullmatch, http_language.split(","))):
+        return "content-language=ja"
+    head = body[:_HEAD_BYTES]
+    start = head.lower().find(b"<html")
+    if start >= 0:
+        tag = _TAG_REST.match(head, start + 5)
+        if tag is not None and _LANG.search(tag[0]):
+            return "lang=ja"
+    meta = _CONTENT_LANGUAGE.search(head)
+    if meta is not None and _CONTENT_JAPANESE.search(meta[0]):
+        return "content-language=ja"
+    for name in (http_charset and whatwg_name(http_charset), declared_charset(body)):
+        if name in (*_JAPANESE_CHARSETS, "cp932"):
+            return f"charset={name}"
+    return None
+
+
+def _utf_16_kana(body: bytes, http_charset: str | None) -> int:
+    """Kana in a body that a byte order mark or the HTTP header says to be UTF-16; else 0."""
+    name = http_charset and whatwg_name(http_charset)
+    if body.startswith(b"\xff\xfe") or (name == "utf-16le" and body.count(0) * 4 > len(body)):
+        order = "<u2"
+    elif body.startswith(b"\xfe\xff") or (name == "utf-16be" and body.count(0) * 4 > len(body)):
+        order = ">u2"
+    else:
+        return 0
+    units = np.frombuffer(body, dtype=order, count=len(body) // 2)
+    return int(np.count_nonzero((units >= 0x3041) & (units <= 0x30FE) & (units != 0x30FB)))
+
+
+def may_be_japanese(body: bytes, http_charset: str | None = None, http_language: str | None = None) -> Gate:
+    """Whether a page may be Japanese, from its bytes and its Content-Type charset and Content-Language headers.
+
+    Five kana suffice in UTF-8, UTF-16, ISO-2022-JP or as numeric references, unless they drown in other scripts. In
+    CP932 and EUC-JP they must also be dense among the double-byte pairs, since kana can be there by chance. A
+    declaration (html lang, Content-Language, a Japanese charset) lets one kana or kanji do. Linear time, never raises.
+    """
+    array = np.frombuffer(body, dtype=np.uint8)
+    words = np.frombuffer(body, dtype="<u8", count=len(body) // 8)
+    counts = _scan(array, words).tolist()
+    jis = counts[_JIS_KANA]
+    if jis >= _ENOUGH_KANA:
+        return Gate(True, f"iso-2022-jp kana {jis}")
+    kana = counts[_KANA] + counts[_REFERENCES]
+    others = counts[_OTHERS] + counts[_REFERENCED_OTHERS]
+    if kana >= _ENOUGH_KANA and kana * _OTHERS_PER_KANA >= others:
+        if counts[_KANA] >= counts[_REFERENCES]:
+            return Gate(True, f"utf-8 kana {counts[_KANA]}")
+        return Gate(True, f"references {counts[_REFERENCES]}")
+    wide = _utf_16_kana(body, http_charset)
+    if wide >= _ENOUGH_KANA:
+        return Gate(True, f"utf-16 kana {wide}")
+    letters = kana + counts[_HAN] + jis + wide
+    # Where most of the bytes outside ASCII are UTF-8, reading them as a legacy charset shows kana that are none.
+    legacy = [0] * 7
+    if counts[_STRAY] * 4 > counts[_VALID]:
+        legacy = _scan_legacy(array).tolist()
+        for charset, found, pairs, stray, pairs_per_kana in (
+            ("cp932", legacy[_CP932_KANA], legacy[_CP932_PAIRS], legacy[_CP932_STRAY], _CP932_PAIRS_PER_KANA),
+            ("euc-jp", legacy[_EUC_KANA], legacy[_EUC_PAIRS], legacy[_EUC_STRAY], _EUC_JP_PAIRS_PER_KANA),
+        ):
+            if found >= _ENOUGH_KANA and found * pairs_per_kana >= pairs >= stray * _PAIRS_PER_STRAY:
+                return Gate(True, f"{charset} kana {found} of {pairs} pairs")
+        letters += max(legacy[_CP932_PAIRS], legacy[_EUC_PAIRS]) + legacy[_CP932_HALF]
+    if letters:
+        declaration = _declaration(body, http_charset, http_language)
+        if declaration is not None:
+            return Gate(True, f"{declaration} with {letters} letters")
+    return Gate(False, "no_kana")
