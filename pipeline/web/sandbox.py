@@ -115,6 +115,10 @@ class Sandbox:
                 if deaths == 2:
                     return ExtractionFailure("extractor_crashed", _name_of_end(ended_by))
                 continue
+            except BaseException:
+                # A reply left in the pipe would be taken for the next page's.
+                self.close()
+                raise
             grown = reply.pop("grown")
             if grown or self._pages >= self.limits.pages_per_child:
                 self.close()
@@ -193,7 +197,7 @@ def _exchange(process: subprocess.Popen[bytes], request: bytes, deadline: float)
         except BlockingIOError:
             continue
         except BrokenPipeError:
-            raise _ChildDied from None
+            break
     return _receive(process, deadline)
 
 
@@ -211,7 +215,7 @@ def _receive(process: subprocess.Popen[bytes], deadline: float) -> dict[str, Any
         received += block
         if len(received) >= REPLY_HEADER.size:
             wanted = REPLY_HEADER.size + REPLY_HEADER.unpack_from(received)[0]
-    reply: dict[str, Any] = json.loads(received[REPLY_HEADER.size :])
+    reply: dict[str, Any] = json.loads(received[REPLY_HEADER.size : wanted])
     return reply
 
 

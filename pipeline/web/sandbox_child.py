@@ -60,6 +60,9 @@ def main() -> None:
         if address_space("VmPeak") - baseline > memory_bytes // 2:
             reply = dict(OUT_OF_MEMORY) if "reason" in reply else {**reply, "grown": True}
         send(replies, reply)
+        if reply["grown"]:
+            # The parent starts another; and when memory was short, the rest of the request may not have been read.
+            return
 
 
 def answer(extract: Extract, requests: BinaryIO, header: bytes) -> dict[str, Any]:

@@ -440,14 +440,15 @@ def _find_member(file: BinaryIO, start: int, end: int) -> int:
 
 def _is_gzipped(file: BinaryIO) -> bool:
     """Whether a WARC file is compressed. Raises NotWarc when it is no WARC at all."""
-    head = file.read(SEARCH_BLOCK_BYTES)
+    head = file.read(PIECE_BYTES)
     if not head:
         raise NotWarc("the file is empty (0 bytes): fetch it again")
-    opening = _opening(head[:PIECE_BYTES])
+    opening = _opening(head)
     if opening == b"WARC/":
         return True
     if head.lstrip(b"\r\n").startswith(b"WARC/"):
         return False
+    head += file.read(SEARCH_BLOCK_BYTES)
     if _find_member(file, 1, len(head)) < len(head):
         return True
     if _RECORD_START.search(head):

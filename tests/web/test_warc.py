@@ -208,7 +208,7 @@ ENCODERS = {
     "x-gzip": member,
     "deflate": zlib.compress,
     "Deflate": raw_deflate,
-    "br": brotli.compress,
+    "br": lambda body: brotli.compress(body, quality=1),
     "zstd": zstandard,
 }
 

@@ -1,0 +1,62 @@
+# Kamisuki: a target a stage. `make demo` and `make test` set everything up by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RECIPE ?= configs/swallow-v2.yaml
+OUT ?= runs/mine
+INPUT ?=
+WORKERS ?=
+SET ?=
+UV_VERSION := 0.13.9
+
+RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
+
+.PHONY: help setup demo test check corpus extract annotate sign dedup select status funnel sample lock clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready ## Install everything into .venv (done by itself where needed)
+
+$(VENV)/.ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "kamisuki needs Python 3.11 or 3.12, and $(PYTHON) is $$($(PYTHON) --version 2>&1): use make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pipeline.warm
+	@touch $@
+
+demo: setup ## Run the whole path on the embedded sample and show the corpus
+	$(BIN)/kamisuki run configs/demo.yaml --input tests/data/sample.warc.gz --out runs/demo
+	$(BIN)/python -m pipeline.report.show runs/demo
+
+test: setup ## Run every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+corpus: setup ## RECIPE=… INPUT='…/*.warc.gz' OUT=…: from WARC files to a corpus
+	$(RUN)
+
+extract annotate sign dedup select: setup ## One stage, with the same variables
+	$(RUN) --from $@ --until $@
+
+status: setup ## OUT=…: where a run stands
+	$(BIN)/kamisuki status '$(OUT)'
+
+funnel: setup ## OUT=…: what every step left
+	$(BIN)/kamisuki funnel '$(OUT)'
+
+sample: setup ## Make the embedded sample again
+	$(BIN)/python tests/data/make_sample.py
+
+lock: ## Resolve the dependencies anew
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header --upgrade -q -o requirements.lock
+
+clean: ## Remove the environment and all caches (runs/ stays)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

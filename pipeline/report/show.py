@@ -1,0 +1,34 @@
+"""Show: some rows of a corpus, for `make demo`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pyarrow.dataset as ds
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.report.status import known_tables
+
+ROWS = 8
+COLUMNS = ["url", "charset", "license", "consent", "text"]
+
+
+def show(out: Path, console: Console) -> None:
+    """Print the first rows of the latest corpus of OUT and how to read it."""
+    folder = out / known_tables(out, None)[1]["corpus"]
+    corpus = ds.dataset([str(path) for path in sorted(folder.glob("*.parquet"))], format="parquet")
+    table = Table(title=f"{corpus.count_rows()} pages in {folder}", title_justify="left", header_style="bold", box=None)
+    for name in COLUMNS:
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=60 if name == "text" else 40)
+    for row in corpus.head(ROWS, columns=COLUMNS).to_pylist():
+        text = " ".join(row.pop("text").split())
+        table.add_row(*(row[name] or "-" for name in COLUMNS[:-1]), text)
+    console.print(table)
+    console.print(f"Read it: duckdb.sql(\"SELECT url, text FROM '{folder}/*.parquet'\")", soft_wrap=True, markup=False)
+    console.print(f"Ask about a page: .venv/bin/kamisuki explain {out} URL", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    show(Path(sys.argv[1]), Console() if sys.stdout.isatty() else Console(width=200))
