@@ -55,7 +55,7 @@ class Reject:
 
 def versions() -> dict[str, str]:
     """The libraries and assets that decide what extract writes."""
-    libraries = {name: version(name) for name in ("fastwarc", "warcio", "lxml", "htmldate", "fasttext-numpy2-wheel")}
+    libraries = {name: version(name) for name in ("fastwarc", "brotli", "lxml", "htmldate", "fasttext-numpy2-wheel")}
     return {**libraries, "trafilatura": EXTRACTOR_VERSION, "lid": language.model_digest()}
 
 
@@ -92,10 +92,10 @@ class PageReader:
         def reject(reason: str, value: float | None = None, limit: float | None = None, detail: str | None = None) -> Reject:
             return Reject(key, record.url, reason, value, limit, detail)
 
-        if record.type != "response":
-            return reject("not_a_response", detail=record.type)
         if record.problem:
             return reject(record.problem)
+        if record.type != "response":
+            return reject("not_a_response", detail=record.type)
         if record.http_status != 200:
             return reject("http_status", value=record.http_status)
         if record.content_type not in HTML_TYPES:

@@ -239,6 +239,15 @@ def may_be_japanese(body: bytes, http_charset: str | None = None, http_language:
     jis = counts[_JIS_KANA]
     if jis >= _ENOUGH_KANA:
         return Gate(True, f"iso-2022-jp kana {jis}")
+    # Where most of the bytes outside ASCII are UTF-8, reading them as a legacy charset shows kana that are none,
+    # and the other way round.
+    legacy = _scan_legacy(array).tolist() if counts[_STRAY] * 4 > counts[_VALID] else [0] * 7
+    for charset, found, pairs, stray, pairs_per_kana in (
+        ("cp932", legacy[_CP932_KANA], legacy[_CP932_PAIRS], legacy[_CP932_STRAY], _CP932_PAIRS_PER_KANA),
+        ("euc-jp", legacy[_EUC_KANA], legacy[_EUC_PAIRS], legacy[_EUC_STRAY], _EUC_JP_PAIRS_PER_KANA),
+    ):
+        if found >= _ENOUGH_KANA and found * pairs_per_kana >= pairs >= stray * _PAIRS_PER_STRAY:
+            return Gate(True, f"{charset} kana {found} of {pairs} pairs")
     kana = counts[_KANA] + counts[_REFERENCES]
     others = counts[_OTHERS] + counts[_REFERENCED_OTHERS]
     if kana >= _ENOUGH_KANA and kana * _OTHERS_PER_KANA >= others:
@@ -249,17 +258,7 @@ def may_be_japanese(body: bytes, http_charset: str | None = None, http_language:
     if wide >= _ENOUGH_KANA:
         return Gate(True, f"utf-16 kana {wide}")
     letters = kana + counts[_HAN] + jis + wide
-    # Where most of the bytes outside ASCII are UTF-8, reading them as a legacy charset shows kana that are none.
-    legacy = [0] * 7
-    if counts[_STRAY] * 4 > counts[_VALID]:
-        legacy = _scan_legacy(array).tolist()
-        for charset, found, pairs, stray, pairs_per_kana in (
-            ("cp932", legacy[_CP932_KANA], legacy[_CP932_PAIRS], legacy[_CP932_STRAY], _CP932_PAIRS_PER_KANA),
-            ("euc-jp", legacy[_EUC_KANA], legacy[_EUC_PAIRS], legacy[_EUC_STRAY], _EUC_JP_PAIRS_PER_KANA),
-        ):
-            if found >= _ENOUGH_KANA and found * pairs_per_kana >= pairs >= stray * _PAIRS_PER_STRAY:
-                return Gate(True, f"{charset} kana {found} of {pairs} pairs")
-        letters += max(legacy[_CP932_PAIRS], legacy[_EUC_PAIRS]) + legacy[_CP932_HALF]
+    letters += max(legacy[_CP932_PAIRS], legacy[_EUC_PAIRS]) + legacy[_CP932_HALF]
     if letters:
         declaration = _declaration(body, http_charset, http_language)
         if declaration is not None:

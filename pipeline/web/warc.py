@@ -108,8 +108,8 @@ def read_records(path: str, max_body_bytes: int) -> Iterator[Record]:
 def read_record_at(path: str, offset: int, length: int, max_body_bytes: int) -> Record:
     """One record by its place, as read_records gave it or as Common Crawl's index does.
 
-    Raises NotWarc when no record of that length lies there: then the file is not the one that the place is from, or
-    what lies there is no record but bytes between two.
+    Raises NotWarc when no record of that length lies there: then the file is not the one that the place is from. Bytes
+    between two records, which read_records reports too, come back with a problem, though not always the same one.
     """
     with open_input(path) as file:
         gzipped = _is_gzipped(file)

@@ -1,4 +1,5 @@
 """Page templates of the embedded sample: HTML as blogs, news sites, forums, shops, wikis and old homepages write it."""
+# ruff: noqa: E501 (lines of HTML as templates write them)
 
 from __future__ import annotations
 
@@ -203,12 +204,12 @@ def table_layout(page: Parts) -> str:
 </head>
 <body bgcolor="#ffffff">
 <table width="760" border="0" cellspacing="0">
-<tr><td colspan="2" bgcolor="#336699"><font color="#ffffff">{page.site}</font></td></tr>
+<tr><td colspan="2" bgcolor="#336699"><font color="#ffffff">{page.site}のホームページへようこそ</font></td></tr>
 <tr><td width="160" valign="top"><a href="/">トップ</a><br><a href="/map">地図</a><br>{listed}</td>
 <td valign="top"><h2>{page.title}</h2>
 {blocks(page.lines)}
 </td></tr>
-<tr><td colspan="2" align="center"><font size="2">{page.footer}{page.site}</font></td></tr>
+<tr><td colspan="2" align="center"><font size="2">{page.footer}お問い合わせは {page.site} 広報係まで</font></td></tr>
 </table>
 </body>
 </html>
