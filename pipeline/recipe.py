@@ -79,10 +79,10 @@ class Signature(Section):
             return data
         if name not in PRESETS:
             raise ValueError(f"unknown preset {name!r}; allowed: {', '.join(sorted(PRESETS))}")
-        both = sorted({"ngram", "bands", "rows"} & data.keys())
-        if both:
-            raise ValueError(f"a preset fixes {', '.join(both)}: give the preset or the numbers, not both")
         fixed = PRESETS[name]
+        wrong = [key for key in ("ngram", "bands", "rows") if data.get(key, getattr(fixed, key)) != getattr(fixed, key)]
+        if wrong:
+            raise ValueError(f"preset {name} fixes {', '.join(wrong)}: give the preset or the numbers, not both")
         return {**data, "ngram": fixed.ngram, "bands": fixed.bands, "rows": fixed.rows}
 
     def parameters(self) -> MinHashParameters:

@@ -1,0 +1,226 @@
+"""License: what a page says it may be used under, as an SPDX id with its source and a tier.
+
+Read are rel=license on links and anchors, meta elements, the HTTP Link header and, where all of these are silent,
+plain links to Creative Commons or to the terms of the Japanese government. A plain link may be about a picture, so it
+is the weaker evidence and its source says so.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.web.tags import Tag
+
+TIERS = (
+    "public-domain",
+    "attribution",
+    "share-alike",
+    "no-derivatives",
+    "non-commercial",
+    "government",
+    "reserved",
+    "unknown",
+)
+
+# From what asks least of a corpus builder to what asks most. Government terms ask for attribution too (both Japanese
+# ones call themselves compatible with CC BY 4.0) but except third parties' rights and some uses, so they come right
+# after it. Share-alike binds what is made of the text; no-derivatives may forbid making anything of it;
+# non-commercial forbids the commonest uses of a model. Nothing known is worse than known limits: it may be anything.
+_STRICTNESS = {
+    tier: rank
+    for rank, tier in enumerate(
+        (
+            "public-domain",
+            "attribution",
+            "government",
+            "share-alike",
+            "no-derivatives",
+            "non-commercial",
+            "reserved",
+            "unknown",
+        )
+    )
+}
+
+# The SPDX license list 3.27 has these ports; all others become LicenseRef ids.
+_SPDX_PORTS = frozenset(
+    """
+    BY-2.5-AU BY-3.0-AT BY-3.0-AU BY-3.0-DE BY-3.0-IGO BY-3.0-NL BY-3.0-US BY-NC-3.0-DE BY-NC-ND-3.0-DE
+    BY-NC-ND-3.0-IGO BY-NC-SA-2.0-DE BY-NC-SA-2.0-FR BY-NC-SA-2.0-UK BY-NC-SA-3.0-DE BY-NC-SA-3.0-IGO BY-ND-3.0-DE
+    BY-SA-2.0-UK BY-SA-2.1-JP BY-SA-3.0-AT BY-SA-3.0-DE BY-SA-3.0-IGO
+    """.split()
+)
+_SPDX_VERSIONS = ("1.0", "2.0", "2.5", "3.0", "4.0")
+# Licenses without the BY element existed in version 1.0 only, and SPDX has one of them.
+_SPDX_WITHOUT_BY = ("SA-1.0",)
+
+_CREATIVE_COMMONS = re.compile(
+    r"(?:https?:)?//(?:[\w-]+\.)?creativecommons\.org/(licenses|publicdomain)/([a-z+-]+)"
+    r"(?:/(\d\.\d))?(?:/([a-z]{2,8})(?![a-z.-]))?(?=[/?#.]|\Z)",
+    re.IGNORECASE | re.ASCII,
+)
+# The Digital Agency's Public Data License 1.0 (July 2024) and the Government Standard Terms of Use 2.0 (December 2015).
+_GOVERNMENT = (
+    (
+        re.compile(
+            r"(?:https?:)?//(?:www\.)?digital\.go\.jp/(?:en/)?resources/open_data/public_data_license_v1\.0(?![\d.]*\d)",
+            re.IGNORECASE,
+        ),
+        "LicenseRef-PDL-1.0",
+    ),
+    (
+        re.compile(
+            r"(?:https?:)?//(?:www\.)?kantei\.go\.jp/jp/singi/it2/densi/kettei/gl2_betten_1\.pdf", re.IGNORECASE
+        ),
+        "LicenseRef-Japanese-Government-Standard-Terms-2.0",
+    ),
+)
+# How people write a Creative Commons license in a meta element: "CC BY-SA 4.0", "CC-BY-4.0", "CC0".
+_WRITTEN = re.compile(
+    r"(?:SPDX:)?CC[ -](BY(?:-(?:NC|ND|SA)){0,2})[ -](\d\.\d)(?:[ -](?:International|Unported|DEED))?", re.IGNORECASE
+)
+_WRITTEN_ZERO = re.compile(r"CC0(?:[ -]1\.0)?(?: Universal)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class LicenseFact:
+    """A page's license: SPDX id, the URL (or text) that says so, the kind of evidence, and the tier.
+
+    `source` is "rel-license-a", "rel-license-link", "meta", "http-link", "cc-link" (a plain link to Creative
+    Commons) or "government-link" (a plain link to Japanese government terms). A license that is declared but not
+    recognised has a URL and a source, no id, and the tier "unknown".
+    """
+
+    license: str | None
+    url: str | None
+    source: str | None
+    tier: str
+
+
+NO_LICENSE = LicenseFact(None, None, None, "unknown")
+
+
+def strictest(tiers: Iterable[str]) -> str:
+    """The tier that asks most of those given; "unknown" of none.
+
+    Order: public-domain, attribution, government, share-alike, no-derivatives, non-commercial, reserved, unknown.
+    Raises KeyError for what is no tier.
+    """
+    return max(tiers, key=_STRICTNESS.__getitem__, default="unknown")
+
+
+def _creative_commons(elements: str, version: str | None, port: str | None) -> tuple[str, str] | None:
+    """SPDX id and tier for the parts of a license URL, as "by-nc", "2.1" and "jp"."""
+    parts = elements.upper().split("-")
+    if elements.upper() in ("SAMPLING", "SAMPLING+", "NC-SAMPLING+"):
+        name = elements.upper().replace("+", "-PLUS")
+    elif set(parts) <= {"BY", "NC", "ND", "SA"}:
+        # Version 1.0 wrote by-nd-nc; ids have one order.
+        name = "-".join(part for part in ("BY", "NC", "ND", "SA") if part in parts)
+    else:
+        return None
+    if "SAMPLING" in name or "NC" in parts:
+        tier = "non-commercial"
+    elif "ND" in parts:
+        tier = "no-derivatives"
+    else:
+        tier = "share-alike" if "SA" in parts else "attribution"
+    full = "-".join(filter(None, (name, version, port and port.upper())))
+    if port is None and version in _SPDX_VERSIONS and "BY" in parts:
+        known = True
+    else:
+        known = full in _SPDX_PORTS or full in _SPDX_WITHOUT_BY
+    return f"CC-{full}" if known else f"LicenseRef-CC-{full}", tier
+
+
+def license_from_url(url: str) -> tuple[str, str] | None:
+    """SPDX id (else a LicenseRef) and tier for a license's URL, or None if it is not one that is known.
+
+    Creative Commons in all versions and ports, with deed and legalcode pages in any language, and the Japanese
+    government's terms. A URL without version ("/licenses/by/") gives an id without one.
+    """
+    url = url.strip()
+    match = _CREATIVE_COMMONS.match(url)
+    if match is not None:
+        kind, elements, version, port = match[1].lower(), match[2].lower(), match[3], match[4]
+        if port is not None and port.lower() in ("deed", "legalcode", "rdf"):
+            port = None
+        if kind == "licenses":
+            if elements == "publicdomain":
+                return "CC-PDDC", "public-domain"
+            return _creative_commons(elements, version, port)
+        return {"zero": ("CC0-1.0", "public-domain"), "mark": ("CC-PDM-1.0", "public-domain")}.get(elements)
+    for pattern, identifier in _GOVERNMENT:
+        if pattern.match(url):
+            return identifier, "government"
+    return None
+
+
+def _license_from_value(value: str) -> tuple[str, str] | None:
+    """The license that a meta element's content names: a URL, or the license's own name and nothing else."""
+    known = license_from_url(value)
+    if known is not None:
+        return known
+    if _WRITTEN_ZERO.fullmatch(value.strip()):
+        return "CC0-1.0", "public-domain"
+    match = _WRITTEN.fullmatch(value.strip())
+    return _creative_commons(match[1], match[2], None) if match else None
+
+
+_META_LICENSE = frozenset(
+    ("license", "dc.license", "dc.rights.license", "dcterms.license", "dct:license", "og:license")
+)
+# Statements of rights, which need not name a license: those that do not are no claim at all.
+_META_RIGHTS = frozenset(("dc.rights", "dcterms.rights", "dc:rights", "dct:rights", "dcterms.rights.license"))
+_LINK_HEADER = re.compile(r"<([^<>]*)>((?:[^,\"<]|\"[^\"]*\")*)")
+_REL_LICENSE = re.compile(r";\s*rel\s*=\s*(?:\"(?:[^\"]*\s)?license(?:\s[^\"]*)?\"|license(?![^\s;,]))", re.IGNORECASE)
+_LONGEST_URL = 2_000
+
+
+def _fact(value: str, known: tuple[str, str] | None, source: str) -> LicenseFact:
+    identifier, tier = known or (None, "unknown")
+    return LicenseFact(identifier, value.strip()[:_LONGEST_URL], source, tier)
+
+
+def _claims(tags: Sequence[Tag], http_headers: Mapping[str, list[str]]) -> Iterator[LicenseFact]:
+    """What page and response say outright about their license, recognised or not."""
+    for header in http_headers.get("link", ()):
+        for url, parameters in _LINK_HEADER.findall(header):
+            if url.strip() and _REL_LICENSE.search(parameters):
+                yield _fact(url, license_from_url(url), "http-link")
+    for tag in tags:
+        attributes = tag.attributes
+        if tag.name in ("a", "link"):
+            url = attributes.get("href", "")
+            if url.strip() and "license" in attributes.get("rel", "").lower().split():
+                yield _fact(url, license_from_url(url), f"rel-license-{tag.name}")
+        elif tag.name == "meta":
+            name = (attributes.get("name") or attributes.get("property") or "").strip().lower()
+            content = attributes.get("content", "")
+            if content.strip() and name in _META_LICENSE | _META_RIGHTS:
+                known = _license_from_value(content)
+                if known is not None or name in _META_LICENSE:
+                    yield _fact(content, known, "meta")
+
+
+def _plain_links(tags: Sequence[Tag]) -> Iterator[LicenseFact]:
+    for tag in tags:
+        known = license_from_url(tag.attributes.get("href", "")) if tag.name == "a" else None
+        if known is not None:
+            source = "government-link" if known[1] == "government" else "cc-link"
+            yield _fact(tag.attributes["href"], known, source)
+
+
+def _strictness(fact: LicenseFact) -> tuple[int, int]:
+    """Tier first; then the number of conditions, so that BY-NC-ND outweighs BY-NC."""
+    return _STRICTNESS[fact.tier], len((fact.license or "").split("-"))
+
+
+def find_license(tags: Sequence[Tag], http_headers: Mapping[str, list[str]]) -> LicenseFact:
+    """A page's license from its a, link and meta tags and its HTTP headers (names in lower case).
+
+    Of several different ones the strictest holds, of equals the first; a claim that is not recognised counts as
+    "unknown", the strictest of all, and is never upgraded by another. Plain links count only where nothing is claimed.
+    """
+    facts = list(_claims(tags, http_headers)) or list(_plain_links(tags))
+    return max(facts, key=_strictness, default=NO_LICENSE)

@@ -1,0 +1,112 @@
+"""Recipes: what is written is what is read, and every mistake is named with its line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from filters.signals import SIGNALS
+from pipeline.errors import UsageError
+from pipeline.recipe import Recipe, configs_folder, dump_recipe, find_recipe, load_recipe
+
+SHIPPED = sorted(configs_folder().glob("*.yaml"))
+
+
+def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_recipes_load_under_their_own_name_and_survive_a_round_trip(path, tmp_path):
+    recipe = load_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe.description
+    again = load_recipe(write(tmp_path, dump_recipe(recipe)))
+    assert again == recipe
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_limit_of_a_shipped_recipe_names_its_source(path):
+    for rule in load_recipe(path).select.rules:
+        assert rule.source, rule.signal
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\nextractt: {}\n", "mine.yaml:2: extractt: unknown key; allowed here: name, description, extract"),
+        ("name: x\nextract:\n  limits:\n    cpu: 3\n", "mine.yaml:4: extract.limits.cpu: unknown key; allowed here: body_bytes"),
+        ("name: x\ndedup:\n  similarity: 1.5\n", "mine.yaml:3: dedup.similarity:"),
+        ("name: x\nselect:\n  rules:\n    - {signal: kana, min: 3}\n", "mine.yaml:4: select.rules.0: unknown signal 'kana'; known: "),
+        ("name: x\nselect:\n  rules:\n    - {signal: consent, min: 3}\n", "mine.yaml:4: select.rules.0: consent holds text"),
+        ("name: x\nselect:\n  rules:\n    - {signal: lines, any_of: [a]}\n", "mine.yaml:4: select.rules.0: lines holds numbers"),
+        ("name: x\nselect:\n  rules:\n    - {signal: lines, min: 5, max: 3}\n", "mine.yaml:4: select.rules.0"),
+        ("name: x\nselect:\n  rules:\n    - {signal: ng_word_ratio, max: 0.1}\n", "needs word lists"),
+        ("name: x\ndedup:\n  signature: {preset: nobody}\n", "unknown preset 'nobody'; allowed: fineweb"),
+        ("name: x\ndedup:\n  signature: {preset: swallow, bands: 3}\n", "preset swallow fixes bands"),
+        ("description: nameless\n", "mine.yaml:1: name: is required"),
+        ("name: [\n", "not YAML"),
+        ("- name\n", "a recipe is a mapping"),
+        ("name: x\nextends: nowhere.yaml\n", "nowhere.yaml: cannot be read as a recipe"),
+        ("name: x\nextends: mine.yaml\n", "extend each other in a circle"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_file_line_and_what_is_allowed(tmp_path, text, message):
+    with pytest.raises(UsageError) as caught:
+        load_recipe(write(tmp_path, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_null_switches_a_limit_off_and_zero_means_zero(tmp_path):
+    text = "name: x\nselect:\n  rules:\n    - {signal: lines, min: 0}\n    - {signal: letters, min: null}\n"
+    rules = load_recipe(write(tmp_path, text)).select.active_rules()
+    assert [(rule.signal, rule.min) for rule in rules] == [("lines", 0.0)]
+
+
+def test_extends_patches_rules_by_signal(tmp_path):
+    write(tmp_path, "name: base\nselect:\n  rules:\n    - {signal: lines, min: 2}\n    - {signal: letters, min: 9}\n", "base.yaml")
+    child = "name: child\nextends: base.yaml\nselect:\n  rules:\n    lines: {min: 5}\n    letters: null\n    sentences: {min: 1}\n"
+    rules = load_recipe(write(tmp_path, child)).select.active_rules()
+    assert [(rule.signal, rule.min) for rule in rules] == [("lines", 5.0), ("sentences", 1.0)]
+
+
+def test_set_changes_a_key_and_a_rule(tmp_path):
+    path = find_recipe("swallow-v2")
+    recipe = load_recipe(path, ("dedup.similarity=0.9", "select.rules.swallow_japanese_letters.min=300"))
+    assert recipe.dedup and recipe.dedup.similarity == 0.9
+    assert [rule.min for rule in recipe.select.active_rules() if rule.signal == "swallow_japanese_letters"] == [300]
+
+
+@pytest.mark.parametrize(
+    "override", ["dedup.similarity", "=3", "select.rules.kana.min=3", "dedup.similarity.x=3", "dedup.similarity=[", "nope=1"]
+)
+def test_a_wrong_override_is_refused_by_name(override):
+    with pytest.raises(UsageError) as caught:
+        load_recipe(find_recipe("swallow-v2"), (override,))
+    assert "--set" in str(caught.value) or "unknown key" in str(caught.value)
+
+
+def test_a_missing_recipe_names_those_that_there_are():
+    with pytest.raises(UsageError, match=r"demo, swallow-v1, swallow-v2"):
+        find_recipe("swallow-v9")
+
+
+def test_word_lists_are_found_beside_the_recipe(tmp_path):
+    recipe = load_recipe(write(tmp_path, "name: x\nannotate: {ng_words: [words.txt]}\n"))
+    assert recipe.annotate.ng_words == (str(tmp_path / "words.txt"),)
+
+
+def test_a_recipe_cannot_be_changed():
+    recipe = Recipe(name="x")
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.name = "y"  # type: ignore[misc]
+
+
+def test_recipes_speak_only_of_signals_that_exist():
+    for path in SHIPPED:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        named = {rule["signal"] for rule in data["select"]["rules"]}
+        assert named - SIGNALS.keys() <= {"consent"}
