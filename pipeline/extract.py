@@ -288,4 +288,4 @@ def _count_reject(entry: Entry, reject: Reject) -> None:
 
 
 def _is_kept(key: str, share: float) -> bool:
-    return share >= 1.0 or xxhash.xxh3_64_intdigest(key) < share * 2**64
+    return share >= 1.0 or xxhash.xxh3_64_intdigest(key.encode()) < share * 2**64

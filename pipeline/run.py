@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import xxhash
-
 from pipeline import annotate, candidates, extract, select, sign
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.exchange import partitions_for
@@ -474,11 +472,6 @@ def locked(out: Path) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
-
-
-def recipe_digest(recipe: Recipe) -> str:
-    """A digest of all that a recipe says."""
-    return xxhash.xxh3_64_hexdigest(recipe.model_dump_json())
 
 
 __all__ = ["STAGES", "Finished", "Incomplete", "Run", "failure_path", "inputs_hold", "locked", "read_run"]
