@@ -124,7 +124,7 @@ class RayRunner:
     def run(self, tasks: Sequence[Task], started: Callable[[Task], None]) -> Iterator[Result]:
         """Submit tasks, largest first, a bounded number at a time, and yield results as they come."""
         ray = self._start()
-        remote = ray.remote(call)
+        remote = ray.remote(max_calls=TASKS_PER_WORKER)(call)
         cpus = int(ray.cluster_resources().get("CPU", 1))
         waiting = sorted(tasks, key=lambda task: (-task.weight, task.shard), reverse=True)
         most = max((task.memory_bytes for task in tasks), default=0)
@@ -136,7 +136,7 @@ class RayRunner:
             while waiting and len(flying) < IN_FLIGHT * cpus:
                 task = waiting.pop()
                 handle = remote.options(
-                    num_cpus=1, memory=task.memory_bytes, max_retries=3, max_calls=TASKS_PER_WORKER, name=task.shard
+                    num_cpus=1, memory=task.memory_bytes, max_retries=3, name=task.shard
                 ).remote(task.function, task.arguments)
                 flying[handle] = task
                 started(task)

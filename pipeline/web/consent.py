@@ -101,7 +101,7 @@ def _signals(tags: Sequence[Tag], http_headers: Mapping[str, list[str]]) -> Iter
     for value in http_headers.get("x-robots-tag", ()):
         for agent, directive in _robots_header(value):
             if _refusing_directive(agent, (directive,)):
-                yield "refused", f"header x-robots-tag: {agent + ': ' if agent else ''}{directive}"
+                yield "refused", f"header x-robots-tag: {f'{agent}: ' if agent else ''}{directive}"
     for value in http_headers.get("tdm-reservation", ()):
         if value.strip() in _RESERVATION:
             yield _RESERVATION[value.strip()], f"header tdm-reservation: {value.strip()}"
@@ -117,8 +117,10 @@ def _signals(tags: Sequence[Tag], http_headers: Mapping[str, list[str]]) -> Iter
         content = tag.attributes.get("content", "").strip().lower()
         if name == "tdm-reservation" and content in _RESERVATION:
             yield _RESERVATION[content], f"meta tdm-reservation: {content}"
-        elif name and (directive := _refusing_directive(name, _DIRECTIVE_SEPARATORS.split(content))):
-            yield "refused", f"meta {name}: {directive}"
+        elif name:
+            refusal = _refusing_directive(name, _DIRECTIVE_SEPARATORS.split(content))
+            if refusal is not None:
+                yield "refused", f"meta {name}: {refusal}"
 
 
 def find_consent(tags: Sequence[Tag], http_headers: Mapping[str, list[str]]) -> Consent:

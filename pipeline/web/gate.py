@@ -43,6 +43,12 @@ _ESCAPES = np.uint64(0x1B1B1B1B1B1B1B1B)
 
 
 @njit(cache=True, nogil=True)
+def _is_kana(code: int) -> bool:
+    """Whether a code point is kana, full or half width; middle dot and double hyphen stand in Chinese too."""
+    return (0x3041 <= code <= 0x30FE and code != 0x30FB and code != 0x30A0) or 0xFF66 <= code <= 0xFF9F
+
+
+@njit(cache=True, nogil=True)
 def _scan(body: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """Count kana and other letters in UTF-8, numeric references and ISO-2022-JP; words are the body's, 8 bytes each."""
     counts = np.zeros(8, dtype=np.int64)
@@ -78,9 +84,7 @@ def _scan(body: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64]) -> npt.NDA
                     code = code * (16 if hexadecimal else 10) + value
                     position += 1
                     digits += 1
-                if 0x3041 <= code <= 0x30FE and code != 0x30FB and code != 0x30A0:
-                    counts[_REFERENCES] += 1
-                elif 0xFF66 <= code <= 0xFF9F:
+                if _is_kana(code):
                     counts[_REFERENCES] += 1
                 elif 0x4E00 <= code <= 0x9FFF or 0xAC00 <= code <= 0xD7A3 or 0x370 <= code <= 0x1FFF:
                     counts[_REFERENCED_OTHERS] += 1
@@ -119,10 +123,7 @@ def _scan(body: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64]) -> npt.NDA
             counts[_OTHERS] += byte >= 0xC4
         elif length == 3:
             code = (byte & 0x0F) << 12 | (body[position + 1] & 0x3F) << 6 | (body[position + 2] & 0x3F)
-            if 0x3041 <= code <= 0x30FE:
-                # The middle dot and the double hyphen stand in Chinese too.
-                counts[_KANA] += code != 0x30FB and code != 0x30A0
-            elif 0xFF66 <= code <= 0xFF9F:
+            if _is_kana(code):
                 counts[_KANA] += 1
             elif 0x4E00 <= code <= 0x9FFF:
                 counts[_OTHERS] += 1

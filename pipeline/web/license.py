@@ -43,17 +43,19 @@ _STRICTNESS = {
 }
 
 # The SPDX license list 3.27 has these ports; all others become LicenseRef ids.
-_SPDX_PORTS = frozenset(
-    """
-    BY-2.5-AU BY-3.0-AT BY-3.0-AU BY-3.0-DE BY-3.0-IGO BY-3.0-NL BY-3.0-US BY-NC-3.0-DE BY-NC-ND-3.0-DE
-    BY-NC-ND-3.0-IGO BY-NC-SA-2.0-DE BY-NC-SA-2.0-FR BY-NC-SA-2.0-UK BY-NC-SA-3.0-DE BY-NC-SA-3.0-IGO BY-ND-3.0-DE
-    BY-SA-2.0-UK BY-SA-2.1-JP BY-SA-3.0-AT BY-SA-3.0-DE BY-SA-3.0-IGO
-    """.split()
-)
+_SPDX_PORTS: dict[str, tuple[str, ...]] = {
+    "BY-2.5": ("AU",),
+    "BY-3.0": ("AT", "AU", "DE", "IGO", "NL", "US"),
+    "BY-NC-3.0": ("DE",),
+    "BY-NC-ND-3.0": ("DE", "IGO"),
+    "BY-NC-SA-2.0": ("DE", "FR", "UK"),
+    "BY-NC-SA-3.0": ("DE", "IGO"),
+    "BY-ND-3.0": ("DE",),
+    "BY-SA-2.0": ("UK",),
+    "BY-SA-2.1": ("JP",),
+    "BY-SA-3.0": ("AT", "DE", "IGO"),
+}
 _SPDX_VERSIONS = ("1.0", "2.0", "2.5", "3.0", "4.0")
-# Licenses without the BY element existed in version 1.0 only, and SPDX has one of them.
-_SPDX_WITHOUT_BY = ("SA-1.0",)
-
 _CREATIVE_COMMONS = re.compile(
     r"(?:https?:)?//(?:[\w-]+\.)?creativecommons\.org/(licenses|publicdomain)/([a-z+-]+)"
     r"(?:/(\d\.\d))?(?:/([a-z]{2,8})(?![a-z.-]))?(?=[/?#.]|\Z)",
@@ -63,7 +65,7 @@ _CREATIVE_COMMONS = re.compile(
 _GOVERNMENT = (
     (
         re.compile(
-            r"(?:https?:)?//(?:www\.)?digital\.go\.jp/(?:en/)?resources/open_data/public_data_license_v1\.0(?![\d.]*\d)",
+            r"(?:https?:)?//(?:www\.)?digital\.go\.jp/(?:en/)?resources/open_data/public_data_license_v1\.0(?=[/?#]|\Z)",
             re.IGNORECASE,
         ),
         "LicenseRef-PDL-1.0",
@@ -125,12 +127,14 @@ def _creative_commons(elements: str, version: str | None, port: str | None) -> t
         tier = "no-derivatives"
     else:
         tier = "share-alike" if "SA" in parts else "attribution"
-    full = "-".join(filter(None, (name, version, port and port.upper())))
-    if port is None and version in _SPDX_VERSIONS and "BY" in parts:
-        known = True
+    unported = "-".join(filter(None, (name, version)))
+    if port is not None:
+        known = port.upper() in _SPDX_PORTS.get(unported, ())
+        unported = f"{unported}-{port.upper()}"
     else:
-        known = full in _SPDX_PORTS or full in _SPDX_WITHOUT_BY
-    return f"CC-{full}" if known else f"LicenseRef-CC-{full}", tier
+        # Without the BY element there were licenses in version 1.0 only, of which SPDX has one.
+        known = (version in _SPDX_VERSIONS and "BY" in parts) or unported == "SA-1.0"
+    return f"CC-{unported}" if known else f"LicenseRef-CC-{unported}", tier
 
 
 def license_from_url(url: str) -> tuple[str, str] | None:

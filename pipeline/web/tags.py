@@ -56,12 +56,10 @@ def _name_end_and_code(text: npt.NDArray[np.uint32], start: int) -> tuple[int, i
     code = 0
     position = start
     while position < text.size:
-        letter = np.int64(text[position])
+        letter = int(text[position])
         if letter == 0x3E or letter == 0x2F or _is_space(letter):
             break
-        if 0x41 <= letter <= 0x5A:
-            letter |= 0x20
-        code = (code * 131 + letter) & 0xFFFFFFFF
+        code = (code * 131 + letter + (32 if 0x41 <= letter <= 0x5A else 0)) & 0xFFFFFFFF
         position += 1
     return position, code
 
@@ -75,7 +73,7 @@ def _tag_end(text: npt.NDArray[np.uint32], start: int) -> int:
     before_value = False
     position = start
     while position < text.size:
-        letter = text[position]
+        letter = int(text[position])
         if letter == 0x3E:
             return position
         if before_value and (letter == 0x22 or letter == 0x27):

@@ -1,0 +1,80 @@
+"""Runs of the embedded sample that several modules look at."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+import pytest
+
+from pipeline.progress import Progress
+from pipeline.recipe import find_recipe, load_recipe
+from pipeline.run import Finished, Run, read_run
+from pipeline.runner import InProcessRunner
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "tests" / "data" / "sample.warc.gz"
+TRUTH = ROOT / "tests" / "data" / "sample.tsv"
+REAL_WARCS = ROOT.parent / "shared" / "data" / "dev" / "warc"
+
+
+class Quiet(Progress):
+    """Progress that keeps its lines."""
+
+    def __init__(self, out: Path | None = None) -> None:
+        super().__init__(out)
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@dataclass
+class SampleRun:
+    """A finished run of a recipe over the sample."""
+
+    out: Path
+    job: Run
+    done: dict[str, Finished]
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        return table_rows(self.out, table)
+
+
+def table_rows(out: Path, table: str, recipe: str | None = None) -> list[dict[str, Any]]:
+    """All rows of a table of a run, shard after shard."""
+    record = read_run(out)
+    assert record
+    folder = out / record["recipes"][recipe or record["latest"]]["tables"][table]
+    files = [str(path) for path in sorted(folder.glob("*.parquet"))]
+    return list(ds.dataset(files, format="parquet").to_table().to_pylist()) if files else []
+
+
+def table_bytes(out: Path) -> dict[str, bytes]:
+    """The bytes of all tables of a run: what must not depend on workers, order or interruptions."""
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*.parquet"))}
+
+
+def execute(out: Path, inputs: list[Path], recipe: str = "demo", overrides: tuple[str, ...] = (), **stages: str) -> Run:
+    """Run a recipe in this process."""
+    job = Run(load_recipe(find_recipe(recipe), overrides), out, InProcessRunner(), Quiet())
+    job.execute([str(path) for path in inputs], **stages)
+    return job
+
+
+def truth() -> list[dict[str, str]]:
+    """The sample's truth table."""
+    with open(TRUTH, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory) -> SampleRun:
+    """The demo recipe over the sample, once for all tests that only look."""
+    out = tmp_path_factory.mktemp("sample") / "out"
+    job = Run(load_recipe(find_recipe("demo")), out, InProcessRunner(), Quiet())
+    done = job.execute([str(SAMPLE)])
+    return SampleRun(out, job, done)
