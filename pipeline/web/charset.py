@@ -28,8 +28,8 @@ _CONVINCING = 0.7
 _DOUBTFUL = 0.5
 # Enough to decide between near equals, too little to save a wrong declaration.
 _DECLARED_BONUS = 0.05
-# Kanji speak for a Japanese charset that nothing declares only beside kana; texts have one kana for ten kanji and more.
-_KANJI_PER_KANA = 10
+# Kanji speak for a Japanese charset that nothing declares only beside kana, of which sentences have more than kanji.
+_KANJI_PER_KANA = 3
 # Above this share of non-ASCII bytes, escapes stand in a text that is in another charset.
 _STRAY_SHARE = 0.01
 
@@ -248,9 +248,9 @@ def _decode_iso_2022_jp(body: bytes) -> str:
         cut = line_end.start() if line_end else len(section)
         letters = section[:cut].translate(_TO_EUC)
         if mode == b"(I":
-            letters = re.sub(rb"([\xa1-\xdf])", rb"\x8e\1", letters)
+            letters = re.sub(rb"([\xa1-\xdf])", b"\x8e\\1", letters)
         elif mode == b"$(D":
-            letters = re.sub(rb"([\xa1-\xfe]{2})", rb"\x8f\1", letters)
+            letters = re.sub(rb"([\xa1-\xfe]{2})", b"\x8f\\1", letters)
         texts.append(_decode_euc_jp(letters))
         texts.append(section[cut:].decode("ascii", "replace"))
     return "".join(texts)
@@ -407,7 +407,7 @@ def decode(body: bytes, http_charset: str | None = None) -> Decoded:
     if has_mark:
         body = body[3:]
     header_name = whatwg_name(http_charset) if http_charset else None
-    if header_name in ("utf-16le", "utf-16be") and body.count(0) * 4 > len(body):
+    if header_name in ("utf-16le", "utf-16be") and body.count(0) * 16 > len(body):
         return _result(body, body.decode(f"{header_name[:-2]}-{header_name[-2:]}", "replace"), "utf-16", "header")
     has_escapes = b"\x1b" in body and _JIS_ESCAPE.search(body) is not None
     if has_escapes and body.isascii():

@@ -217,9 +217,9 @@ def _declaration(body: bytes, http_charset: str | None, http_language: str | Non
 def _utf_16_kana(body: bytes, http_charset: str | None) -> int:
     """Kana in a body that a byte order mark or the HTTP header says to be UTF-16; else 0."""
     name = http_charset and whatwg_name(http_charset)
-    if body.startswith(b"\xff\xfe") or (name == "utf-16le" and body.count(0) * 4 > len(body)):
+    if body.startswith(b"\xff\xfe") or (name == "utf-16le" and body.count(0) * 16 > len(body)):
         order = "<u2"
-    elif body.startswith(b"\xfe\xff") or (name == "utf-16be" and body.count(0) * 4 > len(body)):
+    elif body.startswith(b"\xfe\xff") or (name == "utf-16be" and body.count(0) * 16 > len(body)):
         order = ">u2"
     else:
         return 0

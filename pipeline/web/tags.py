@@ -167,6 +167,7 @@ _ATTRIBUTE = re.compile(
     r"""([^\s/>=][^\s/>=]*+)  (?: \s*+=\s*+ (?: "([^"]*+)" | '([^']*+)' | ([^\s>]++) ) )?""", re.VERBOSE
 )
 _MARKUP = re.compile(r"<[^<>]*>")
+_ANCHOR_TAG = re.compile(r"</?[aA](?![A-Za-z0-9-])")
 
 
 def _attributes(markup: str) -> dict[str, str]:
@@ -178,11 +179,12 @@ def _attributes(markup: str) -> dict[str, str]:
 
 
 def _anchor_text(html: str, start: int) -> str:
-    """The first 200 letters of the text from `start` to the next "</a" or "<a ", white space collapsed."""
-    window = html[start : start + _ANCHOR_WINDOW]
-    folded = window.lower() if window.isascii() else window
-    ends = [end for mark in ("</a", "</A", "<a ", "<A ") if (end := folded.find(mark)) >= 0]
-    return " ".join(unescape(_MARKUP.sub("", window[: min(ends, default=len(window))])).split())[:_ANCHOR_TEXT_LENGTH]
+    """The first 200 letters of the text from `start` to the next tag that ends or begins an anchor, spaces collapsed."""
+    end = _ANCHOR_TAG.search(html, start, start + _ANCHOR_WINDOW)
+    content = html[start : end.start() if end else start + _ANCHOR_WINDOW]
+    if "<" in content:
+        content = _MARKUP.sub("", content)
+    return " ".join(unescape(content).split())[:_ANCHOR_TEXT_LENGTH]
 
 
 def find_tags(html: str, names: frozenset[str]) -> Iterator[Tag]:

@@ -1,0 +1,134 @@
+"""Rules: which values of a column pass, and for each document the first rule that it fails."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+NUMBER_LIMITS = ("min", "more_than", "max", "less_than")
+LOWER_LIMITS = ("min", "more_than")
+# Columns that count something are too few or too many, not too low or too high.
+COUNTED = ("characters", "letters", "japanese_letters", "swallow_japanese_letters", "lines", "sentences")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A column and the values that pass. None switches a limit off; 0 means 0.
+
+    Rule("japanese_letters", min=400)            # 400 passes, 399 does not
+    Rule("ellipsis_sentence_ratio", max=0.2)     # 0.2 passes
+    Rule("top_2gram_ratio", less_than=0.2)       # 0.2 does not pass
+    Rule("ng_word_ratio", more_than=0.0)         # 0.0 does not pass
+    Rule("consent", none_of=("refused",))        # text columns: any_of and none_of
+
+    A null number was not measured and passes; a null text passes none_of and fails any_of; NaN fails.
+    """
+
+    signal: str
+    min: float | None = None
+    max: float | None = None
+    more_than: float | None = None
+    less_than: float | None = None
+    any_of: tuple[str, ...] | None = None
+    none_of: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        numbers = {name: getattr(self, name) for name in NUMBER_LIMITS if getattr(self, name) is not None}
+        texts = {name: getattr(self, name) for name in ("any_of", "none_of") if getattr(self, name) is not None}
+        if not numbers and not texts:
+            raise ValueError(f"the rule on {self.signal} sets no limit: give min, max, more_than, less_than, any_of or none_of")
+        if numbers and texts:
+            raise ValueError(f"the rule on {self.signal} mixes limits of numbers and of text")
+        if any(math.isnan(value) for value in numbers.values()):
+            raise ValueError(f"the rule on {self.signal} has a limit that is no number")
+        if "min" in numbers and "more_than" in numbers or "max" in numbers and "less_than" in numbers:
+            raise ValueError(f"the rule on {self.signal} has two limits on one side: give min or more_than, max or less_than")
+        low = numbers.get("min", numbers.get("more_than", -math.inf))
+        high = numbers.get("max", numbers.get("less_than", math.inf))
+        strict = "more_than" in numbers or "less_than" in numbers
+        if low > high or (low == high and strict):
+            raise ValueError(f"the rule on {self.signal} lets nothing pass: {low} to {high}")
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """For each row: the index of the first rule that it fails or -1, why, the value that decided and its limit.
+
+    `value` and `limit` are null where text decided; `value_text` is null where a number did.
+    """
+
+    rule: npt.NDArray[np.int64]
+    reason: pa.Array
+    value: pa.Array
+    limit: pa.Array
+    value_text: pa.Array
+
+
+def reason_of(rule: Rule, limit: str) -> str:
+    """The stable name of what is wrong with a value that fails a limit of a rule."""
+    if limit in ("any_of", "none_of"):
+        return f"{rule.signal}_not_allowed"
+    counted = rule.signal in COUNTED
+    if limit in LOWER_LIMITS:
+        return f"too_few_{rule.signal}" if counted else f"too_low_{rule.signal}"
+    return f"too_many_{rule.signal}" if counted else f"too_high_{rule.signal}"
+
+
+def reasons(rules: Sequence[Rule]) -> list[str]:
+    """All reasons that rules can give, in their order, each once."""
+    limits = (*NUMBER_LIMITS, "any_of", "none_of")
+    found = [reason_of(rule, limit) for rule in rules for limit in limits if getattr(rule, limit) is not None]
+    return list(dict.fromkeys(found))
+
+
+def _fails(column: pa.Array, rule: Rule, limit: str) -> npt.NDArray[np.bool_]:
+    bound = getattr(rule, limit)
+    if limit in ("any_of", "none_of"):
+        inside = pc.is_in(column, value_set=pa.array(list(bound), pa.string()))
+        failed = pc.invert(inside) if limit == "any_of" else inside
+        return np.asarray(failed.to_numpy(zero_copy_only=False), bool)
+    missing = pc.is_null(column).to_numpy(zero_copy_only=False)
+    values = pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
+    tests = {"min": values >= bound, "max": values <= bound, "more_than": values > bound, "less_than": values < bound}
+    return np.asarray(~tests[limit] & ~missing, bool)
+
+
+def judge(columns: pa.RecordBatch | pa.Table, rules: Sequence[Rule]) -> Verdicts:
+    """Judge every row by the rules in their order. Raises ValueError when a rule's column is missing."""
+    rows = columns.num_rows
+    first = np.full(rows, -1, np.int64)
+    reason = np.full(rows, None, object)
+    value = np.full(rows, None, object)
+    limit_of = np.full(rows, None, object)
+    text = np.full(rows, None, object)
+    for index, rule in enumerate(rules):
+        if rule.signal not in columns.schema.names:
+            raise ValueError(f"the rule on {rule.signal} has no column to judge")
+        column = columns.column(rule.signal)
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks()
+        for limit in (*NUMBER_LIMITS, "any_of", "none_of"):
+            if getattr(rule, limit) is None:
+                continue
+            failed = np.flatnonzero(_fails(column, rule, limit) & (first < 0))
+            first[failed] = index
+            reason[failed] = reason_of(rule, limit)
+            values = column.take(pa.array(failed)).to_pylist()
+            if limit in ("any_of", "none_of"):
+                text[failed] = values
+            else:
+                value[failed] = [float(each) for each in values]
+                limit_of[failed] = float(getattr(rule, limit))
+    return Verdicts(
+        first,
+        pa.array(reason, pa.string()),
+        pa.array(value, pa.float64()),
+        pa.array(limit_of, pa.float64()),
+        pa.array(text, pa.string()),
+    )

@@ -1,0 +1,101 @@
+"""Rules keep what they say they keep, to the very edge."""
+
+import math
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters.rules import Rule, judge, reason_of, reasons
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept", "rejected", "reason"),
+    [
+        (Rule("japanese_letters", min=400), [400, 401, None], [399, 0, NAN], "too_few_japanese_letters"),
+        (Rule("longest_sentence", max=200), [200, 0, None], [201, NAN], "too_high_longest_sentence"),
+        (Rule("hiragana_ratio", min=0.2), [0.2, 1.0], [0.19999999], "too_low_hiragana_ratio"),
+        (Rule("hiragana_ratio", more_than=0.0), [1e-9], [0.0, -1.0], "too_low_hiragana_ratio"),
+        (Rule("ng_word_ratio", less_than=0.05), [0.0499, None], [0.05, 0.06, NAN], "too_high_ng_word_ratio"),
+        (Rule("characters", max=0), [0], [1], "too_many_characters"),
+    ],
+)
+def test_numbers_are_judged_to_the_edge(rule, kept, rejected, reason):
+    column = pa.array([*kept, *rejected], pa.float64())
+    verdicts = judge(pa.RecordBatch.from_pydict({rule.signal: column}), [rule])
+    assert verdicts.rule.tolist() == [-1] * len(kept) + [0] * len(rejected)
+    assert verdicts.reason.to_pylist() == [None] * len(kept) + [reason] * len(rejected)
+    values = verdicts.value.to_pylist()
+    assert values[: len(kept)] == [None] * len(kept)
+    assert [value for value in values[len(kept) :] if not math.isnan(value)] == [v for v in rejected if not math.isnan(v)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept", "rejected"),
+    [
+        (Rule("consent", none_of=("refused",)), ["allowed", None], ["refused"]),
+        (Rule("language", any_of=("ja", "und")), ["ja", "und"], ["zh", None]),
+    ],
+)
+def test_text_is_judged_by_its_lists(rule, kept, rejected):
+    batch = pa.RecordBatch.from_pydict({rule.signal: pa.array([*kept, *rejected], pa.string())})
+    verdicts = judge(batch, [rule])
+    assert verdicts.rule.tolist() == [-1] * len(kept) + [0] * len(rejected)
+    assert set(verdicts.reason.to_pylist()) == {None, f"{rule.signal}_not_allowed"}
+    assert verdicts.value_text.to_pylist()[len(kept) :] == rejected
+
+
+RULES = [Rule("a", min=1), Rule("b", max=5, min=2), Rule("a", less_than=9)]
+
+
+@given(st.lists(st.tuples(st.integers(-2, 12), st.one_of(st.none(), st.integers(0, 9)))))
+def test_the_first_failing_rule_is_named(rows):
+    batch = pa.RecordBatch.from_pydict(
+        {"a": pa.array([a for a, _ in rows], pa.int32()), "b": pa.array([b for _, b in rows], pa.int32())}
+    )
+    verdicts = judge(batch, RULES)
+    for (a, b), rule, limit in zip(rows, verdicts.rule.tolist(), verdicts.limit.to_pylist(), strict=True):
+        fails = [a < 1, b is not None and not 2 <= b <= 5, a >= 9]
+        assert rule == (fails.index(True) if any(fails) else -1)
+        expected = None if rule < 0 else [1, 5 if b is not None and b > 5 else 2, 9][rule]
+        assert limit == expected
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {},
+        {"min": NAN},
+        {"min": 1, "more_than": 1},
+        {"max": 1, "less_than": 3},
+        {"min": 3, "max": 2},
+        {"more_than": 2, "max": 2},
+        {"min": 1, "any_of": ("a",)},
+    ],
+)
+def test_rules_that_make_no_sense_are_refused_in_one_line(limits):
+    with pytest.raises(ValueError, match="the rule on x") as caught:
+        Rule("x", **limits)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(ValueError, match="no column"):
+        judge(pa.RecordBatch.from_pydict({"a": pa.array([1])}), [Rule("z", min=1)])
+
+
+def test_no_rules_let_everything_pass():
+    assert judge(pa.RecordBatch.from_pydict({"a": pa.array([1, 2])}), []).rule.tolist() == [-1, -1]
+
+
+def test_reasons_are_stable_names():
+    assert reasons([Rule("a", min=1, max=2), Rule("letters", min=1), Rule("c", any_of=("x",))]) == [
+        "too_low_a",
+        "too_high_a",
+        "too_few_letters",
+        "c_not_allowed",
+    ]
+    assert reason_of(Rule("lines", max=3), "max") == "too_many_lines"
