@@ -1,101 +1,165 @@
-"""NG words: how much of a text a word list covers, by greedy longest match as Swallow Corpus does (ngword.py)."""
+"""NG words: how much of a text is made of listed expressions, found in one pass whatever the length of the list."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from dedup.shingles import mix
 from numba import njit
 
+from filters.open_addressing import table_size
 from filters.text_buffers import code_points
 
 _NO_WORD = -1
+_FREE = -1
+# A transition's key is its state, then 21 bits of code point (text_buffers.CODE_POINTS).
+_CODE_BITS = 21
 
 
-def read_word_list(path: Path) -> list[str]:
-    """The words of a UTF-8 file, one a line; blank lines and lines that begin with # are no words.
+def read_word_list(path: str | PathLike[str]) -> list[str]:
+    """Return the words of a UTF-8 file, one a line, in its order; blank lines and lines that begin with # are no words.
 
-    Raises ValueError naming the file when it cannot be read.
+    White space around a word is not part of it. Raises OSError when the file cannot be read and ValueError, naming
+    the file, when it is not UTF-8.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"word list {path} cannot be read as UTF-8 text: {error}") from None
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: a word list must be UTF-8: {error}") from None
+    # Only newlines part words: str.splitlines would also part them at U+2028 and the like.
+    lines = (line.strip() for line in text.split("\n"))
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 class NgWordMatcher:
-    """A word list compiled into a trie. A text costs its letters times the letters of the longest word at most."""
+    """Finds words as Swallow does: from the left, the longest word at each place, no two overlapping.
+
+    Matching is plain: a word inside another is found (アスパラガス holds スパ), and no form is folded into another.
+    The same whatever the order of `words`, and however often one stands there. Raises TypeError for a lone string and
+    ValueError for an empty word.
+    """
 
     def __init__(self, words: Iterable[str]) -> None:
-        distinct = sorted({word for word in words if word})
-        self.words = len(distinct)
-        children: list[dict[int, int]] = [{}]
-        ends = [_NO_WORD]
-        for number, word in enumerate(distinct):
-            state = 0
-            for code in code_points(word).tolist():
-                if code not in children[state]:
-                    children[state][code] = len(children)
-                    children.append({})
-                    ends.append(_NO_WORD)
-                state = children[state][code]
-            ends[state] = number
-        # The children of state i are the sorted codes[first[i]:first[i + 1]] and the states in `following`.
-        self._first = np.cumsum([0, *(len(each) for each in children)])
-        self._codes = np.array([code for each in children for code in sorted(each)], np.uint32)
-        self._following = np.array([each[code] for each in children for code in sorted(each)], np.int64)
-        self._ends = np.array(ends, np.int64)
+        if isinstance(words, str):
+            raise TypeError("NG words must be a list of strings, not one string")
+        self.words: tuple[str, ...] = tuple(sorted(set(words)))
+        if self.words and not self.words[0]:
+            raise ValueError("an NG word must have at least one character, not be empty")
+        spelled = [code_points(word) for word in self.words]
+        self._lengths = np.array([len(letters) for letters in spelled], dtype=np.int64)
+        self._keys, self._targets, self._fallbacks, self._longest_words = _build(spelled)
 
-    def match(self, codes: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For each text of a block: letters inside matched words and distinct words matched, int64 both."""
-        return _match(codes, starts, self._first, self._codes, self._following, self._ends, max(1, self.words))
+    def count(self, codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Return int64 [rows, 2]: the code points inside matches, each counted once, and the distinct words matched.
+
+        Row i is the text codes[starts[i]:starts[i + 1]], uint32 code points. Linear in the text.
+        """
+        return _count(codes, starts, self._keys, self._targets, self._fallbacks, self._longest_words, self._lengths)
+
+
+def _build(spelled: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return (keys, targets, fallbacks, longest_words): an Aho-Corasick automaton of the words read backwards.
+
+    Read backwards, the longest word that ends at a place is the longest that begins there, which is what greedy
+    matching from the left asks for. `keys` and `targets` (int64) are an open-addressing table of transitions,
+    `fallbacks` [states] the state of the longest proper suffix, `longest_words` [states] the word index or -1.
+    """
+    children: list[dict[int, int]] = [{}]
+    longest_words = [_NO_WORD]
+    for word, letters in enumerate(spelled):
+        state = 0
+        for letter in letters[::-1].tolist():
+            if letter not in children[state]:
+                children[state][letter] = len(children)
+                children.append({})
+                longest_words.append(_NO_WORD)
+            state = children[state][letter]
+        longest_words[state] = word
+    fallbacks = [0] * len(children)
+    waiting = deque([0])
+    while waiting:
+        state = waiting.popleft()
+        for letter, child in children[state].items():
+            waiting.append(child)
+            if state:
+                fallback = fallbacks[state]
+                while fallback and letter not in children[fallback]:
+                    fallback = fallbacks[fallback]
+                fallbacks[child] = children[fallback].get(letter, 0)
+            # A word that ends in a shorter state is shorter: it counts only where the state itself ends none.
+            if longest_words[child] == _NO_WORD:
+                longest_words[child] = longest_words[fallbacks[child]]
+    transitions = [
+        (state << _CODE_BITS | letter, child) for state, edges in enumerate(children) for letter, child in edges.items()
+    ]
+    keys = np.full(table_size(len(transitions)), _FREE, dtype=np.int64)
+    targets = np.zeros(len(keys), dtype=np.int64)
+    if transitions:
+        _fill(keys, targets, np.array(transitions, dtype=np.int64))
+    return keys, targets, np.array(fallbacks, dtype=np.int64), np.array(longest_words, dtype=np.int64)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _slot(keys: np.ndarray, key: int) -> int:
+    """Return where `key` stands in the table, or the free slot where it would."""
+    mask = len(keys) - 1
+    slot = np.int64(mix(np.uint64(key))) & mask
+    while keys[slot] != key and keys[slot] != _FREE:
+        slot = (slot + 1) & mask
+    return slot
 
 
 @njit(cache=True, nogil=True)
-def _child(code: int, low: int, high: int, codes: np.ndarray) -> int:
-    """The place of `code` in the sorted codes[low:high], or -1."""
-    while low < high:
-        middle = (low + high) // 2
-        if codes[middle] < code:
-            low = middle + 1
-        elif codes[middle] > code:
-            high = middle
-        else:
-            return middle
-    return -1
+def _fill(keys: np.ndarray, targets: np.ndarray, transitions: np.ndarray) -> None:
+    for index in range(len(transitions)):
+        slot = _slot(keys, transitions[index, 0])
+        keys[slot] = transitions[index, 0]
+        targets[slot] = transitions[index, 1]
 
 
 @njit(cache=True, nogil=True)
-def _match(
-    text: np.ndarray,
-    starts: np.ndarray,
-    first: np.ndarray,
+def _count(
     codes: np.ndarray,
-    following: np.ndarray,
-    ends: np.ndarray,
-    words: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    rows = len(starts) - 1
-    letters = np.zeros(rows, np.int64)
-    kinds = np.zeros(rows, np.int64)
-    seen = np.full(words, -1, np.int64)
-    for row in range(rows):
-        position, stop = starts[row], starts[row + 1]
-        while position < stop:
-            state, best, word = np.int64(0), 0, -1
-            for place in range(position, stop):
-                child = _child(text[place], first[state], first[state + 1], codes)
-                if child < 0:
+    starts: np.ndarray,
+    keys: np.ndarray,
+    targets: np.ndarray,
+    fallbacks: np.ndarray,
+    longest_words: np.ndarray,
+    lengths: np.ndarray,
+) -> np.ndarray:
+    counts = np.zeros((len(starts) - 1, 2), dtype=np.int64)
+    longest = 0
+    for row in range(len(starts) - 1):
+        longest = max(longest, starts[row + 1] - starts[row])
+    word_at = np.empty(longest, dtype=np.int64)
+    last_row = np.full(len(lengths), -1, dtype=np.int64)
+    for row in range(len(starts) - 1):
+        size = starts[row + 1] - starts[row]
+        state = 0
+        for position in range(size - 1, -1, -1):
+            code = np.int64(codes[starts[row] + position])
+            while True:
+                slot = _slot(keys, (state << _CODE_BITS) | code)
+                if keys[slot] != _FREE:
+                    state = targets[slot]
                     break
-                state = following[child]
-                if ends[state] >= 0:
-                    best, word = place + 1 - position, ends[state]
-            if best:
-                letters[row] += best
-                if seen[word] != row:
-                    seen[word] = row
-                    kinds[row] += 1
-            position += max(1, best)
-    return letters, kinds
+                if state == 0:
+                    break
+                state = fallbacks[state]
+            word_at[position] = longest_words[state]
+        position = 0
+        while position < size:
+            word = word_at[position]
+            if word < 0:
+                position += 1
+                continue
+            counts[row, 0] += lengths[word]
+            if last_row[word] != row:
+                last_row[word] = row
+                counts[row, 1] += 1
+            position += lengths[word]
+    return counts

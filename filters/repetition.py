@@ -6,6 +6,7 @@ import numpy as np
 from dedup.shingles import mix
 from numba import njit
 
+from filters.open_addressing import table_size
 from filters.shares import share
 
 # Swallow corpus v1 (swallow-corpus, quality.py) looks at the most frequent 2- to 4-gram and at repeated 5- to 10-grams.
@@ -34,13 +35,13 @@ def repetition_signals(counts: np.ndarray) -> dict[str, np.ndarray]:
 
 @njit(cache=True, nogil=True)
 def count_ngrams(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return int64 [rows, 10, 4]: for n = 1 to 10, the n-grams, the distinct ones, those that come more than once,
-    and how often the most frequent comes.
+    """Return int64 [rows, 10, 4]: four counts for each length n from 1 to 10.
 
-    Exact, with no hash to collide: an n-gram is named by the numbers of the two (n - 1)-grams that it begins and ends
+    They are all n-grams, the distinct ones, the distinct ones that come more than once, and how often the most frequent
+    comes; newlines are characters like others. Exact, with no hash to collide: an n-gram is named by the numbers of the two (n - 1)-grams that it begins and ends
     with, and two numbers fit into one 64-bit key. An n-gram can come again only where both of these do, so that
     longer ones are looked up at ever fewer places. Numbers are below 2^32: a text must be shorter than that.
-    """  # noqa: D205
+    """
     counts = np.zeros((len(starts) - 1, _LONGEST, _COLUMNS), dtype=np.int64)
     longest = 1
     for row in range(len(starts) - 1):
@@ -49,7 +50,7 @@ def count_ngrams(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
     numbers = np.empty(longest, dtype=np.uint64)
     keys = np.empty(longest, dtype=np.uint64)
     frequencies = np.empty(longest, dtype=np.int64)
-    table = np.zeros(_table_size(longest), dtype=np.int64)
+    table = np.zeros(table_size(longest), dtype=np.int64)
     generation = np.int64(1)
     for row in range(len(starts) - 1):
         size = starts[row + 1] - starts[row]
@@ -80,14 +81,6 @@ def count_ngrams(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _table_size(entries: int) -> int:
-    size = 16
-    while size < 2 * entries:
-        size *= 2
-    return size
-
-
-@njit(cache=True, nogil=True)
 def _number(
     n: int,
     places: int,
@@ -105,7 +98,7 @@ def _number(
     many places and how many distinct n-grams there are, with their `frequencies`. `table` holds generation + number;
     what is below `generation` counts as free.
     """
-    mask = _table_size(places) - 1
+    mask = table_size(places) - 1
     looked_up, distinct = 0, 0
     for place in range(places):
         key = numbers[place]

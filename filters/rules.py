@@ -42,13 +42,17 @@ class Rule:
         numbers = {name: getattr(self, name) for name in NUMBER_LIMITS if getattr(self, name) is not None}
         texts = {name: getattr(self, name) for name in ("any_of", "none_of") if getattr(self, name) is not None}
         if not numbers and not texts:
-            raise ValueError(f"the rule on {self.signal} sets no limit: give min, max, more_than, less_than, any_of or none_of")
+            raise ValueError(
+                f"the rule on {self.signal} sets no limit: give min, max, more_than, less_than, any_of or none_of"
+            )
         if numbers and texts:
             raise ValueError(f"the rule on {self.signal} mixes limits of numbers and of text")
         if any(math.isnan(value) for value in numbers.values()):
             raise ValueError(f"the rule on {self.signal} has a limit that is no number")
         if "min" in numbers and "more_than" in numbers or "max" in numbers and "less_than" in numbers:
-            raise ValueError(f"the rule on {self.signal} has two limits on one side: give min or more_than, max or less_than")
+            raise ValueError(
+                f"the rule on {self.signal} has two limits on one side: give min or more_than, max or less_than"
+            )
         low = numbers.get("min", numbers.get("more_than", -math.inf))
         high = numbers.get("max", numbers.get("less_than", math.inf))
         strict = "more_than" in numbers or "less_than" in numbers

@@ -6,6 +6,7 @@ import numpy as np
 from dedup.shingles import GOLDEN_GAMMA, mix
 from numba import njit
 
+from filters.open_addressing import table_size
 from filters.shares import share
 
 # The columns of `count_sentences`.
@@ -53,7 +54,7 @@ def count_sentences(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
     line_stops = np.empty(longest + 1, dtype=np.int64)
     sentence_stops = np.empty(longest, dtype=np.int64)
     hashes = np.empty(longest + 1, dtype=np.uint64)
-    table = np.zeros(_table_size(longest + 1), dtype=np.int64)
+    table = np.zeros(table_size(longest + 1), dtype=np.int64)
     generation = np.int64(1)
     for row in range(len(starts) - 1):
         size, lines, sentences = _split(codes[starts[row] : starts[row + 1]], kept, line_stops, sentence_stops)
@@ -130,14 +131,6 @@ def _is_space(code: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _table_size(entries: int) -> int:
-    size = 16
-    while size < 2 * entries:
-        size *= 2
-    return size
-
-
-@njit(cache=True, nogil=True)
 def _copies(
     kept: np.ndarray, stops: np.ndarray, spans: int, hashes: np.ndarray, table: np.ndarray, generation: int
 ) -> tuple[int, int]:
@@ -146,7 +139,7 @@ def _copies(
     `table` holds generation + index of a span. Entries below `generation` are those of earlier calls and count as
     free, so that it is never cleared; the next call needs a generation of at least `generation + spans`.
     """
-    mask = _table_size(spans) - 1
+    mask = table_size(spans) - 1
     copies, characters, begin = 0, 0, 0
     for index in range(spans):
         stop = stops[index]

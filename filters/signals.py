@@ -1,4 +1,4 @@
-"""Signals: the registry of what is measured about a text, and the function that measures a batch."""
+"""The registry of signals, and `measure`, which gives all of them for a batch of texts."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from filters.characters import character_signals, class_table, count_classes
+from filters.characters import character_signals, count_characters
 from filters.ng_words import NgWordMatcher
 from filters.repetition import REPEATED_LENGTHS, TOP_LENGTHS, count_ngrams, repetition_signals
 from filters.sentences import count_sentences, sentence_signals
 from filters.shares import share
 from filters.text_buffers import code_point_blocks
 
-RULE_VERSION = 1
+# Bumped when any value of any signal could change.
+RULE_VERSION: int = 1
 
-COUNT, RATIO = pa.int32(), pa.float64()
-SWALLOW = "Swallow Corpus v1, quality.py (arXiv 2404.17733)"
-SWALLOW_WORDS = "Swallow Corpus v1, ngword.py (arXiv 2404.17733)"
-OWN = "kamisuki"
+_INTEGER = pa.int32()
+_RATIO = pa.float64()
+
+_QUALITY_PY = "swallow-llm/swallow-corpus at 2d03507, quality.py (Okazaki et al. 2024, arXiv 2404.17733)"
+_NGWORD_PY = "swallow-llm/swallow-corpus at 2d03507, ngword.py (Okazaki et al. 2024, arXiv 2404.17733)"
+_SCRIPTS = "Unicode 14 scripts and blocks; Swallow's idea with ー, iteration marks, half-width kana and astral kanji"
+_PAPER = "Okazaki et al. 2024, arXiv 2404.17733: repeated n-grams by occurrence, where quality.py counts types"
 
 
 @dataclass(frozen=True)
 class Signal:
-    """One column of the signals table: what it is and where its definition comes from."""
+    """A measure of a text: its column's `name` and `type`, its `family`, what it says, and whose definition it is."""
 
     name: str
     type: pa.DataType
@@ -33,86 +37,116 @@ class Signal:
     source: str
 
 
-def _signals() -> list[Signal]:
-    letters = "characters"
-    found = [
-        Signal("characters", COUNT, letters, "code points of the text, newlines included", SWALLOW),
-        Signal("letters", COUNT, letters, "letters and digits of any script", OWN),
-        Signal(
-            "japanese_letters",
-            COUNT,
-            letters,
-            "kana, kanji and 、，。．！？, with ー, iteration marks, half-width kana and rare kanji",
-            OWN,
+def _registry() -> dict[str, Signal]:
+    characters = [
+        ("characters", _INTEGER, "code points of the text, newlines included", _QUALITY_PY),
+        (
+            "letters",
+            _INTEGER,
+            "letters and digits of any script: categories L and N, kanji, combining dakuten and handakuten",
+            "Unicode 14 general categories",
         ),
-        Signal("hiragana_ratio", RATIO, letters, "hiragana among the Japanese letters", OWN),
-        Signal("katakana_ratio", RATIO, letters, "katakana, ー and half-width kana among the Japanese letters", OWN),
-        Signal("kanji_ratio", RATIO, letters, "kanji among the Japanese letters", OWN),
-        Signal("japanese_ratio", RATIO, letters, "Japanese letters among the characters", OWN),
-        Signal(
+        ("japanese_letters", _INTEGER, "hiragana, katakana, kanji and the marks 、，。．！？", _SCRIPTS),
+        ("hiragana_ratio", _RATIO, "hiragana, ゝ and ゞ included, over japanese_letters", _SCRIPTS),
+        ("katakana_ratio", _RATIO, "katakana, ー, ヽ, ヾ and half-width included, over japanese_letters", _SCRIPTS),
+        ("kanji_ratio", _RATIO, "kanji, 々〇〻 and those of planes 2 and 3 included, over japanese_letters", _SCRIPTS),
+        ("japanese_ratio", _RATIO, "japanese_letters over characters", _SCRIPTS),
+        (
             "swallow_japanese_letters",
-            COUNT,
-            letters,
-            "Japanese letters as Swallow counts them: no ー, iteration marks, half-width kana or astral kanji",
-            SWALLOW,
+            _INTEGER,
+            "Japanese letters as Swallow counts: without ー, ゝゞヽヾ, half-width kana and astral kanji",
+            _QUALITY_PY,
         ),
-        Signal("swallow_hiragana_ratio", RATIO, letters, "hiragana among Swallow's Japanese letters", SWALLOW),
-        Signal("swallow_katakana_ratio", RATIO, letters, "katakana among Swallow's Japanese letters", SWALLOW),
-        Signal("swallow_japanese_ratio", RATIO, letters, "Swallow's Japanese letters among the characters", SWALLOW),
+        ("swallow_hiragana_ratio", _RATIO, "hiragana (ぁ to ゖ) over swallow_japanese_letters", _QUALITY_PY),
+        ("swallow_katakana_ratio", _RATIO, "katakana (ァ to ヺ, no ー) over swallow_japanese_letters", _QUALITY_PY),
+        ("swallow_japanese_ratio", _RATIO, "swallow_japanese_letters over characters", _QUALITY_PY),
     ]
-    family = "sentences"
-    found += [
-        Signal("lines", COUNT, family, "lines, empty ones included", SWALLOW),
-        Signal("sentences", COUNT, family, "runs of a line up to one of 。．！？!?", SWALLOW),
-        Signal("mean_sentence_length", RATIO, family, "characters of a sentence on average", SWALLOW),
-        Signal("longest_sentence", COUNT, family, "characters of the longest sentence", SWALLOW),
-        Signal("ellipsis_sentence_ratio", RATIO, family, "sentences that end in ・ or …", SWALLOW),
-        Signal("duplicate_line_ratio", RATIO, family, "lines that stood in the text before", SWALLOW),
-        Signal("duplicate_line_character_ratio", RATIO, family, "characters in such lines among all", SWALLOW),
-        Signal("duplicate_sentence_ratio", RATIO, family, "sentences that stood in the text before", SWALLOW),
-        Signal("duplicate_sentence_character_ratio", RATIO, family, "characters in such sentences among all", SWALLOW),
+    sentences = [
+        ("lines", _INTEGER, "lines, empty ones included: newlines + 1", _QUALITY_PY),
+        ("sentences", _INTEGER, "matches of [^。．！？!?]+[。．！？!?]? inside the lines", _QUALITY_PY),
+        ("mean_sentence_length", _RATIO, "mean code points of a sentence with its end mark", _QUALITY_PY),
+        ("longest_sentence", _INTEGER, "code points of the longest sentence with its end mark", _QUALITY_PY),
+        ("ellipsis_sentence_ratio", _RATIO, "sentences that end in ・ or …, white space aside", _QUALITY_PY),
+        ("duplicate_line_ratio", _RATIO, "lines that repeat an earlier one, over all lines", _QUALITY_PY),
+        ("duplicate_line_character_ratio", _RATIO, "code points in such lines, over those of all lines", _QUALITY_PY),
+        ("duplicate_sentence_ratio", _RATIO, "sentences that repeat an earlier one, over all sentences", _QUALITY_PY),
+        (
+            "duplicate_sentence_character_ratio",
+            _RATIO,
+            "code points in such sentences, over those of all sentences",
+            _QUALITY_PY,
+        ),
     ]
-    family = "repetition"
-    for n in TOP_LENGTHS:
-        text = f"the most frequent {n}-gram of characters among all {n}-grams, newlines included"
-        found.append(Signal(f"top_{n}gram_ratio", RATIO, family, text, SWALLOW))
-    for n in REPEATED_LENGTHS:
-        text = f"distinct {n}-grams that come more than once among the distinct ones, as Swallow's code counts"
-        found.append(Signal(f"repeated_{n}gram_type_ratio", RATIO, family, text, SWALLOW))
-    for n in REPEATED_LENGTHS:
-        text = f"occurrences of {n}-grams beyond each one's first among all {n}-grams"
-        found.append(Signal(f"repeated_{n}gram_occurrence_ratio", RATIO, family, text, OWN))
-    family = "NG words"
-    text = "characters inside NG words for each of Swallow's Japanese letters; null without a word list"
-    found.append(Signal("ng_word_ratio", RATIO, family, text, SWALLOW_WORDS))
-    found.append(Signal("ng_word_types", COUNT, family, "distinct NG words; null without a word list", OWN))
-    return found
+    repetition = [
+        (f"top_{n}gram_ratio", _RATIO, f"the most frequent character {n}-gram, over all {n}-grams", _QUALITY_PY)
+        for n in TOP_LENGTHS
+    ]
+    repetition += [
+        (
+            f"repeated_{n}gram_type_ratio",
+            _RATIO,
+            f"distinct character {n}-grams that come more than once, over distinct {n}-grams (Swallow's code)",
+            _QUALITY_PY,
+        )
+        for n in REPEATED_LENGTHS
+    ]
+    repetition += [
+        (
+            f"repeated_{n}gram_occurrence_ratio",
+            _RATIO,
+            f"character {n}-grams that repeat an earlier one, over all {n}-grams: (total - distinct) / total",
+            _PAPER,
+        )
+        for n in REPEATED_LENGTHS
+    ]
+    ng_words = [
+        ("ng_word_ratio", _RATIO, "letters in NG words over swallow_japanese_letters; null without a list", _NGWORD_PY),
+        ("ng_word_types", _INTEGER, "distinct NG words found; null without a list", _NGWORD_PY),
+    ]
+    families = {"characters": characters, "sentences": sentences, "repetition": repetition, "ng_words": ng_words}
+    return {
+        name: Signal(name, type_, family, description, source)
+        for family, rows in families.items()
+        for name, type_, description, source in rows
+    }
 
 
-SIGNALS: dict[str, Signal] = {signal.name: signal for signal in _signals()}
-NG_WORD_SIGNALS = ("ng_word_ratio", "ng_word_types")
+SIGNALS: dict[str, Signal] = _registry()
 
 
 def measure(text: pa.Array | pa.ChunkedArray, ng_words: NgWordMatcher | None = None) -> pa.RecordBatch:
-    """Measure texts: one typed column a signal, in the order of SIGNALS, and one row a text. A null counts as empty."""
-    if isinstance(text, pa.ChunkedArray):
-        text = text.combine_chunks()
-    blocks = [_measure_block(codes, starts, ng_words) for codes, starts in code_point_blocks(text)]
-    arrays = []
-    for name, signal in SIGNALS.items():
-        if ng_words is None and name in NG_WORD_SIGNALS:
-            arrays.append(pa.nulls(len(text), signal.type))
-        else:
-            values = np.concatenate([block[name] for block in blocks]) if blocks else np.zeros(0)
-            arrays.append(pa.array(values).cast(signal.type))
-    return pa.RecordBatch.from_arrays(arrays, names=list(SIGNALS))
+    """Return the signals of each text, one typed column a signal in the order of `SIGNALS`, rows in the order of `text`.
+
+    `text` is string or large_string. The signals of a null are null, and ratios of nothing are 0.0. Without `ng_words`
+    the signals of that family are null. Each row depends on its own text alone. Raises TypeError for other arrays and
+    pyarrow.ArrowInvalid for a text of 2^31 characters or more.
+    """
+    chunks = text.chunks if isinstance(text, pa.ChunkedArray) else [text]
+    if isinstance(text, pa.ChunkedArray) and not chunks:
+        chunks = [pa.array([], text.type)]
+    counts = [
+        (count_characters(*block), count_sentences(*block), count_ngrams(*block), _count_ng_words(ng_words, *block))
+        for chunk in chunks
+        for block in code_point_blocks(chunk)
+    ]
+    # Zero texts go through the same counters, so that an empty table has the shape of a full one.
+    nothing = (np.empty(0, dtype=np.uint32), np.zeros(1, dtype=np.int64))
+    empty = (count_characters(*nothing), count_sentences(*nothing), count_ngrams(*nothing), np.empty((0, 2), np.int64))
+    of_characters, of_sentences, of_ngrams, of_ng_words = (np.concatenate(parts) for parts in zip(empty, *counts))
+    values = character_signals(of_characters) | sentence_signals(of_sentences) | repetition_signals(of_ngrams)
+    values["ng_word_ratio"] = share(of_ng_words[:, 0], values["swallow_japanese_letters"])
+    values["ng_word_types"] = of_ng_words[:, 1]
+    missing = np.concatenate(
+        [np.zeros(0, np.bool_), *(chunk.is_null().to_numpy(zero_copy_only=False) for chunk in chunks)]
+    )
+    columns = []
+    for signal in SIGNALS.values():
+        unknown = np.ones_like(missing) if signal.family == "ng_words" and ng_words is None else missing
+        columns.append(pa.array(values[signal.name], mask=unknown).cast(signal.type))
+    return pa.RecordBatch.from_arrays(columns, names=list(SIGNALS))
 
 
-def _measure_block(codes: np.ndarray, starts: np.ndarray, ng_words: NgWordMatcher | None) -> dict[str, np.ndarray]:
-    values = character_signals(count_classes(codes, starts, class_table()))
-    values |= sentence_signals(count_sentences(codes, starts))
-    values |= repetition_signals(count_ngrams(codes, starts))
-    if ng_words is not None:
-        letters, kinds = ng_words.match(codes, starts)
-        values |= {"ng_word_ratio": share(letters, values["swallow_japanese_letters"]), "ng_word_types": kinds}
-    return values
+def _count_ng_words(ng_words: NgWordMatcher | None, codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    if ng_words is None:
+        return np.zeros((len(starts) - 1, 2), dtype=np.int64)
+    return ng_words.count(codes, starts)

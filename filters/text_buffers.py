@@ -65,7 +65,9 @@ def decode(data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarra
             elif first >= 0xF0 and position + 4 <= stop:
                 second, third = np.uint32(data[position + 1]), np.uint32(data[position + 2])
                 fourth = np.uint32(data[position + 3])
-                codes[count] = ((first & 0x07) << 18) | ((second & 0x3F) << 12) | ((third & 0x3F) << 6) | (fourth & 0x3F)
+                codes[count] = (
+                    ((first & 0x07) << 18) | ((second & 0x3F) << 12) | ((third & 0x3F) << 6) | (fourth & 0x3F)
+                )
                 position += 4
             else:
                 codes[count] = _REPLACEMENT

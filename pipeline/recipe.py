@@ -43,7 +43,7 @@ class Language(Section):
 
     min_score: Share = Field(0.5, description="least probability that lid.176 gives to ja")
     kana_ratio: Share = Field(
-        0.10, description="a text with at least this share of kana among its letters is Japanese whatever lid.176 says"
+        0.07, description="a text with at least this share of kana among its letters is Japanese whatever lid.176 says"
     )
 
 

@@ -406,7 +406,11 @@ class Run:
         """Note in OUT/run.json which folder holds which table of which recipe."""
         path = self.out / "run.json"
         record = read_run(self.out) or {"schema_version": SCHEMA_VERSION, "recipes": {}}
-        mine = {"tables": self.tables, "recipe": self.recipe.model_dump(mode="json"), "waived": self.waived}
+        # Tables of stages that this run has not reached stay known as long as what they were made from is the same.
+        old = record["recipes"].get(self.recipe.name, {}).get("tables", {})
+        still_holds = all(old.get(table, folder) == folder for table, folder in self.tables.items())
+        tables = {**(old if still_holds else {}), **self.tables}
+        mine = {"tables": tables, "recipe": self.recipe.model_dump(mode="json"), "waived": self.waived}
         if record["recipes"].get(self.recipe.name) != mine or record.get("latest") != self.recipe.name:
             record["recipes"][self.recipe.name] = mine
             record["latest"] = self.recipe.name

@@ -20,6 +20,8 @@ _OTHERS_PER_KANA = 200
 # The same among the double-byte pairs of legacy charsets, where kana can be another charset's letters by chance:
 # Japanese text has one in 2 or 3. EUC-KR's jamo (as in laughter) and GB 2312's kana share EUC-JP's rows.
 _CP932_PAIRS_PER_KANA, _EUC_JP_PAIRS_PER_KANA = 20, 10
+# Korean laughter and tears repeat two or three jamo; so many different kana stand in any Japanese sentence.
+_DIFFERENT_KANA = 5
 # Bytes that do not fit the charset, for so many pairs that do: damage is rarer, and other charsets do worse.
 _PAIRS_PER_STRAY = 5
 _HEAD_BYTES = 8192
@@ -135,13 +137,14 @@ def _scan(body: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64]) -> npt.NDA
 
 
 # Counters of the scan over a body in some legacy charset.
-_CP932_KANA, _CP932_PAIRS, _CP932_HALF, _CP932_STRAY, _EUC_KANA, _EUC_PAIRS, _EUC_STRAY = range(7)
+_CP932_KANA, _CP932_PAIRS, _CP932_HALF, _CP932_STRAY, _EUC_KANA, _EUC_PAIRS, _EUC_STRAY, _EUC_DIFFERENT = range(8)
 
 
 @njit(cache=True, nogil=True)
 def _scan_legacy(body: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Count kana and pairs as CP932 and as EUC-JP align them, single half-width kana, and bytes that fit neither."""
-    counts = np.zeros(7, dtype=np.int64)
+    counts = np.zeros(8, dtype=np.int64)
+    seen = np.zeros((3, 256), dtype=np.bool_)
     size = body.size
     position = 0
     while position < size:
@@ -179,11 +182,15 @@ def _scan_legacy(body: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
         position += 1
         counts[_EUC_PAIRS] += 1
         if byte == 0xA4:
-            counts[_EUC_KANA] += trail <= 0xF3
+            kind = 0 if trail <= 0xF3 else -1
         elif byte == 0xA5:
-            counts[_EUC_KANA] += trail <= 0xF6
-        elif byte == 0x8E:
-            counts[_EUC_KANA] += trail <= 0xDF
+            kind = 1 if trail <= 0xF6 else -1
+        else:
+            kind = 2 if byte == 0x8E and trail <= 0xDF else -1
+        if kind >= 0:
+            counts[_EUC_KANA] += 1
+            counts[_EUC_DIFFERENT] += not seen[kind, trail]
+            seen[kind, trail] = True
     return counts
 
 
@@ -242,13 +249,14 @@ def may_be_japanese(body: bytes, http_charset: str | None = None, http_language:
         return Gate(True, f"iso-2022-jp kana {jis}")
     # Where most of the bytes outside ASCII are UTF-8, reading them as a legacy charset shows kana that are none,
     # and the other way round.
-    legacy = _scan_legacy(array).tolist() if counts[_STRAY] * 4 > counts[_VALID] else [0] * 7
-    for charset, found, pairs, stray, pairs_per_kana in (
-        ("cp932", legacy[_CP932_KANA], legacy[_CP932_PAIRS], legacy[_CP932_STRAY], _CP932_PAIRS_PER_KANA),
-        ("euc-jp", legacy[_EUC_KANA], legacy[_EUC_PAIRS], legacy[_EUC_STRAY], _EUC_JP_PAIRS_PER_KANA),
-    ):
-        if found >= _ENOUGH_KANA and found * pairs_per_kana >= pairs >= stray * _PAIRS_PER_STRAY:
-            return Gate(True, f"{charset} kana {found} of {pairs} pairs")
+    legacy = _scan_legacy(array).tolist() if counts[_STRAY] * 4 > counts[_VALID] else [0] * 8
+    found, pairs = legacy[_CP932_KANA], legacy[_CP932_PAIRS]
+    if found >= _ENOUGH_KANA and found * _CP932_PAIRS_PER_KANA >= pairs >= legacy[_CP932_STRAY] * _PAIRS_PER_STRAY:
+        return Gate(True, f"cp932 kana {found} of {pairs} pairs")
+    found, pairs = legacy[_EUC_KANA], legacy[_EUC_PAIRS]
+    dense = found * _EUC_JP_PAIRS_PER_KANA >= pairs >= legacy[_EUC_STRAY] * _PAIRS_PER_STRAY
+    if dense and legacy[_EUC_DIFFERENT] >= _DIFFERENT_KANA:
+        return Gate(True, f"euc-jp kana {found} of {pairs} pairs")
     kana = counts[_KANA] + counts[_REFERENCES]
     others = counts[_OTHERS] + counts[_REFERENCED_OTHERS]
     if kana >= _ENOUGH_KANA and kana * _OTHERS_PER_KANA >= others:
@@ -259,7 +267,7 @@ def may_be_japanese(body: bytes, http_charset: str | None = None, http_language:
     if wide >= _ENOUGH_KANA:
         return Gate(True, f"utf-16 kana {wide}")
     letters = kana + counts[_HAN] + jis + wide
-    letters += max(legacy[_CP932_PAIRS], legacy[_EUC_PAIRS]) + legacy[_CP932_HALF]
+    letters += max(legacy[_CP932_PAIRS] + legacy[_CP932_HALF], legacy[_EUC_PAIRS])
     if letters:
         declaration = _declaration(body, http_charset, http_language)
         if declaration is not None:

@@ -179,7 +179,7 @@ def _attributes(markup: str) -> dict[str, str]:
 
 
 def _anchor_text(html: str, start: int) -> str:
-    """The first 200 letters of the text from `start` to the next tag that ends or begins an anchor, spaces collapsed."""
+    """The first 200 letters of the text from `start` to the next <a> or </a>, white space collapsed."""
     end = _ANCHOR_TAG.search(html, start, start + _ANCHOR_WINDOW)
     content = html[start : end.start() if end else start + _ANCHOR_WINDOW]
     if "<" in content:

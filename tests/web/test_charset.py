@@ -77,8 +77,9 @@ def test_clean_text_is_read_whole_under_any_declaration(
         assert decoded.source == (("header" if in_header else "meta") if told else "detected")
 
 
-# CP932's trail bytes can be lead bytes too, so that a lost lead byte may cost the letters up to the next that cannot.
-MOST_LOST = {"cp932": 6, "euc-jp": 3, "iso-2022-jp": 3, "utf-8": 1}
+# Trail bytes of CP932 can be lead bytes too, and in EUC-JP the odd byte of a run is found only by how well the rest
+# reads: over every place in the article, CP932 loses 1 to 5 letters and EUC-JP 1 to 4 (84 % of the time 1).
+MOST_LOST = {"cp932": 6, "euc-jp": 4, "iso-2022-jp": 4, "utf-8": 1}
 
 
 @given(
@@ -133,7 +134,7 @@ def test_a_byte_lost_from_euc_jp_does_not_shift_the_rest(index: int) -> None:
     places = [place for place, letter in enumerate(text) if ord(letter) > 0x7F]
     at = last_byte_of(text, places[index % len(places)], "euc-jp")
     decoded = decode(body[:at] + body[at + 1 :])
-    assert letters_lost(decoded.text, text) <= 3
+    assert letters_lost(decoded.text, text) <= 4
 
 
 @pytest.mark.parametrize(
@@ -265,7 +266,7 @@ def test_replacements_are_counted_and_the_pages_own_are_not() -> None:
 @example(b"a", "\ud800")
 def test_any_bytes_are_taken(body: bytes, http_charset: str | None) -> None:
     decoded = decode(body, http_charset)
-    assert decoded.text.encode() is not None
+    assert decoded.text.encode().decode() == decoded.text
     assert decoded.replacements <= max(1, len(body))
 
 
@@ -293,7 +294,8 @@ def test_any_bytes_are_taken(body: bytes, http_charset: str | None) -> None:
     st.sampled_from(DECLARATIONS),
 )
 def test_any_mixture_of_charsets_is_taken(body: bytes, http_charset: str | None) -> None:
-    assert decode(body, http_charset).text.encode() is not None
+    text = decode(body, http_charset).text
+    assert text.encode().decode() == text
 
 
 def undeclared(body: bytes) -> bytes:

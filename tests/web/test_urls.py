@@ -7,7 +7,32 @@ from hypothesis import strategies as st
 from pipeline.web.urls import host, normalize_url
 
 # Text that looks like a URL more often than arbitrary text does.
-URLISH = st.lists(st.sampled_from(["http", "https", "ftp", ":", "//", "/", "?", "#", "@", ".", "%e3", "%", "[", "]", "\\", " ", "a", "日本", "80", "\ud800"])).map("".join)
+URLISH = st.lists(
+    st.sampled_from(
+        [
+            "http",
+            "https",
+            "ftp",
+            ":",
+            "//",
+            "/",
+            "?",
+            "#",
+            "@",
+            ".",
+            "%e3",
+            "%",
+            "[",
+            "]",
+            "\\",
+            " ",
+            "a",
+            "日本",
+            "80",
+            "\ud800",
+        ]
+    )
+).map("".join)
 
 
 @pytest.mark.parametrize(

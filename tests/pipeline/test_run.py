@@ -1,0 +1,257 @@
+"""A run does what is missing and no more, and its bytes depend on inputs and recipe alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.ledger import load_entries
+from pipeline.plan import load_plan
+from pipeline.progress import Progress
+from pipeline.recipe import find_recipe, load_recipe
+from pipeline.report.folders import list_folders, remove_old
+from pipeline.report.funnel import funnel
+from pipeline.run import Incomplete, Run
+from pipeline.runner import InProcessRunner, Result, Task
+from pipeline.web.warc import read_records
+from tests.pipeline.conftest import SAMPLE, Quiet, execute, table_bytes, table_rows
+
+
+def split_sample(folder: Path, parts: int) -> list[Path]:
+    """The sample's records dealt out to several WARC files, each record's gzip member as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = SAMPLE.read_bytes()
+    pieces: list[list[bytes]] = [[] for _ in range(parts)]
+    for number, record in enumerate(read_records(str(SAMPLE), 8_000_000)):
+        pieces[number % parts].append(data[record.offset : record.offset + record.length])
+    paths = [folder / f"part-{number}.warc.gz" for number in range(parts)]
+    for path, members in zip(paths, pieces, strict=True):
+        path.write_bytes(b"".join(members))
+    return paths
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory) -> list[Path]:
+    return split_sample(tmp_path_factory.mktemp("parts"), 3)
+
+
+@pytest.fixture(scope="module")
+def reference(parts, tmp_path_factory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("reference")
+    execute(out, parts)
+    return table_bytes(out)
+
+
+class NeverStarted(InProcessRunner):
+    def run(self, tasks: Sequence[Task], started) -> Iterator[Result]:
+        raise AssertionError("a run with nothing to do asked for workers")
+
+
+def test_a_second_run_starts_no_workers_and_changes_no_file(sample_run):
+    before = {path: path.stat().st_mtime_ns for path in sample_run.out.rglob("*") if path.is_file()}
+    job = Run(load_recipe(find_recipe("demo")), sample_run.out, NeverStarted(), Quiet())
+    job.execute([str(SAMPLE)])
+    assert job.tasks_run == 0
+    after = {path: path.stat().st_mtime_ns for path in sample_run.out.rglob("*") if path.is_file()}
+    assert {path: time for path, time in after.items() if path.name != ".lock"} == {
+        path: time for path, time in before.items() if path.name != ".lock"
+    }
+
+
+def test_the_order_of_inputs_does_not_matter(parts, reference, tmp_path):
+    execute(tmp_path / "out", [parts[2], parts[0], parts[1]])
+    assert table_bytes(tmp_path / "out") == reference
+
+
+def test_the_place_of_inputs_and_of_the_output_does_not_matter(parts, reference, tmp_path):
+    elsewhere = [tmp_path / "other" / path.name for path in parts]
+    (tmp_path / "other").mkdir()
+    for path, copy in zip(parts, elsewhere, strict=True):
+        copy.write_bytes(path.read_bytes())
+    execute(tmp_path / "out", elsewhere)
+    assert table_bytes(tmp_path / "out") == reference
+
+
+def test_how_records_are_split_over_files_does_not_change_which_pages_are_kept(parts, sample_run, tmp_path):
+    execute(tmp_path / "out", parts)
+    for table in ("corpus", "duplicates", "rejects", "extract_rejects"):
+        assert {row["id"] for row in table_rows(tmp_path / "out", table)} == {row["id"] for row in sample_run.rows(table)}
+
+
+def test_a_changed_threshold_redoes_select_alone(parts, reference, tmp_path):
+    out = tmp_path / "out"
+    execute(out, parts)
+    job = execute(out, parts, overrides=("select.rules.japanese_letters.min=350",))
+    assert {line.split(":")[0] for line in job.progress.lines if "shards," in line} <= {"select", "plan"}
+    assert len(table_rows(out, "corpus")) < 65
+    assert table_bytes(out).items() > reference.items(), "the tables of the old recipe stand beside the new ones"
+
+
+def test_under_among_all_a_changed_threshold_leaves_the_duplicates_too(parts, tmp_path):
+    out = tmp_path / "out"
+    first = execute(out, parts, overrides=("dedup.among=all",))
+    second = execute(out, parts, overrides=("dedup.among=all", "select.rules.japanese_letters.min=350"))
+    assert first.tables["duplicates"] == second.tables["duplicates"]
+    assert first.tables["corpus"] != second.tables["corpus"]
+
+
+def test_adding_a_warc_works_on_that_one_and_the_global_steps(parts, reference, tmp_path):
+    out = tmp_path / "out"
+    execute(out, parts[:2])
+    shard_stages = ("documents", "signals", "signatures", "verdicts")
+    old = {
+        path: path.stat().st_mtime_ns for stage in shard_stages for path in out.glob(f"{stage}-*/part-*") if path.is_file()
+    }
+    execute(out, parts[2:])
+    assert {path: path.stat().st_mtime_ns for path in old} == old
+    assert reference.items() <= table_bytes(out).items()
+
+
+def test_a_changed_input_is_read_again_and_a_touched_one_is_not(parts, tmp_path):
+    copies = split_sample(tmp_path / "in", 2)
+    execute(tmp_path / "out", copies)
+    copies[0].touch()
+    assert execute(tmp_path / "out", copies).tasks_run == 0
+    copies[0].write_bytes(copies[1].read_bytes())
+    job = execute(tmp_path / "out", copies)
+    assert job.tasks_run > 0
+    ids = {row["id"] for row in table_rows(tmp_path / "out", "documents")}
+    assert len(ids) == len(table_rows(tmp_path / "out", "documents")) / 2
+
+
+def test_two_inputs_of_one_base_name_are_both_read(parts, tmp_path):
+    for number, name in enumerate(("a", "b")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "same.warc.gz").write_bytes(parts[number].read_bytes())
+    execute(tmp_path / "out", [tmp_path / "a" / "same.warc.gz", tmp_path / "b" / "same.warc.gz"])
+    files = {row["warc_file"] for row in table_rows(tmp_path / "out", "documents")}
+    assert files == {"a/same.warc.gz", "b/same.warc.gz"}
+
+
+def test_stages_can_be_run_one_by_one_and_in_their_order_only(parts, reference, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(Incomplete, match="extract: 3 of 3 shards are not done"):
+        execute(out, parts, first="annotate", last="annotate")
+    for stage in ("extract", "annotate", "sign", "dedup", "select"):
+        execute(out, parts, first=stage, last=stage)
+    assert table_bytes(out) == reference
+
+
+def test_a_recipe_without_dedup_keeps_all_that_pass(parts, tmp_path):
+    execute(tmp_path / "out", parts, overrides=("dedup=null",))
+    assert len(table_rows(tmp_path / "out", "corpus")) == 65 + 10
+
+
+def test_every_step_of_the_funnel_follows_from_the_one_before(sample_run):
+    steps = funnel(sample_run.out, sample_run.job.tables)
+    left = steps[0].pages
+    for step in steps[1:]:
+        left -= step.pages if step.removed else 0
+        assert step.removed or step.pages == left, step
+    characters = [step.characters for step in steps if step.characters is not None and not step.removed]
+    removed = sum(step.characters or 0 for step in steps if step.removed)
+    assert characters[0] - removed == characters[-1] == sum(len(row["text"]) for row in sample_run.rows("corpus"))
+
+
+def test_all_ledgers_add_up(sample_run):
+    folders = [folder.path for folder in list_folders(sample_run.out)]
+    entries = [entry for folder in folders for entry in load_entries(folder)]
+    assert len(entries) >= 6
+    assert all(entry.balance() == 0 for entry in entries)
+
+
+def test_old_folders_are_listed_and_removed_on_request(parts, tmp_path):
+    out = tmp_path / "out"
+    execute(out, parts)
+    execute(out, parts, overrides=("select.rules.japanese_letters.min=350",))
+    old = [folder for folder in list_folders(out) if not folder.recipes]
+    assert {folder.table for folder in old} == {"verdicts", "duplicates", "corpus", "rejects"}
+    kept = [folder.path.name for folder in list_folders(out) if folder.recipes]
+    assert [folder.path for folder in remove_old(out)] == [folder.path for folder in old]
+    assert [folder.path.name for folder in list_folders(out)] == kept
+    assert execute(out, parts, overrides=("select.rules.japanese_letters.min=350",)).tasks_run == 0
+
+
+def test_two_runs_of_one_folder_do_not_meet(parts, tmp_path):
+    from pipeline.errors import UsageError
+    from pipeline.run import locked
+
+    with locked(tmp_path), pytest.raises(UsageError, match="another run"):
+        execute(tmp_path, parts)
+
+
+def run_cli(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """The command line in this process: exit code, what it printed, and its errors."""
+    monkeypatch.setattr("sys.argv", ["kamisuki", *arguments])
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_the_commands_tell_what_the_run_did(sample_run, monkeypatch, capsys):
+    out = str(sample_run.out)
+    code, printed, _ = run_cli(monkeypatch, capsys, "status", out)
+    assert code == 0 and "no run is at work here" in printed and "1/1" in printed
+    code, printed, _ = run_cli(monkeypatch, capsys, "funnel", out, "--json")
+    assert code == 0 and '"corpus"' in printed
+    code, printed, _ = run_cli(monkeypatch, capsys, "timing", out)
+    assert code == 0 and "| extract | main text |" in printed
+    code, printed, _ = run_cli(monkeypatch, capsys, "path", out, "corpus")
+    assert code == 0 and Path(printed.strip()).is_dir()
+    code, printed, _ = run_cli(monkeypatch, capsys, "ls", out)
+    assert code == 0 and "documents-" in printed
+    code, printed, _ = run_cli(monkeypatch, capsys, "gc", out)
+    assert code == 0 and "nothing is old" in printed
+    code, printed, _ = run_cli(monkeypatch, capsys, "recipes")
+    assert code == 0 and "swallow-v2" in printed
+
+
+@pytest.mark.parametrize("outcome", ["corpus", "no_kana", "near", "too_few_japanese_letters", "consent_not_allowed"])
+def test_explain_names_what_decided(sample_run, monkeypatch, capsys, outcome):
+    from tests.pipeline.conftest import truth
+
+    url = next(row["url"] for row in truth() if row["outcome"] == outcome)
+    code, printed, _ = run_cli(monkeypatch, capsys, "explain", str(sample_run.out), url)
+    assert code == 0 and url in printed
+    words = {"corpus": "corpus: kept", "no_kana": "rejected as no_kana", "near": "removed as near duplicate of"}
+    assert words.get(outcome, f"judge: rejected as {outcome}") in printed
+
+
+def test_explain_reads_the_record_again_when_no_row_was_kept(parts, monkeypatch, capsys, tmp_path):
+    from tests.pipeline.conftest import truth
+
+    execute(tmp_path, parts, overrides=("extract.rejects_kept=0",), last="extract")
+    assert table_rows(tmp_path, "extract_rejects") == []
+    url = next(row["url"] for row in truth() if row["outcome"] == "not_html")
+    code, printed, _ = run_cli(monkeypatch, capsys, "explain", str(tmp_path), url)
+    assert code == 0 and "rejected as not_html" in printed and "read again" in printed
+    code, _, error = run_cli(monkeypatch, capsys, "explain", str(tmp_path), "https://nowhere.example/")
+    assert code == 2 and "no record of https://nowhere.example/" in error
+
+
+def test_progress_lines_hold_shards_rates_and_time(tmp_path):
+    import io
+
+    stream = io.StringIO()
+    progress = Progress(tmp_path, stream)
+    tasks = [Task(f"s{n}", dict, {}, 0, weight=10) for n in range(2)]
+    progress.begin("extract", tasks, 5)
+    progress.started(tasks[0])
+    progress.finished(Result(tasks[0], {"written": 7, "bytes_in": 2_000_000}))
+    assert "extract: 4/5 shards" in progress.line() and "documents/s" in progress.line()
+    assert "MB/s" in progress.line() and "left" in progress.line()
+    progress.finished(Result(tasks[1], None, "it broke"))
+    progress.end()
+    assert "shard s1 failed: it broke" in stream.getvalue()
+    assert "\r" not in stream.getvalue(), "no control characters where there is no terminal"
+
+
+def test_the_plan_is_kept(sample_run):
+    assert [shard.name for shard in load_plan(sample_run.out / "plan.json")] == ["sample"]
