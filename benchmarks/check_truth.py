@@ -20,7 +20,9 @@ import pyarrow.dataset as ds
 
 from pipeline.report.status import known_tables
 
-JAPANESE_LETTERS = re.compile("[\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+JAPANESE_LETTERS = re.compile(
+    "[\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+)
 LEAST_LETTERS = 400
 LEAST_RECALL = 0.99
 MOST_FOREIGN = 0.01
@@ -51,7 +53,9 @@ def main(bench: Path, out: Path) -> bool:
     japanese = [url for url, text in texts.items() if len(JAPANESE_LETTERS.findall(text)) >= LEAST_LETTERS]
     found = [url for url in japanese if url in documents]
     recall = len(found) / len(japanese)
-    print(f"pages labelled ja with {LEAST_LETTERS} Japanese letters of main text: {len(japanese)}, documents: {recall:.4f}")
+    print(
+        f"pages labelled ja with {LEAST_LETTERS} Japanese letters of main text: {len(japanese)}, documents: {recall:.4f}"
+    )
     for url in japanese:
         if url not in documents:
             why = rejects.get(url, {"reason": "no row", "detail": None})

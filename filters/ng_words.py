@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from dedup.shingles import mix
 from numba import njit
 
+from dedup.shingles import mix
 from filters.open_addressing import table_size
 from filters.text_buffers import code_points
 
@@ -23,13 +24,12 @@ _CODE_BITS = 21
 def read_word_list(path: str | PathLike[str]) -> list[str]:
     """Return the words of a UTF-8 file, one a line, in its order; blank lines and lines that begin with # are no words.
 
-    White space around a word is not part of it. Raises OSError when the file cannot be read and ValueError, naming
-    the file, when it is not UTF-8.
+    White space around a word is not part of it. Raises ValueError, naming the file, when it cannot be read as UTF-8.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: a word list must be UTF-8: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"word list {path} cannot be read as UTF-8 text: {error}") from None
     # Only newlines part words: str.splitlines would also part them at U+2028 and the like.
     lines = (line.strip() for line in text.split("\n"))
     return [line for line in lines if line and not line.startswith("#")]
@@ -40,16 +40,17 @@ class NgWordMatcher:
 
     Matching is plain: a word inside another is found (アスパラガス holds スパ), and no form is folded into another.
     The same whatever the order of `words`, and however often one stands there. Raises TypeError for a lone string and
-    ValueError for an empty word.
+    ValueError for an empty word. `words` is then the number of distinct words.
     """
 
     def __init__(self, words: Iterable[str]) -> None:
         if isinstance(words, str):
             raise TypeError("NG words must be a list of strings, not one string")
-        self.words: tuple[str, ...] = tuple(sorted(set(words)))
-        if self.words and not self.words[0]:
+        distinct = sorted(set(words))
+        if distinct and not distinct[0]:
             raise ValueError("an NG word must have at least one character, not be empty")
-        spelled = [code_points(word) for word in self.words]
+        self.words = len(distinct)
+        spelled = [code_points(word) for word in distinct]
         self._lengths = np.array([len(letters) for letters in spelled], dtype=np.int64)
         self._keys, self._targets, self._fallbacks, self._longest_words = _build(spelled)
 
@@ -104,7 +105,7 @@ def _build(spelled: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _slot(keys: np.ndarray, key: int) -> int:
+def _slot(keys: Any, key: Any) -> Any:
     """Return where `key` stands in the table, or the free slot where it would."""
     mask = len(keys) - 1
     slot = np.int64(mix(np.uint64(key))) & mask

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from dedup.shingles import mix
 from numba import njit
 
+from dedup.shingles import mix
 from filters.open_addressing import table_size
 from filters.shares import share
 
@@ -38,9 +38,11 @@ def count_ngrams(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Return int64 [rows, 10, 4]: four counts for each length n from 1 to 10.
 
     They are all n-grams, the distinct ones, the distinct ones that come more than once, and how often the most frequent
-    comes; newlines are characters like others. Exact, with no hash to collide: an n-gram is named by the numbers of the two (n - 1)-grams that it begins and ends
-    with, and two numbers fit into one 64-bit key. An n-gram can come again only where both of these do, so that
-    longer ones are looked up at ever fewer places. Numbers are below 2^32: a text must be shorter than that.
+    comes; newlines are characters like others.
+
+    Exact, with no hash to collide: an n-gram is named by the numbers of the two (n - 1)-grams that it begins and ends
+    with, and two numbers fit into one 64-bit key. An n-gram can come again only where both of these do, so that longer
+    ones are looked up at ever fewer places. Numbers are below 2^32: a text must be shorter than that.
     """
     counts = np.zeros((len(starts) - 1, _LONGEST, _COLUMNS), dtype=np.int64)
     longest = 1
@@ -51,7 +53,7 @@ def count_ngrams(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
     keys = np.empty(longest, dtype=np.uint64)
     frequencies = np.empty(longest, dtype=np.int64)
     table = np.zeros(table_size(longest), dtype=np.int64)
-    generation = np.int64(1)
+    generation = 1
     for row in range(len(starts) - 1):
         size = starts[row + 1] - starts[row]
         for position in range(size):

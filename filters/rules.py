@@ -47,9 +47,13 @@ class Rule:
             )
         if numbers and texts:
             raise ValueError(f"the rule on {self.signal} mixes limits of numbers and of text")
-        if any(math.isnan(value) for value in numbers.values()):
-            raise ValueError(f"the rule on {self.signal} has a limit that is no number")
-        if "min" in numbers and "more_than" in numbers or "max" in numbers and "less_than" in numbers:
+        if not all(math.isfinite(value) for value in numbers.values()):
+            raise ValueError(
+                f"the rule on {self.signal} has a limit that is no finite number: null switches a limit off"
+            )
+        if any(isinstance(words, str) or not words for words in texts.values()):
+            raise ValueError(f"the rule on {self.signal} needs a list of words")
+        if ("min" in numbers and "more_than" in numbers) or ("max" in numbers and "less_than" in numbers):
             raise ValueError(
                 f"the rule on {self.signal} has two limits on one side: give min or more_than, max or less_than"
             )
@@ -98,6 +102,9 @@ def _fails(column: pa.Array, rule: Rule, limit: str) -> npt.NDArray[np.bool_]:
         failed = pc.invert(inside) if limit == "any_of" else inside
         return np.asarray(failed.to_numpy(zero_copy_only=False), bool)
     missing = pc.is_null(column).to_numpy(zero_copy_only=False)
+    if pa.types.is_float32(column.type):
+        # A stored 0.65 is a little less than 0.65: it must pass a minimum of 0.65.
+        bound = float(np.float32(bound))
     values = pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
     tests = {"min": values >= bound, "max": values <= bound, "more_than": values > bound, "less_than": values < bound}
     return np.asarray(~tests[limit] & ~missing, bool)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from dedup.shingles import GOLDEN_GAMMA, mix
 from numba import njit
 
+from dedup.shingles import GOLDEN_GAMMA, mix
 from filters.open_addressing import table_size
 from filters.shares import share
 
@@ -55,7 +55,7 @@ def count_sentences(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
     sentence_stops = np.empty(longest, dtype=np.int64)
     hashes = np.empty(longest + 1, dtype=np.uint64)
     table = np.zeros(table_size(longest + 1), dtype=np.int64)
-    generation = np.int64(1)
+    generation = 1
     for row in range(len(starts) - 1):
         size, lines, sentences = _split(codes[starts[row] : starts[row + 1]], kept, line_stops, sentence_stops)
         counts[row, _LINES] = lines
@@ -170,7 +170,7 @@ def _copies(
 def _equal(kept: np.ndarray, begin: int, stop: int, other_begin: int, other_stop: int) -> bool:
     if stop - begin != other_stop - other_begin:
         return False
-    for step in range(stop - begin):
-        if kept[begin + step] != kept[other_begin + step]:
-            return False
-    return True
+    step = 0
+    while begin + step < stop and kept[begin + step] == kept[other_begin + step]:
+        step += 1
+    return begin + step == stop

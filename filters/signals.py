@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 
-from filters.characters import character_signals, count_characters
+from filters.characters import character_signals, class_table, count_classes
 from filters.ng_words import NgWordMatcher
 from filters.repetition import REPEATED_LENGTHS, TOP_LENGTHS, count_ngrams, repetition_signals
 from filters.sentences import count_sentences, sentence_signals
@@ -112,37 +113,40 @@ def _registry() -> dict[str, Signal]:
 
 
 SIGNALS: dict[str, Signal] = _registry()
+NG_WORD_SIGNALS = tuple(name for name, signal in SIGNALS.items() if signal.family == "ng_words")
 
 
 def measure(text: pa.Array | pa.ChunkedArray, ng_words: NgWordMatcher | None = None) -> pa.RecordBatch:
-    """Return the signals of each text, one typed column a signal in the order of `SIGNALS`, rows in the order of `text`.
+    """Return the signals of each text, one typed column a signal in the order of `SIGNALS`, rows in order.
 
-    `text` is string or large_string. The signals of a null are null, and ratios of nothing are 0.0. Without `ng_words`
+    `text` is string or large_string. A null counts as empty, and ratios of nothing are 0.0. Without `ng_words`
     the signals of that family are null. Each row depends on its own text alone. Raises TypeError for other arrays and
     pyarrow.ArrowInvalid for a text of 2^31 characters or more.
     """
     chunks = text.chunks if isinstance(text, pa.ChunkedArray) else [text]
     if isinstance(text, pa.ChunkedArray) and not chunks:
         chunks = [pa.array([], text.type)]
+    # No text at all goes through the same counters, so that an empty batch has the columns of a full one.
+    blocks = [(np.empty(0, dtype=np.uint32), np.zeros(1, dtype=np.int64))]
     counts = [
-        (count_characters(*block), count_sentences(*block), count_ngrams(*block), _count_ng_words(ng_words, *block))
-        for chunk in chunks
-        for block in code_point_blocks(chunk)
+        (
+            count_classes(codes, starts, class_table()),
+            count_sentences(codes, starts),
+            count_ngrams(codes, starts),
+            _count_ng_words(ng_words, codes, starts),
+        )
+        for codes, starts in chain(blocks, *(code_point_blocks(chunk) for chunk in chunks))
     ]
-    # Zero texts go through the same counters, so that an empty table has the shape of a full one.
-    nothing = (np.empty(0, dtype=np.uint32), np.zeros(1, dtype=np.int64))
-    empty = (count_characters(*nothing), count_sentences(*nothing), count_ngrams(*nothing), np.empty((0, 2), np.int64))
-    of_characters, of_sentences, of_ngrams, of_ng_words = (np.concatenate(parts) for parts in zip(empty, *counts))
+    of_characters, of_sentences, of_ngrams, of_ng_words = (np.concatenate(parts) for parts in zip(*counts))
     values = character_signals(of_characters) | sentence_signals(of_sentences) | repetition_signals(of_ngrams)
     values["ng_word_ratio"] = share(of_ng_words[:, 0], values["swallow_japanese_letters"])
     values["ng_word_types"] = of_ng_words[:, 1]
-    missing = np.concatenate(
-        [np.zeros(0, np.bool_), *(chunk.is_null().to_numpy(zero_copy_only=False) for chunk in chunks)]
-    )
     columns = []
     for signal in SIGNALS.values():
-        unknown = np.ones_like(missing) if signal.family == "ng_words" and ng_words is None else missing
-        columns.append(pa.array(values[signal.name], mask=unknown).cast(signal.type))
+        if ng_words is None and signal.name in NG_WORD_SIGNALS:
+            columns.append(pa.nulls(len(of_ng_words), signal.type))
+        else:
+            columns.append(pa.array(values[signal.name]).cast(signal.type))
     return pa.RecordBatch.from_arrays(columns, names=list(SIGNALS))
 
 

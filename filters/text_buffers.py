@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-from dedup.shingles import utf8_buffers
 from numba import njit
+
+from dedup.shingles import utf8_buffers
 
 # UTF-8 bytes that are decoded and measured together: their code points stay in a core's second-level cache.
 BLOCK_BYTES = 1 << 19

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 from filters.ng_words import NgWordMatcher, read_word_list
 from filters.signals import RULE_VERSION as SIGNALS_VERSION
 from filters.signals import SIGNALS, measure
+from pipeline.errors import UsageError
 from pipeline.files import TableWriter, file_digest, read_batches
 from pipeline.ledger import Entry
 from pipeline.recipe import Annotate
@@ -23,9 +25,15 @@ MEMORY_BYTES = 900_000_000
 
 
 def fingerprint(settings: Annotate) -> dict[str, Any]:
-    """What decides the signals: rule versions and the contents, not the places, of the word lists."""
-    lists = [file_digest(Path(path)) for path in settings.ng_words]
-    return {"rule_version": RULE_VERSION, "signals_version": SIGNALS_VERSION, "ng_words": lists}
+    """What decides the signals: rule versions, the contents of the word lists and the Unicode tables behind letters."""
+    try:
+        lists = [file_digest(Path(path)) for path in settings.ng_words]
+    except OSError as error:
+        raise UsageError(
+            f"word list {error.filename}: {error.strerror}: mend annotate.ng_words in the recipe"
+        ) from None
+    versions = {"rule_version": RULE_VERSION, "signals_version": SIGNALS_VERSION}
+    return {**versions, "unicode": unicodedata.unidata_version, "ng_words": lists}
 
 
 def schema() -> pa.Schema:

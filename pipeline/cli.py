@@ -97,7 +97,9 @@ def status(out: Out, recipe: RecipeName = None) -> None:
 
 
 @app.command()
-def explain(out: Out, url: Annotated[str, typer.Argument(help="The page's whole URL.")], recipe: RecipeName = None) -> None:
+def explain(
+    out: Out, url: Annotated[str, typer.Argument(help="The page's whole URL.")], recipe: RecipeName = None
+) -> None:
     """Tell what happened to one page at every stage, with the values and limits that decided."""
     from pipeline.report.explain import explain as tell
 
@@ -146,7 +148,9 @@ def ls(out: Out) -> None:
 
 
 @app.command()
-def path(out: Out, table: Annotated[str, typer.Argument(help="A table.")] = "corpus", recipe: RecipeName = None) -> None:
+def path(
+    out: Out, table: Annotated[str, typer.Argument(help="A table.")] = "corpus", recipe: RecipeName = None
+) -> None:
     """Print the folder that holds a table of a recipe."""
     from pipeline.report.status import known_tables
 

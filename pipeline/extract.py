@@ -61,7 +61,9 @@ def versions() -> dict[str, str]:
 
 def document_id(record: Record, source: str) -> str:
     """The record id's UUID where there is one, else 32 hexadecimal digits of source, URL, date and payload digest."""
-    match = re.fullmatch(r"<?(?:urn:uuid:)?\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?>?", record.record_id or "")
+    match = re.fullmatch(
+        r"<?(?:urn:uuid:)?\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?>?", record.record_id or ""
+    )
     if match:
         return match.group(1).lower()
     digest = record.payload_digest or xxhash.xxh3_128_hexdigest(record.body)
@@ -89,7 +91,9 @@ class PageReader:
         """A document row, or the reason why the record makes none. `source` is the input's name."""
         key = document_id(record, source)
 
-        def reject(reason: str, value: float | None = None, limit: float | None = None, detail: str | None = None) -> Reject:
+        def reject(
+            reason: str, value: float | None = None, limit: float | None = None, detail: str | None = None
+        ) -> Reject:
             return Reject(key, record.url, reason, value, limit, detail)
 
         if record.problem:
@@ -194,9 +198,7 @@ _sandboxes: dict[Limits, Sandbox] = {}
 def shared_sandbox(settings: Extract) -> Sandbox:
     """This worker's sandbox for these limits: started once, used by all shards that the worker gets."""
     limits = settings.limits
-    key = Limits(
-        cpu_seconds=limits.cpu_seconds, memory_bytes=limits.memory_bytes, wall_seconds=limits.wall_seconds
-    )
+    key = Limits(cpu_seconds=limits.cpu_seconds, memory_bytes=limits.memory_bytes, wall_seconds=limits.wall_seconds)
     if key not in _sandboxes:
         _sandboxes[key] = Sandbox(key)
         atexit.register(_sandboxes[key].close)
@@ -217,7 +219,9 @@ def read_input(item: Input, entry: Entry, reader: PageReader) -> Iterator[dict[s
     reader.watch.time("read", clock)
 
 
-RECORD_ERRORS = frozenset({"cut_record", "bad_warc_header", "bad_http_header", "bad_content_encoding", "body_too_large"})
+RECORD_ERRORS = frozenset(
+    {"cut_record", "bad_warc_header", "bad_http_header", "bad_content_encoding", "body_too_large"}
+)
 
 
 def extract_shard(shard: dict[str, Any], settings: dict[str, Any], documents: str, rejects: str) -> dict[str, Any]:

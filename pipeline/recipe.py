@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
 from dedup.minhash import PRESETS, MinHashParameters
 from filters.rules import Rule
 from filters.signals import SIGNALS
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
 from pipeline.errors import UsageError
 from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS
 
@@ -270,8 +270,12 @@ def _node_lines(node: yaml.Node, place: tuple[str | int, ...]) -> Iterator[tuple
 def _merge(base: Any, change: Any) -> Any:
     """Mappings merge key by key; a mapping over a list of rules patches them by signal; anything else replaces."""
     if isinstance(base, dict) and isinstance(change, dict):
-        return {key: _merge(base[key], change[key]) if key in base and key in change else copy.deepcopy(change.get(key, base.get(key)))
-                for key in [*base, *(key for key in change if key not in base)]}
+        return {
+            key: _merge(base[key], change[key])
+            if key in base and key in change
+            else copy.deepcopy(change.get(key, base.get(key)))
+            for key in [*base, *(key for key in change if key not in base)]
+        }
     if isinstance(base, list) and isinstance(change, dict):
         merged = []
         for rule in base:

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ class Run:
                 "rejects": str(rejects),
             }
             task = Task(shard.name, extract.extract_shard, arguments, memory, shard.bytes)
-            jobs.append(Job(task, lambda entry, shard=shard: inputs_hold(shard, entry)))
+            jobs.append(Job(task, partial(inputs_hold, shard)))
         return {"documents": self._do("extract", documents, jobs, may_work, also=[rejects])}
 
     def _annotate(self, done: dict[str, Finished], may_work: bool) -> dict[str, Finished]:
@@ -149,12 +150,18 @@ class Run:
         return {"signatures": self._do("sign", folder, jobs, may_work)}
 
     def _job(
-        self, function: Callable[..., dict[str, Any]], memory: int, shard: str, documents: Finished, folder: Path, **more: Any
+        self,
+        function: Callable[..., dict[str, Any]],
+        memory: int,
+        shard: str,
+        documents: Finished,
+        folder: Path,
+        **more: Any,
     ) -> Job:
         inputs = documents.inputs("documents", shard)
         arguments = {"shard": shard, "documents": documents.file("documents", shard), "folder": str(folder)}
         task = Task(shard, function, {**arguments, "inputs": inputs, **more}, memory, inputs[0]["bytes"])
-        return Job(task, lambda entry: entry.inputs == inputs)
+        return Job(task, partial(was_made_of, inputs))
 
     def _dedup(self, done: dict[str, Finished], may_work: bool) -> dict[str, Finished]:
         signatures, dedup = done["signatures"], self.recipe.dedup
@@ -207,7 +214,7 @@ class Run:
                 "inputs": inputs,
             }
             task = Task(shard, candidates.write_candidates, arguments, candidates.MEMORY_BYTES)
-            jobs.append(Job(task, lambda entry, inputs=inputs: entry.inputs == inputs))
+            jobs.append(Job(task, partial(was_made_of, inputs)))
         return {"candidates": self._do("dedup", folder, jobs, may_work, before=work, scratch=exchange)}
 
     def _select(self, done: dict[str, Finished], may_work: bool) -> dict[str, Finished]:
@@ -215,7 +222,12 @@ class Run:
         rules = self.recipe.select.model_dump(mode="json", include={"rules"})
         for rule in rules["rules"]:
             rule.pop("source")
-        made_by = {"stage": "judge", "rule_version": select.RULE_VERSION, "rules": rules, "signals": signals.folder.name}
+        made_by = {
+            "stage": "judge",
+            "rule_version": select.RULE_VERSION,
+            "rules": rules,
+            "signals": signals.folder.name,
+        }
         folder = self._folder("verdicts", made_by)
         jobs = []
         for shard in sorted(documents.entries):
@@ -229,7 +241,7 @@ class Run:
                 "select": rules,
             }
             task = Task(shard, select.judge_shard, arguments, select.MEMORY_BYTES, inputs[0]["bytes"])
-            jobs.append(Job(task, lambda entry, inputs=inputs: entry.inputs == inputs))
+            jobs.append(Job(task, partial(was_made_of, inputs)))
         verdicts = self._do("select: judge", folder, jobs, may_work)
         finished = {"verdicts": verdicts}
         made_by = {"stage": "select", "rule_version": select.RULE_VERSION, "verdicts": verdicts.folder.name}
@@ -426,6 +438,11 @@ def _mean_bytes(documents: Finished) -> float:
     return 3.0 * sum(entry.characters_out for entry in documents.entries.values()) / max(1, count)
 
 
+def was_made_of(inputs: list[dict[str, Any]], entry: Entry) -> bool:
+    """Whether an entry's inputs are these."""
+    return entry.inputs == inputs
+
+
 def inputs_hold(shard: Shard, entry: Entry) -> bool:
     """Whether a shard's inputs are still the ones that its entry speaks of.
 
@@ -471,7 +488,9 @@ def locked(out: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise UsageError(f"another run (process {lock.read().strip()}) works in {out}: wait for it or stop it") from None
+            raise UsageError(
+                f"another run (process {lock.read().strip()}) works in {out}: wait for it or stop it"
+            ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

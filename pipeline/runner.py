@@ -6,6 +6,7 @@ Correctness rests on files and ledger alone; a runner only decides where and whe
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import time
 import traceback
@@ -107,13 +108,18 @@ class RayRunner:
         import ray
 
         if not ray.is_initialized():
-            quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
             try:
                 if self.address:
-                    ray.init(address=self.address, log_to_driver=False, logging_level="ERROR")
+                    ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
                 else:
-                    # Paths, not data, travel between tasks: the object store needs no more than its least size.
-                    ray.init(num_cpus=self.workers or os.cpu_count(), object_store_memory=100_000_000, **quiet)
+                    ray.init(
+                        num_cpus=self.workers or os.cpu_count(),
+                        # Paths, not data, travel between tasks: the object store needs no more than its least size.
+                        object_store_memory=100_000_000,
+                        include_dashboard=False,
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                    )
             except (ConnectionError, ValueError, RuntimeError) as error:
                 where = f"the Ray cluster at {self.address}" if self.address else "Ray on this machine"
                 raise KamisukiError(f"cannot start {where}: {describe_error(error)}") from None
@@ -130,14 +136,16 @@ class RayRunner:
         most = max((task.memory_bytes for task in tasks), default=0)
         if most > ray.cluster_resources().get("memory", 0):
             available = int(ray.cluster_resources().get("memory", 0))
-            raise KamisukiError(f"a task needs {most:,} bytes of memory and Ray has {available:,}: use a larger machine")
+            raise KamisukiError(
+                f"a task needs {most:,} bytes of memory and Ray has {available:,}: use a larger machine"
+            )
         flying: dict[Any, Task] = {}
         while waiting or flying:
             while waiting and len(flying) < IN_FLIGHT * cpus:
                 task = waiting.pop()
-                handle = remote.options(
-                    num_cpus=1, memory=task.memory_bytes, max_retries=3, name=task.shard
-                ).remote(task.function, task.arguments)
+                handle = remote.options(num_cpus=1, memory=task.memory_bytes, max_retries=3, name=task.shard).remote(
+                    task.function, task.arguments
+                )
                 flying[handle] = task
                 started(task)
             done, _ = ray.wait(list(flying), num_returns=1)

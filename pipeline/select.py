@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,9 +137,12 @@ def gather_candidates(
                 entry.reject("not_eligible", count=int((~eligible).sum()))
                 here, component = here[eligible], component[eligible]
             ids = dense_ids(shard_index, start, document.num_rows)[here]
-            taken = [document.column(name).take(pa.array(here)) for name in ("id", "url", "warc_file", "fetched_at", "text")]
+            taken = [
+                document.column(name).take(pa.array(here)) for name in ("id", "url", "warc_file", "fetched_at", "text")
+            ]
             signed = [
-                signature.column(name).take(pa.array(here)) for name in ("comparable", "content_hash", "url_hash", "bands")
+                signature.column(name).take(pa.array(here))
+                for name in ("comparable", "content_hash", "url_hash", "bands")
             ]
             batch = pa.RecordBatch.from_arrays([pa.array(ids), pa.array(component), *taken, *signed], schema=schema)
             out.write(batch, component_partition(component, partitions))
@@ -210,7 +214,7 @@ def resolve_partition(
 def _components(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
     labels = table.column("component").to_numpy()
     cuts = [0, *(np.flatnonzero(labels[1:] != labels[:-1]) + 1).tolist(), len(labels)]
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in itertools.pairwise(cuts):
         if stop - start > 1:
             yield table.slice(start, stop - start).to_pylist()
 

@@ -31,7 +31,10 @@ def fingerprint(settings: Signature) -> dict[str, Any]:
 
 def url_hashes(urls: pa.Array) -> np.ndarray:
     """64-bit hashes of normalised URLs, uint64; 0 where there is no URL."""
-    hashes = [xxhash.xxh3_64_intdigest(normalize_url(url).encode("utf-8", "surrogatepass")) if url else 0 for url in urls.to_pylist()]
+    hashes = [
+        xxhash.xxh3_64_intdigest(normalize_url(url).encode("utf-8", "surrogatepass")) if url else 0
+        for url in urls.to_pylist()
+    ]
     return np.array(hashes, np.uint64)
 
 

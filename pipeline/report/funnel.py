@@ -51,7 +51,9 @@ def funnel(out: Path, tables: dict[str, str]) -> list[Step]:
     if "corpus" in tables:
         selected = load_entries(out / tables["corpus"])
         counts, characters = sum_counts(selected, "rejected"), sum_counts(selected, "characters_rejected")
-        for reason, count in sorted(counts.items(), key=lambda item: (item[0].startswith("duplicate_"), -item[1], item[0])):
+        for reason, count in sorted(
+            counts.items(), key=lambda item: (item[0].startswith("duplicate_"), -item[1], item[0])
+        ):
             steps.append(Step(reason, count, characters[reason], removed=True))
         kept = sum(entry.written for entry in selected)
         steps.append(Step("corpus", kept, sum(entry.characters_out for entry in selected)))

@@ -1,4 +1,4 @@
-"""The published definitions of Swallow Corpus v1 and our own counting, written plainly, to compare the fast code with."""
+"""Swallow Corpus v1's published definitions and our own counting, written plainly to compare the fast code with."""
 
 import collections
 import re
@@ -28,7 +28,9 @@ def scripts(text: str) -> dict[str, int]:
         counts["points"] += point
         counts["letters"] += unicodedata.category(character)[0] in "LN" or character in "\u3099\u309a"
     counts["japanese"] = sum(counts[kind] for kind in ("hiragana", "katakana", "kanji", "points"))
-    counts["swallow"] = sum(counts[kind] for kind in ("swallow_hiragana", "swallow_katakana", "swallow_kanji", "points"))
+    counts["swallow"] = sum(
+        counts[kind] for kind in ("swallow_hiragana", "swallow_katakana", "swallow_kanji", "points")
+    )
     return counts
 
 

@@ -30,7 +30,9 @@ def test_numbers_are_judged_to_the_edge(rule, kept, rejected, reason):
     assert verdicts.reason.to_pylist() == [None] * len(kept) + [reason] * len(rejected)
     values = verdicts.value.to_pylist()
     assert values[: len(kept)] == [None] * len(kept)
-    assert [value for value in values[len(kept) :] if not math.isnan(value)] == [v for v in rejected if not math.isnan(v)]
+    assert [value for value in values[len(kept) :] if not math.isnan(value)] == [
+        v for v in rejected if not math.isnan(v)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,12 @@ def test_text_is_judged_by_its_lists(rule, kept, rejected):
     assert verdicts.rule.tolist() == [-1] * len(kept) + [0] * len(rejected)
     assert set(verdicts.reason.to_pylist()) == {None, f"{rule.signal}_not_allowed"}
     assert verdicts.value_text.to_pylist()[len(kept) :] == rejected
+
+
+def test_a_stored_score_passes_its_own_limit():
+    column = pa.array([0.65, 0.64], pa.float32())
+    verdicts = judge(pa.RecordBatch.from_pydict({"language_score": column}), [Rule("language_score", min=0.65)])
+    assert verdicts.rule.tolist() == [-1, 0]
 
 
 RULES = [Rule("a", min=1), Rule("b", max=5, min=2), Rule("a", less_than=9)]
@@ -69,6 +77,9 @@ def test_the_first_failing_rule_is_named(rows):
     [
         {},
         {"min": NAN},
+        {"max": float("inf")},
+        {"any_of": "ja"},
+        {"none_of": ()},
         {"min": 1, "more_than": 1},
         {"max": 1, "less_than": 3},
         {"min": 3, "max": 2},

@@ -30,7 +30,8 @@ SENTENCES = [
     "あ\x85い",
 ]
 TEXTS = st.lists(
-    st.one_of(st.sampled_from(SENTENCES), st.just("\n"), st.text(max_size=6), st.sampled_from("あア漢。…・ー!?々 ")), max_size=25
+    st.one_of(st.sampled_from(SENTENCES), st.just("\n"), st.text(max_size=6), st.sampled_from("あア漢。…・ー!?々 ")),
+    max_size=25,
 ).map("".join)
 
 
@@ -152,7 +153,7 @@ def test_word_lists_skip_comments_and_blank_lines(tmp_path):
     path.write_text("# 注\n\nもぐら \nアス\n", encoding="utf-8")
     assert read_word_list(path) == ["もぐら", "アス"]
     path.write_bytes("言葉".encode("cp932"))
-    with pytest.raises(ValueError, match="words.txt"):
+    with pytest.raises(ValueError, match=r"words\.txt"):
         read_word_list(path)
     with pytest.raises(ValueError, match="absent"):
         read_word_list(tmp_path / "absent.txt")

@@ -58,7 +58,7 @@ def wait_for(out: Path, pattern: str, process: subprocess.Popen[str]) -> bool:
 # A file whose appearance says that a stage is in the middle of its work.
 MIDDLE_OF = [
     "documents-*/*.ledger.json",
-    "documents-*/.*.tmp",
+    "documents-*/.part*.tmp",
     "signals-*/*.ledger.json",
     "signatures-*/*.ledger.json",
     "candidates-*/exchange/keys/*.ledger.json",
@@ -130,7 +130,7 @@ def test_two_workers_that_are_killed_and_lose_their_sandboxes_give_the_same_byte
     stop, sandboxes, workers = threading.Event(), [], []
     threads = [
         threading.Thread(target=kill_some, args=(process.pid, "sandbox_child", stop, sandboxes, 3)),
-        threading.Thread(target=kill_some, args=(process.pid, "ray::call", stop, workers, 2)),
+        threading.Thread(target=kill_some, args=(process.pid, "ray::part", stop, workers, 2)),
     ]
     for thread in threads:
         thread.start()
@@ -145,7 +145,7 @@ def test_two_workers_that_are_killed_and_lose_their_sandboxes_give_the_same_byte
 
 def test_a_run_whose_raylet_was_killed_ends_and_the_next_one_gives_the_same_bytes(parts, reference, tmp_path):
     process = start(tmp_path, parts, "--workers", "2")
-    assert wait_for(tmp_path, "documents-*/.*.tmp", process)
+    assert wait_for(tmp_path, "documents-*/.part*.tmp", process)
     raylets = set(processes("raylet/raylet")) & descendants(process.pid)
     for raylet in raylets:
         os.kill(raylet, signal.SIGKILL)
@@ -165,7 +165,7 @@ from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 second = cluster.add_node(num_cpus=1)
 def lose_a_node():
-    while not glob.glob(sys.argv[1] + "/documents-*/.*.tmp"):
+    while not glob.glob(sys.argv[1] + "/documents-*/.part*.tmp"):
         time.sleep(0.01)
     cluster.remove_node(second, allow_graceful=False)
 threading.Thread(target=lose_a_node, daemon=True).start()
@@ -185,7 +185,11 @@ sys.exit(code)
 def test_a_run_over_two_nodes_of_which_one_dies_gives_the_same_bytes(parts, reference, tmp_path):
     given = [word for item in parts for word in ("--input", str(item))]
     done = subprocess.run(
-        [sys.executable, "-c", CLUSTER, str(tmp_path), *given], env=ENVIRONMENT, capture_output=True, text=True, timeout=200
+        [sys.executable, "-c", CLUSTER, str(tmp_path), *given],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert table_bytes(tmp_path) == reference
@@ -209,8 +213,14 @@ GOOD = "<html lang=ja><title>紙</title><body><article>" + "".join(
 
 
 def test_pages_that_cost_too_much_time_or_memory_cost_themselves_alone(tmp_path):
-    heavy = "<html lang=ja><body>" + "".join(f"<div><p>長い文章の{n}段落目です。</p><a href=x>次</a></div>" for n in range(30_000))
-    pages = {"https://a.example/1": GOOD, "https://a.example/heavy": heavy, "https://a.example/2": GOOD.replace("枚目", "番目")}
+    heavy = "<html lang=ja><body>" + "".join(
+        f"<div><p>長い文章の{n}段落目です。</p><a href=x>次</a></div>" for n in range(30_000)
+    )
+    pages = {
+        "https://a.example/1": GOOD,
+        "https://a.example/heavy": heavy,
+        "https://a.example/2": GOOD.replace("枚目", "番目"),
+    }
     path = write_pages(tmp_path / "pages.warc.gz", pages)
     execute(tmp_path / "time", [path], overrides=("extract.limits.cpu_seconds=0.5",), last="extract")
     execute(tmp_path / "memory", [path], overrides=("extract.limits.memory_bytes=60000000",), last="extract")
@@ -259,11 +269,15 @@ def test_a_warc_cut_in_the_middle_gives_all_that_stands_before_the_cut(tmp_path)
 
 def test_an_input_that_vanishes_before_it_is_read_is_named(parts, tmp_path, monkeypatch, capsys):
     copies = split_sample(tmp_path / "in", 2)
-    code, _, error = run_cli(monkeypatch, capsys, "run", "demo", "--out", str(tmp_path / "out"), "--input", "/nowhere/x.warc.gz")
+    code, _, error = run_cli(
+        monkeypatch, capsys, "run", "demo", "--out", str(tmp_path / "out"), "--input", "/nowhere/x.warc.gz"
+    )
     assert code == 2 and error.strip() == "kamisuki: input '/nowhere/x.warc.gz' does not exist"
     execute(tmp_path / "out", copies[:1], last="extract")
     copies[1].unlink()
-    code, _, error = run_cli(monkeypatch, capsys, "run", "demo", "--out", str(tmp_path / "out"), "--input", str(copies[1]))
+    code, _, error = run_cli(
+        monkeypatch, capsys, "run", "demo", "--out", str(tmp_path / "out"), "--input", str(copies[1])
+    )
     assert code == 2 and "does not exist" in error
 
 

@@ -1,6 +1,7 @@
 """Files are whole or absent, and the same rows make the same bytes."""
 
 import errno
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_the_same_rows_give_the_same_bytes_however_they_are_handed_in(tmp_path_f
         with TableWriter(folder / "whole.parquet", SCHEMA) as out:
             out.write_rows(everything)
         with TableWriter(folder / "pieces.parquet", SCHEMA) as pieces:
-            for start, stop in zip(edges, edges[1:], strict=False):
+            for start, stop in itertools.pairwise(edges):
                 pieces.write_rows(everything[start:stop])
     finally:
         files.ROW_GROUP_BYTES = original

@@ -74,7 +74,14 @@ def test_inputs_that_moved_keep_their_shards(tmp_path):
     assert all("/new/" in item.path for shard in moved for item in shard.inputs)
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/\x00"), min_size=1, max_size=60), min_size=1, max_size=12, unique=True))
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="/\x00"), min_size=1, max_size=60),
+        min_size=1,
+        max_size=12,
+        unique=True,
+    )
+)
 def test_shard_names_are_safe_file_names_and_unique(names):
     shards = pack([Input(f"/x/{name}", name, 5) for name in names], SETTINGS)
     for shard in shards:

@@ -37,11 +37,23 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
     ("text", "message"),
     [
         ("name: x\nextractt: {}\n", "mine.yaml:2: extractt: unknown key; allowed here: name, description, extract"),
-        ("name: x\nextract:\n  limits:\n    cpu: 3\n", "mine.yaml:4: extract.limits.cpu: unknown key; allowed here: body_bytes"),
+        (
+            "name: x\nextract:\n  limits:\n    cpu: 3\n",
+            "mine.yaml:4: extract.limits.cpu: unknown key; allowed here: body_bytes",
+        ),
         ("name: x\ndedup:\n  similarity: 1.5\n", "mine.yaml:3: dedup.similarity:"),
-        ("name: x\nselect:\n  rules:\n    - {signal: kana, min: 3}\n", "mine.yaml:4: select.rules.0: unknown signal 'kana'; known: "),
-        ("name: x\nselect:\n  rules:\n    - {signal: consent, min: 3}\n", "mine.yaml:4: select.rules.0: consent holds text"),
-        ("name: x\nselect:\n  rules:\n    - {signal: lines, any_of: [a]}\n", "mine.yaml:4: select.rules.0: lines holds numbers"),
+        (
+            "name: x\nselect:\n  rules:\n    - {signal: kana, min: 3}\n",
+            "mine.yaml:4: select.rules.0: unknown signal 'kana'; known: ",
+        ),
+        (
+            "name: x\nselect:\n  rules:\n    - {signal: consent, min: 3}\n",
+            "mine.yaml:4: select.rules.0: consent holds text",
+        ),
+        (
+            "name: x\nselect:\n  rules:\n    - {signal: lines, any_of: [a]}\n",
+            "mine.yaml:4: select.rules.0: lines holds numbers",
+        ),
         ("name: x\nselect:\n  rules:\n    - {signal: lines, min: 5, max: 3}\n", "mine.yaml:4: select.rules.0"),
         ("name: x\nselect:\n  rules:\n    - {signal: ng_word_ratio, max: 0.1}\n", "needs word lists"),
         ("name: x\ndedup:\n  signature: {preset: nobody}\n", "unknown preset 'nobody'; allowed: fineweb"),
@@ -67,8 +79,13 @@ def test_null_switches_a_limit_off_and_zero_means_zero(tmp_path):
 
 
 def test_extends_patches_rules_by_signal(tmp_path):
-    write(tmp_path, "name: base\nselect:\n  rules:\n    - {signal: lines, min: 2}\n    - {signal: letters, min: 9}\n", "base.yaml")
-    child = "name: child\nextends: base.yaml\nselect:\n  rules:\n    lines: {min: 5}\n    letters: null\n    sentences: {min: 1}\n"
+    write(
+        tmp_path,
+        "name: base\nselect:\n  rules:\n    - {signal: lines, min: 2}\n    - {signal: letters, min: 9}\n",
+        "base.yaml",
+    )
+    child = "name: child\nextends: base.yaml\nselect:\n  rules:\n"
+    child += "    lines: {min: 5}\n    letters: null\n    sentences: {min: 1}\n"
     rules = load_recipe(write(tmp_path, child)).select.active_rules()
     assert [(rule.signal, rule.min) for rule in rules] == [("lines", 5.0), ("sentences", 1.0)]
 
@@ -81,7 +98,8 @@ def test_set_changes_a_key_and_a_rule(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "override", ["dedup.similarity", "=3", "select.rules.kana.min=3", "dedup.similarity.x=3", "dedup.similarity=[", "nope=1"]
+    "override",
+    ["dedup.similarity", "=3", "select.rules.kana.min=3", "dedup.similarity.x=3", "dedup.similarity=[", "nope=1"],
 )
 def test_a_wrong_override_is_refused_by_name(override):
     with pytest.raises(UsageError) as caught:

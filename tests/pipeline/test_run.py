@@ -78,7 +78,9 @@ def test_the_place_of_inputs_and_of_the_output_does_not_matter(parts, reference,
 def test_how_records_are_split_over_files_does_not_change_which_pages_are_kept(parts, sample_run, tmp_path):
     execute(tmp_path / "out", parts)
     for table in ("corpus", "duplicates", "rejects", "extract_rejects"):
-        assert {row["id"] for row in table_rows(tmp_path / "out", table)} == {row["id"] for row in sample_run.rows(table)}
+        assert {row["id"] for row in table_rows(tmp_path / "out", table)} == {
+            row["id"] for row in sample_run.rows(table)
+        }
 
 
 def test_a_changed_threshold_redoes_select_alone(parts, reference, tmp_path):
@@ -103,7 +105,10 @@ def test_adding_a_warc_works_on_that_one_and_the_global_steps(parts, reference, 
     execute(out, parts[:2])
     shard_stages = ("documents", "signals", "signatures", "verdicts")
     old = {
-        path: path.stat().st_mtime_ns for stage in shard_stages for path in out.glob(f"{stage}-*/part-*") if path.is_file()
+        path: path.stat().st_mtime_ns
+        for stage in shard_stages
+        for path in out.glob(f"{stage}-*/part-*")
+        if path.is_file()
     }
     execute(out, parts[2:])
     assert {path: path.stat().st_mtime_ns for path in old} == old

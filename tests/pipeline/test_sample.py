@@ -14,7 +14,15 @@ from pipeline.recipe import find_recipe, load_recipe
 from tests.pipeline.conftest import ROOT, SAMPLE, truth
 
 # What extract can decide, with why the sample does not hold it where it cannot.
-EXTRACT_REASONS = {"not_a_response", "http_status", "not_html", "no_kana", "too_many_elements", "no_text", "not_japanese"}
+EXTRACT_REASONS = {
+    "not_a_response",
+    "http_status",
+    "not_html",
+    "no_kana",
+    "too_many_elements",
+    "no_text",
+    "not_japanese",
+}
 NOT_IN_THE_SAMPLE = {
     "bad_warc_header": "damage between records is tested on damaged files (test_warc)",
     "extraction_cpu_limit": "costs seconds of time: tested with small limits (test_sandbox)",
