@@ -54,7 +54,8 @@ def main(bench: Path, out: Path) -> bool:
     found = [url for url in japanese if url in documents]
     recall = len(found) / len(japanese)
     print(
-        f"pages labelled ja with {LEAST_LETTERS} Japanese letters of main text: {len(japanese)}, documents: {recall:.4f}"
+        f"pages labelled ja with {LEAST_LETTERS} Japanese letters of main text: {len(japanese)}, "
+        f"documents: {recall:.4f}"
     )
     for url in japanese:
         if url not in documents:

@@ -90,8 +90,8 @@ def _document_lines(out: Path, tables: dict[str, str], recipe: Recipe, document:
     yield (
         f"  extract: {len(document['text'])} characters by {document['extractor']}; charset {document['charset']} from "
         f"{document['charset_source']} with {document['charset_replacements']} replacements; language "
-        f"{document['language']} {_number(float(document['language_score']))}; license {document['license'] or 'none found'} "
-        f"({document['license_tier']}); consent {document['consent']}"
+        f"{document['language']} {_number(float(document['language_score']))}; "
+        f"license {document['license'] or 'none found'} ({document['license_tier']}); consent {document['consent']}"
         + (f" ({document['consent_evidence']})" if document["consent_evidence"] else "")
     )
     for signals in _rows(out, tables.get("signals"), key):
