@@ -352,7 +352,7 @@ class Run:
         scratch: Path | None = None,
         also: Sequence[Path] = (),
     ) -> Finished:
-        """Do what is missing of a step; `before` makes what its tasks read in `scratch`, which goes when all is done."""
+        """Do what is missing of a step; `before` makes what its tasks read in `scratch`, which goes at the end."""
         entries: dict[str, Entry] = {}
         missing: list[Task] = []
         for job in jobs:
