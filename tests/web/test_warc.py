@@ -18,8 +18,10 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from pipeline.web import warc
-from pipeline.web.warc import NotWarc, Record, parse_date, read_record_at, read_records
+from pipeline.web.http_response import join_chunks
+from pipeline.web.warc import NotWarc, Record, is_gzipped, open_input, parse_date, read_record_at, read_records
+from pipeline.web.warc_careful import read_carefully
+from pipeline.web.warc_members import Source
 
 LIMIT = 1_000_000
 REAL_FILES = sorted((Path(__file__).parents[3] / "shared" / "data" / "dev" / "warc").glob("*"))
@@ -74,9 +76,9 @@ def assert_places(path: str, records: list[Record]) -> None:
 
 def read_slowly(path: str) -> list[Record]:
     """What the careful reader alone makes of a file."""
-    with warc.open_input(path) as file:
-        source = warc._Source(file, 0, warc._is_gzipped(file))
-        return list(warc._read_carefully(source, LIMIT, lambda: 0))
+    with open_input(path) as file:
+        source = Source(file, 0, is_gzipped(file))
+        return list(read_carefully(source, LIMIT, lambda: 0))
 
 
 @pytest.mark.parametrize("shape", ["a member each", "plain", "one member", "blocks"])
@@ -249,7 +251,7 @@ def test_wrong_chunking_gives_the_raw_body(write: Callable[..., str], body: byte
 
 @pytest.mark.parametrize("cut", range(33, 100))
 def test_chunks_before_a_cut_are_kept(cut: int) -> None:
-    joined = warc._join_chunks(chunked(PAGE)[:cut])
+    joined = join_chunks(chunked(PAGE)[:cut])
     assert PAGE.startswith(joined) and len(joined) >= 17
 
 
