@@ -11,12 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 
-import numpy as np
-import numpy.typing as npt
 import webencodings
-from numba import njit
 
-REPLACEMENT = "\ufffd"
+from pipeline.web.charset_plausibility import CHINESE_KOREAN, plausibility
+from pipeline.web.japanese_codecs import REPLACEMENT, decode_cp932, decode_euc_jp, decode_iso_2022_jp
+
 # HTML looks for a declaration in the first 1,024 bytes; pages that declare later than that are common enough.
 _PRESCAN_BYTES = 4096
 _ASCII_BYTES = bytes(range(0x80))
@@ -28,13 +27,10 @@ _CONVINCING = 0.7
 _DOUBTFUL = 0.5
 # Enough to decide between near equals, too little to save a wrong declaration.
 _DECLARED_BONUS = 0.05
-# Kanji speak for a Japanese charset that nothing declares only beside kana, of which sentences have more than kanji.
-_KANJI_PER_KANA = 3
 # Above this share of non-ASCII bytes, escapes stand in a text that is in another charset.
 _STRAY_SHARE = 0.01
-
-_JAPANESE = ("cp932", "euc-jp", "iso-2022-jp")
-_CHINESE_KOREAN = ("gbk", "gb18030", "big5", "euc-kr")
+# No EUC-JP sequence holds any of these bytes, and every second letter of a Shift_JIS text does.
+_NEVER_EUC = bytes((*range(0x80, 0x8E), *range(0x90, 0xA1), 0xFF))
 # EUC-KR comes before GBK, of whose first level its Hangul are a part.
 _FALLBACKS = ("euc-kr", "gbk", "big5", "windows-1252")
 
@@ -100,166 +96,10 @@ def declared_charset(body: bytes) -> str | None:
     return "utf-8" if name in ("utf-16le", "utf-16be") else name and _CANONICAL.get(name, name)
 
 
-# --- EUC-JP and ISO-2022-JP with the vendors' letters -------------------------------------------------------------
-
-
-def _pair_in_cp932(row: int, cell: int) -> bytes:
-    """The Shift_JIS bytes of JIS X 0208 row and cell, both counted from 0."""
-    lead = 0x81 + row // 2
-    trail = cell + (0x9F if row % 2 else 0x40)
-    return bytes((lead if lead < 0xA0 else lead + 0x40, trail if row % 2 or trail < 0x7F else trail + 1))
-
-
-def _vendor_letters() -> dict[bytes, str]:
-    """EUC-JP sequences that Python's euc_jp lacks: NEC row 13, NEC's IBM rows 89-92, IBM's letters behind 8F.
-
-    The two-byte ones are CP51932's, the three-byte ones (8F F3 F3 to 8F F4 FE) are eucJP-ms's: IBM's extension in
-    its own order, without the letters of JIS X 0212.
-    """
-    letters = {}
-    for row in (12, 88, 89, 90, 91):
-        for cell in range(94):
-            letter = _pair_in_cp932(row, cell).decode("cp932", "ignore")
-            if len(letter) == 1:
-                letters[bytes((0xA1 + row, 0xA1 + cell))] = letter
-    trails = [*range(0x40, 0x7F), *range(0x80, 0xFD)]
-    ibm = bytes(byte for lead in (0xFA, 0xFB) for trail in trails for byte in (lead, trail)).decode("cp932")
-    ibm += bytes(byte for trail in range(0x40, 0x4C) for byte in (0xFC, trail)).decode("cp932")
-    # eucJP-ms also lacks the NOT and the broken bar here, and keeps the numero sign, which JIS X 0212 has as well.
-    missing = [letter for letter in ibm if letter == "№" or not letter.encode("euc_jp", "ignore")]
-    missing = [letter for letter in missing if letter not in "￢￤"]
-    for index, letter in enumerate(missing):
-        row, cell = divmod(0xF3 * 94 + 0xF3 - 0xA1 + index, 94)
-        letters[bytes((0x8F, row, 0xA1 + cell))] = letter
-    return letters
-
-
-_VENDOR_LETTERS = _vendor_letters()
-_EUC_ERRORS = "kamisuki.euc-jp"
-
-
-def _euc_jp_error(error: UnicodeError) -> tuple[str, int]:
-    """Codec error handler: a vendor's letter, or one replacement for the sequence that has no letter."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    sequence = error.object[error.start : error.start + 3]
-    length = 3 if sequence[0] == 0x8F else 2
-    trails = sequence[1:length]
-    # An unassigned but well-formed sequence goes as a whole: half of it would shift every pair that follows.
-    if sequence[0] < 0x8F or len(trails) < length - 1 or min(trails) < 0xA1 or max(sequence[:length]) == 0xFF:
-        length = 1
-    return _VENDOR_LETTERS.get(sequence[:length], REPLACEMENT), error.start + length
-
-
-codecs.register_error(_EUC_ERRORS, _euc_jp_error)
-
-
-def _pair_values() -> npt.NDArray[np.int8]:
-    """(94, 94) how likely an EUC-JP pair is in Japanese text: kana 3, common kanji and signs 1, rare -1, none -3."""
-    values = np.full((94, 94), -1, dtype=np.int8)
-    values[15:47] = 1
-    values[[0, 2]] = 1
-    values[3:5] = 3
-    for row in range(94):
-        for cell in range(94):
-            if bytes((0xA1 + row, 0xA1 + cell)).decode("euc_jp", _EUC_ERRORS) == REPLACEMENT:
-                values[row, cell] = -3
-    return values
-
-
-_PAIR_VALUES = _pair_values()
-_BROKEN = 0x80
-# No EUC-JP sequence holds any of these bytes, and every second letter of a Shift_JIS text does.
-_NEVER_EUC = bytes((*range(0x80, 0x8E), *range(0x90, 0xA1), 0xFF))
-
-
-@njit(cache=True, nogil=True)
-def _realign(body: npt.NDArray[np.uint8], values: npt.NDArray[np.int8]) -> None:  # pragma: no cover - compiled
-    """Mark, in place, the byte that is one too many in each odd run of EUC-JP bytes, where the rest reads best."""
-    position = 0
-    while position < body.size:
-        byte = body[position]
-        if byte == 0x8E:
-            position += 2
-            continue
-        if byte == 0x8F:
-            position += 3
-            continue
-        if byte < 0xA1 or byte == 0xFF:
-            position += 1
-            continue
-        end = position
-        while end < body.size and body[end] >= 0xA1 and body[end] != 0xFF:
-            end += 1
-        if (end - position) % 2:
-            # Pairs stand at position + 0, 2, ... before the odd byte, and one further on behind it.
-            score = 0
-            for at in range(position + 1, end - 1, 2):
-                score += values[body[at] - 0xA1, body[at + 1] - 0xA1]
-            best, best_score = position, score
-            for at in range(position, end - 1, 2):
-                score += values[body[at] - 0xA1, body[at + 1] - 0xA1]
-                score -= values[body[at + 1] - 0xA1, body[at + 2] - 0xA1]
-                if score > best_score:
-                    best, best_score = at + 2, score
-            body[best] = _BROKEN
-        position = end
-
-
-def _decode_euc_jp(body: bytes) -> str:
-    text = body.decode("euc_jp", _EUC_ERRORS)
-    if REPLACEMENT not in text:
-        return text
-    # In EUC-JP one broken byte shifts all pairs up to the next ASCII letter, unless the odd byte is found.
-    realigned = np.frombuffer(body, dtype=np.uint8).copy()
-    _realign(realigned, _PAIR_VALUES)
-    return realigned.tobytes().decode("euc_jp", _EUC_ERRORS)
-
-
-def _decode_cp932(body: bytes) -> str:
-    text = body.decode("cp932", "replace")
-    # Python reads the bytes A0, FD, FE and FF, which CP932 does not assign, as these private letters.
-    for letter in "\uf8f0\uf8f1\uf8f2\uf8f3":
-        text = text.replace(letter, REPLACEMENT)
-    return text
-
-
-_ESCAPE = re.compile(rb"\x1b(\$[@B]|\([BJI]|\$\([@BD])")
-_TO_EUC = bytes(byte + 0x80 if 0x21 <= byte <= 0x7E else byte if byte < 0x21 else _BROKEN for byte in range(256))
-# JIS X 0201 Roman is ASCII but for these two.
-_ROMAN = str.maketrans("\\~", "¥‾")
-_LINE_END = re.compile(rb"[\r\n]")
-
-
-def _decode_iso_2022_jp(body: bytes) -> str:
-    marks = list(_ESCAPE.finditer(body))
-    texts = [body[: marks[0].start() if marks else None].decode("ascii", "replace")]
-    ends = [*(mark.start() for mark in marks[1:]), len(body)]
-    for mark, end in zip(marks, ends):
-        section, mode = body[mark.end() : end], mark[1]
-        if mode == b"(B":
-            texts.append(section.decode("ascii", "replace"))
-            continue
-        if mode == b"(J":
-            texts.append(section.decode("ascii", "replace").translate(_ROMAN))
-            continue
-        # A line ends in ASCII (RFC 1468): where the closing escape is lost, the damage stops there.
-        line_end = _LINE_END.search(section)
-        cut = line_end.start() if line_end else len(section)
-        letters = section[:cut].translate(_TO_EUC)
-        if mode == b"(I":
-            letters = re.sub(rb"([\xa1-\xdf])", b"\x8e\\1", letters)
-        elif mode == b"$(D":
-            letters = re.sub(rb"([\xa1-\xfe]{2})", b"\x8f\\1", letters)
-        texts.append(_decode_euc_jp(letters))
-        texts.append(section[cut:].decode("ascii", "replace"))
-    return "".join(texts)
-
-
 _DECODERS: dict[str, Callable[[bytes], str]] = {
-    "cp932": _decode_cp932,
-    "euc-jp": _decode_euc_jp,
-    "iso-2022-jp": _decode_iso_2022_jp,
+    "cp932": decode_cp932,
+    "euc-jp": decode_euc_jp,
+    "iso-2022-jp": decode_iso_2022_jp,
 }
 
 
@@ -272,80 +112,6 @@ def _decode_as(body: bytes, charset: str) -> str:
         return body.decode("gb18030", "replace")
     encoding = webencodings.lookup(charset)
     return encoding.codec_info.decode(body, "replace")[0]
-
-
-# --- How plausible a text is --------------------------------------------------------------------------------------
-
-_ASCII, _KANA, _PUNCTUATION, _ALPHABET, _HALFWIDTH, _BAD, _OTHER = range(7)
-
-
-def _kinds() -> npt.NDArray[np.uint8]:
-    """(65536,) the kind of each letter of the Basic Multilingual Plane."""
-    kinds = np.full(0x10000, _OTHER, dtype=np.uint8)
-    spans = [
-        (_ASCII, [(0x00, 0x7F)]),
-        (_BAD, [(0x80, 0x9F), (0xE000, 0xF8FF), (0xFFFD, 0xFFFD)]),
-        (_ALPHABET, [(0xC0, 0x1FFF)]),
-        (_PUNCTUATION, [(0xA0, 0xBF), (0x2010, 0x205E), (0x2122, 0x2122), (0x3000, 0x301F)]),
-        (_PUNCTUATION, [(0x30FB, 0x30FB), (0xFF01, 0xFF60), (0xFFE0, 0xFFE6)]),
-        (_KANA, [(0x3041, 0x3096), (0x309B, 0x309E), (0x30A1, 0x30FA), (0x30FC, 0x30FE)]),
-        (_HALFWIDTH, [(0xFF61, 0xFF9F)]),
-    ]
-    for kind, ranges in spans:
-        for first, last in ranges:
-            kinds[first : last + 1] = kind
-    return kinds
-
-
-def _common(codec: str, leads: range, trails: range) -> npt.NDArray[np.bool_]:
-    """(65536,) the letters that a national standard gives its first level, as common ones."""
-    common = np.zeros(0x10000, dtype=np.bool_)
-    for lead in leads:
-        for letter in bytes(byte for trail in trails for byte in (lead, trail)).decode(codec, "ignore"):
-            common[ord(letter)] = True
-    return common & (_KINDS == _OTHER)
-
-
-_KINDS = _kinds()
-# First levels: JIS X 0208 rows 16-47, GB 2312 rows 16-55, Big5 A440-C67E, and all Hangul of KS X 1001.
-_JIS_COMMON = _common("euc_jp", range(0xB0, 0xD0), range(0xA1, 0xFF))
-_GB_COMMON = _common("gb2312", range(0xB0, 0xD8), range(0xA1, 0xFF))
-_COMMON = {
-    "gbk": _GB_COMMON,
-    "gb18030": _GB_COMMON,
-    "big5": _common("big5", range(0xA4, 0xC6), range(0x40, 0x7F))
-    | _common("big5", range(0xA4, 0xC6), range(0xA1, 0xFF)),
-    "euc-kr": _common("euc_kr", range(0xB0, 0xC9), range(0xA1, 0xFF)),
-}
-
-
-def _plausibility(text: str, charset: str, declared: bool) -> float:
-    """From -2 to 1: how well a text looks as if its charset were right, over its letters outside ASCII.
-
-    The weights are hand-set; what they must tell apart is pinned by the tests. Kana speak for Japanese charsets only:
-    GB 2312 holds them in the same rows as EUC-JP, so that EUC-JP read as GBK has them too.
-    """
-    codes = np.frombuffer(text.encode("utf-32-le", "replace"), dtype=np.uint32)
-    codes = np.minimum(codes[codes > 0x7F], 0xFFFF).astype(np.uint16)
-    if codes.size == 0:
-        return 0.0
-    if charset == "utf-8":
-        # Bytes that make UTF-8 sequences by chance are rare: well-formedness is all the evidence that is needed.
-        return 1.0 - 2.0 * float(np.count_nonzero(codes == 0xFFFD)) / codes.size
-    counts = np.bincount(_KINDS[codes], minlength=7).tolist()
-    home = _COMMON.get(charset, _JIS_COMMON)
-    common = int(np.count_nonzero(home[codes]))
-    value = 0.4 * counts[_PUNCTUATION] - 1.0 * counts[_BAD] - 0.5 * (counts[_OTHER] - common)
-    if charset in _JAPANESE:
-        supported = common if declared else min(common, _KANJI_PER_KANA * counts[_KANA])
-        halfwidth = min(counts[_HALFWIDTH], 2 * counts[_KANA])
-        value += counts[_KANA] + 0.8 * supported + 0.5 * halfwidth - 0.6 * (counts[_HALFWIDTH] - halfwidth)
-    elif charset in _CHINESE_KOREAN:
-        # Hangul lie within GBK's first level too, but never the other way round as densely.
-        value += (0.9 if charset == "euc-kr" else 0.8) * common - 0.6 * counts[_HALFWIDTH]
-    else:
-        value += 0.5 * counts[_ALPHABET] - 0.5 * common
-    return value / codes.size
 
 
 _LONG_ASCII = re.compile(rb"([\x00-\x7f]{2})[\x00-\x7f]{6,}")
@@ -373,10 +139,10 @@ def _choose(body: bytes, declared: list[str]) -> str:
         for charset in group:
             if charset in scores or (charset == "euc-jp" and not _may_be_euc_jp(sample)):
                 continue
-            scores[charset] = _plausibility(_decode_as(sample, charset), charset, charset in declared)
+            scores[charset] = plausibility(_decode_as(sample, charset), charset, charset in declared)
             scores[charset] += _DECLARED_BONUS * declared.count(charset)
             # Big5 and GBK can read EUC-JP without an error, but EUC-JP reads them badly: hear it first.
-            if scores[charset] >= _CONVINCING and charset not in _CHINESE_KOREAN:
+            if scores[charset] >= _CONVINCING and charset not in CHINESE_KOREAN:
                 return charset
         if max(scores.values()) >= _DOUBTFUL:
             break
@@ -411,13 +177,13 @@ def decode(body: bytes, http_charset: str | None = None) -> Decoded:
         return _result(body, body.decode(f"{header_name[:-2]}-{header_name[-2:]}", "replace"), "utf-16", "header")
     has_escapes = b"\x1b" in body and _JIS_ESCAPE.search(body) is not None
     if has_escapes and body.isascii():
-        return _result(body, _decode_iso_2022_jp(body), "iso-2022-jp", "escape")
+        return _result(body, decode_iso_2022_jp(body), "iso-2022-jp", "escape")
     try:
         return _result(body, body.decode("utf-8"), "utf-8", "bom" if has_mark else "valid-utf-8")
     except UnicodeDecodeError:
         # Expected of every legacy page, which the candidates below are for.
         if has_escapes and len(body.translate(None, _ASCII_BYTES)) <= _STRAY_SHARE * len(body):
-            return _result(body, _decode_iso_2022_jp(body), "iso-2022-jp", "escape")
+            return _result(body, decode_iso_2022_jp(body), "iso-2022-jp", "escape")
     meta = declared_charset(body)
     header = header_name and _CANONICAL.get(header_name, header_name)
     # Without escapes there is nothing that ISO-2022-JP could read, and UTF-16 has been ruled out above.

@@ -1,0 +1,117 @@
+"""WARC records: what is kept of one, and how it is made of its header fields and its block."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from pipeline.web.headers import MAX_HEADER_BYTES
+from pipeline.web.http_response import media_type, read_response
+
+RECORD_TYPES = frozenset(
+    ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
+)
+_DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)[T ]?(\d\d):?(\d\d):?(\d\d)(?:[.,]\d+)?\s*(Z|z|[+-]\d\d:?\d\d)?")
+
+
+@dataclass(slots=True)
+class Record:
+    """One record. `type` is its WARC-Type, or "unknown". `offset` and `length`: see pipeline.web.warc.
+
+    `date` is in UTC. `truncated` is WARC-Truncated, or "cut" when fewer bytes came than were declared. Response
+    records carry the HTTP fields: header names are in lower case, with all their values in order; `body` has transfer
+    and content encodings undone; `content_type` is in lower case and without parameters. A warcinfo record carries its
+    block as `body`. `problem` names why a record cannot be used: cut_record, bad_warc_header (which
+    also stands for bytes between records that are no record), bad_http_header, bad_content_encoding, body_too_large.
+    """
+
+    type: str
+    offset: int = 0
+    length: int = 0
+    record_id: str | None = None
+    url: str | None = None
+    date: datetime | None = None
+    payload_digest: str | None = None
+    truncated: str | None = None
+    http_status: int | None = None
+    http_headers: dict[str, list[str]] = field(default_factory=dict)
+    body: bytes = b""
+    content_type: str | None = None
+    http_charset: str | None = None
+    problem: str | None = None
+
+
+def content_length(fields: dict[bytes, bytes]) -> int | None:
+    """The declared length of a record's block in bytes; None when it is missing or no length."""
+    value = fields.get(b"content-length", b"")
+    return int(value) if value.isdigit() and len(value) <= 15 else None
+
+
+def block_bytes_wanted(fields: dict[bytes, bytes], size: int, max_body_bytes: int) -> int:
+    """How much of a record's block is to be kept: of other records than responses only what warcinfo says."""
+    type_name = fields.get(b"warc-type", b"").lower()
+    if type_name == b"response":
+        # A block too large for its body is read as far as its HTTP header, to say whose it was.
+        return size if size <= max_body_bytes + MAX_HEADER_BYTES else MAX_HEADER_BYTES
+    return min(size, MAX_HEADER_BYTES) if type_name == b"warcinfo" else 0
+
+
+def make_record(fields: dict[bytes, bytes], block: bytes, size: int, max_body_bytes: int) -> Record:
+    """A record without its place. `size` is its declared length, `block` as much of it as was kept."""
+    type_name = fields.get(b"warc-type", b"").decode("latin-1").lower()
+    known_type = type_name if type_name in RECORD_TYPES else "unknown"
+    record = Record(known_type, record_id=_text(fields.get(b"warc-record-id")))
+    if type_name not in ("response", "warcinfo"):
+        return record
+    url = _text(fields.get(b"warc-target-uri"))
+    record.url = url.removeprefix("<").removesuffix(">").strip() or None if url else None
+    record.date = parse_date(_text(fields.get(b"warc-date")))
+    record.payload_digest = _text(fields.get(b"warc-payload-digest"))
+    truncated = _text(fields.get(b"warc-truncated"))
+    record.truncated = truncated.lower() if truncated else None
+    if type_name == "warcinfo":
+        record.body = block
+        return record
+    declared = fields.get(b"content-type", b"").lower()
+    if declared and not declared.startswith(b"application/http"):
+        # Such as the answers of name servers that Heritrix keeps.
+        record.content_type = media_type(declared.decode("latin-1"))
+        record.body = block
+    else:
+        response = read_response(block, max_body_bytes)
+        record.http_status, record.http_headers = response.status, response.headers
+        record.content_type, record.http_charset = response.content_type, response.charset
+        record.body, record.problem = response.body, response.problem
+    if size > max_body_bytes + MAX_HEADER_BYTES or len(record.body) > max_body_bytes:
+        record.body, record.problem = b"", "body_too_large"
+    return record
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode("utf-8", "replace") or None if value else None
+
+
+def parse_date(value: str | None) -> datetime | None:
+    """A WARC-Date, or another way to write an ISO or RFC 2822 date, in UTC; None when it is none."""
+    if not value:
+        return None
+    value = value.strip()
+    try:
+        date = datetime.fromisoformat(value)
+    except ValueError:
+        match = _DATE.fullmatch(value)
+        try:
+            if match:
+                year, month, day, hour, minute, second, zone = match.groups()
+                zone = "+00:00" if (zone or "Z") in "Zz" else zone
+                date = datetime.fromisoformat(f"{year}-{month}-{day}T{hour}:{minute}:{second}{zone}")
+            else:
+                date = parsedate_to_datetime(value[:100])
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+    try:
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
