@@ -12,8 +12,9 @@ import pytest
 
 from pipeline.progress import Progress
 from pipeline.recipe import find_recipe, load_recipe
-from pipeline.run import Finished, Run, read_run
+from pipeline.run import Run, read_run
 from pipeline.runner import InProcessRunner
+from pipeline.steps import Finished
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "tests" / "data" / "sample.warc.gz"

@@ -14,8 +14,9 @@ from pipeline.progress import Progress
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.report.folders import list_folders, remove_old
 from pipeline.report.funnel import funnel
-from pipeline.run import Incomplete, Run
+from pipeline.run import Run
 from pipeline.runner import InProcessRunner, Result, Task
+from pipeline.steps import Incomplete
 from pipeline.web.warc import read_records
 from tests.pipeline.conftest import SAMPLE, Quiet, execute, table_bytes, table_rows
 

@@ -1,0 +1,292 @@
+"""Stages: which tasks make which tables, what decides each folder's name, and what each shard was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline import annotate, candidates, extract, select, sign
+from pipeline.exchange import partitions_for
+from pipeline.ledger import Entry
+from pipeline.plan import Shard
+from pipeline.recipe import Recipe
+from pipeline.runner import Task
+from pipeline.steps import Finished, Job, Steps
+
+STAGES = ("extract", "annotate", "sign", "dedup", "select")
+
+
+class Stages:
+    """The stages of one recipe over the shards of one plan. Each method takes what the stages before it finished."""
+
+    def __init__(self, recipe: Recipe, shards: list[Shard], steps: Steps) -> None:
+        self.recipe = recipe
+        self.shards = shards
+        self.steps = steps
+
+    def extract(self, done: dict[str, Finished]) -> dict[str, Finished]:
+        """Records of the inputs to documents."""
+        settings = self.recipe.extract.model_dump(mode="json")
+        made_by = {"stage": "extract", "rule_version": extract.RULE_VERSION, "settings": settings}
+        made_by["versions"] = extract.versions()
+        documents, rejects = (
+            self.steps.folder("documents", made_by),
+            self.steps.folder("rejects", made_by, "extract_rejects"),
+        )
+        memory = 900_000_000 + self.recipe.extract.limits.memory_bytes
+        jobs = []
+        for shard in self.shards:
+            arguments = {
+                "shard": {"name": shard.name, "inputs": [asdict(item) for item in shard.inputs]},
+                "settings": settings,
+                "documents": str(documents),
+                "rejects": str(rejects),
+            }
+            task = Task(shard.name, extract.extract_shard, arguments, memory, shard.bytes)
+            jobs.append(Job(task, partial(inputs_hold, shard)))
+        return {"documents": self.steps.do("extract", documents, jobs, also=[rejects])}
+
+    def annotate(self, done: dict[str, Finished]) -> dict[str, Finished]:
+        """Documents to signals."""
+        documents = done["documents"]
+        made_by = {"stage": "annotate", "upstream": documents.folder.name}
+        folder = self.steps.folder("signals", made_by | annotate.fingerprint(self.recipe.annotate))
+        words = list(self.recipe.annotate.ng_words)
+        jobs = [
+            self._job(annotate.annotate_shard, annotate.MEMORY_BYTES, shard, documents, folder, ng_words=words)
+            for shard in sorted(documents.entries)
+        ]
+        return {"signals": self.steps.do("annotate", folder, jobs)}
+
+    def sign(self, done: dict[str, Finished]) -> dict[str, Finished]:
+        """Documents to signatures."""
+        documents, dedup = done["documents"], self.recipe.dedup
+        assert dedup is not None
+        made_by = {"stage": "sign", "upstream": documents.folder.name}
+        folder = self.steps.folder("signatures", made_by | sign.fingerprint(dedup.signature))
+        parameters = dedup.signature.model_dump(exclude={"preset"})
+        jobs = [
+            self._job(sign.sign_shard, sign.MEMORY_BYTES, shard, documents, folder, parameters=parameters)
+            for shard in sorted(documents.entries)
+        ]
+        return {"signatures": self.steps.do("sign", folder, jobs)}
+
+    def _job(
+        self,
+        function: Callable[..., dict[str, Any]],
+        memory: int,
+        shard: str,
+        documents: Finished,
+        folder: Path,
+        **more: Any,
+    ) -> Job:
+        inputs = documents.inputs("documents", shard)
+        arguments = {"shard": shard, "documents": documents.file("documents", shard), "folder": str(folder)}
+        task = Task(shard, function, {**arguments, "inputs": inputs, **more}, memory, inputs[0]["bytes"])
+        return Job(task, partial(was_made_of, inputs))
+
+    def dedup(self, done: dict[str, Finished]) -> dict[str, Finished]:
+        """Signatures to components of candidate duplicates, through the file exchange."""
+        signatures, dedup = done["signatures"], self.recipe.dedup
+        assert dedup is not None
+        made_by = {"stage": "dedup", "rule_version": candidates.RULE_VERSION, "upstream": signatures.folder.name}
+        made_by |= {"same_url": dedup.same_url, "shards": signatures.fingerprint("signatures")}
+        folder = self.steps.folder("candidates", made_by)
+        shards = sorted(signatures.entries)
+        exchange = folder / "exchange"
+
+        def work() -> None:
+            rows = sum(entry.written for entry in signatures.entries.values())
+            partitions = partitions_for(rows * (dedup.signature.bands + 2), candidates.ROWS_PER_PARTITION)
+            key_runs = [str(exchange / "keys" / f"{shard}.run") for shard in shards]
+            edge_names = [f"part-{index:05d}" for index in range(partitions)]
+            edge_runs = [str(exchange / "edges" / f"{name}.run") for name in edge_names]
+            tasks = [
+                Task(shard, candidates.partition_keys, {
+                    "shard": shard, "shard_index": index, "signatures": signatures.file("signatures", shard),
+                    "folder": str(exchange / "keys"), "run": key_runs[index], "partitions": partitions,
+                    "same_url": dedup.same_url,
+                }, candidates.MEMORY_BYTES)
+                for index, shard in enumerate(shards)
+            ]  # fmt: skip
+            self.steps.do("dedup: keys", exchange / "keys", [Job(task) for task in tasks])
+            tasks = [
+                Task(name, candidates.reduce_keys, {
+                    "shard": name, "partition": index, "runs": key_runs,
+                    "folder": str(exchange / "edges"), "run": edge_runs[index],
+                }, candidates.MEMORY_BYTES)
+                for index, name in enumerate(edge_names)
+            ]  # fmt: skip
+            self.steps.do("dedup: edges", exchange / "edges", [Job(task) for task in tasks])
+            members = str(exchange / "components" / "members.run")
+            task = Task("components", candidates.find_components, {
+                "shard": "components", "runs": edge_runs, "folder": str(exchange / "components"), "run": members,
+                "shards": len(shards),
+            }, candidates.MEMORY_BYTES)  # fmt: skip
+            self.steps.do("dedup: components", exchange / "components", [Job(task)])
+
+        jobs = []
+        for index, shard in enumerate(shards):
+            inputs = signatures.inputs("signatures", shard)
+            arguments = {
+                "shard": shard,
+                "shard_index": index,
+                "signatures": signatures.file("signatures", shard),
+                "run": str(exchange / "components" / "members.run"),
+                "folder": str(folder),
+                "inputs": inputs,
+            }
+            task = Task(shard, candidates.write_candidates, arguments, candidates.MEMORY_BYTES)
+            jobs.append(Job(task, partial(was_made_of, inputs)))
+        return {"candidates": self.steps.do("dedup", folder, jobs, before=work, scratch=exchange)}
+
+    def select(self, done: dict[str, Finished]) -> dict[str, Finished]:
+        """Documents to the corpus: judge, resolve, write."""
+        documents, signals = done["documents"], done["signals"]
+        rules = self.recipe.select.model_dump(mode="json", include={"rules"})
+        for rule in rules["rules"]:
+            rule.pop("source")
+        made_by = {
+            "stage": "judge",
+            "rule_version": select.RULE_VERSION,
+            "rules": rules,
+            "signals": signals.folder.name,
+        }
+        folder = self.steps.folder("verdicts", made_by)
+        jobs = []
+        for shard in sorted(documents.entries):
+            inputs = documents.inputs("documents", shard) + signals.inputs("signals", shard)
+            arguments = {
+                "shard": shard,
+                "documents": documents.file("documents", shard),
+                "signals": signals.file("signals", shard),
+                "folder": str(folder),
+                "inputs": inputs,
+                "select": rules,
+            }
+            task = Task(shard, select.judge_shard, arguments, select.MEMORY_BYTES, inputs[0]["bytes"])
+            jobs.append(Job(task, partial(was_made_of, inputs)))
+        verdicts = self.steps.do("select: judge", folder, jobs)
+        finished = {"verdicts": verdicts}
+        made_by = {"stage": "select", "rule_version": select.RULE_VERSION, "verdicts": verdicts.folder.name}
+        made_by |= {"columns": list(self.recipe.select.columns), "shards": verdicts.fingerprint("verdicts")}
+        removed: list[str] = []
+        if self.recipe.dedup is not None:
+            finished["duplicates"] = self._resolve(done | finished)
+            made_by["duplicates"] = finished["duplicates"].folder.name
+            removed = [
+                str(finished["duplicates"].folder / "removed" / f"{part}.run")
+                for part in sorted(finished["duplicates"].entries)
+            ]
+        finished["corpus"] = self._write(documents, signals, verdicts, made_by, removed)
+        return finished
+
+    def _resolve(self, done: dict[str, Finished]) -> Finished:
+        dedup = self.recipe.dedup
+        assert dedup is not None
+        documents, signatures, verdicts = done["documents"], done["signatures"], done["verdicts"]
+        members = done["candidates"]
+        settings = dedup.model_dump(mode="json")
+        settings["signature"].pop("preset")
+        # When all documents count, rules do not reach resolve: another threshold leaves the duplicates as they are.
+        upstream = {"verdicts": verdicts.folder.name, "shards": verdicts.fingerprint("verdicts")}
+        made_by = {"stage": "resolve", "rule_version": select.RULE_VERSION, "dedup": settings}
+        made_by |= {"candidates": members.folder.name} | (upstream if dedup.among == "passing" else {})
+        folder = self.steps.folder("duplicates", made_by)
+        shards = sorted(documents.entries)
+        texts = sum(entry.outputs["candidates"]["rows"] for entry in members.entries.values()) * _mean_bytes(documents)
+        partitions = partitions_for(int(texts), select.BYTES_PER_PARTITION)
+        exchange = folder / "exchange"
+        runs = [str(exchange / f"{shard}.run") for shard in shards]
+
+        def work() -> None:
+            tasks = [
+                Task(shard, select.gather_candidates, {
+                    "shard": shard, "shard_index": index, "documents": documents.file("documents", shard),
+                    "signatures": signatures.file("signatures", shard), "verdicts": verdicts.file("verdicts", shard),
+                    "candidates": members.file("candidates", shard), "folder": str(exchange), "run": runs[index],
+                    "partitions": partitions, "among": dedup.among, "bands": dedup.signature.bands,
+                }, select.MEMORY_BYTES)
+                for index, shard in enumerate(shards)
+            ]  # fmt: skip
+            self.steps.do("select: gather", exchange, [Job(task) for task in tasks])
+
+        jobs = []
+        for index in range(partitions):
+            name = f"part-{index:05d}"
+            arguments = {
+                "shard": name,
+                "partition": index,
+                "runs": runs,
+                "folder": str(folder),
+                "run": str(folder / "removed" / f"{name}.run"),
+                "shards": len(shards),
+                "dedup": settings,
+            }
+            jobs.append(Job(Task(name, select.resolve_partition, arguments, select.MEMORY_BYTES)))
+        return self.steps.do("select: resolve", folder, jobs, before=work, scratch=exchange)
+
+    def _write(
+        self,
+        documents: Finished,
+        signals: Finished,
+        verdicts: Finished,
+        made_by: dict[str, Any],
+        removed: list[str],
+    ) -> Finished:
+        corpus, rejects = self.steps.folder("corpus", made_by), self.steps.folder("rejects", made_by)
+        dedup = self.recipe.dedup
+        jobs = []
+        for index, shard in enumerate(sorted(documents.entries)):
+            arguments = {
+                "shard": shard,
+                "shard_index": index,
+                "documents": documents.file("documents", shard),
+                "signals": signals.file("signals", shard),
+                "verdicts": verdicts.file("verdicts", shard),
+                "removed": removed,
+                "corpus": str(corpus),
+                "rejects": str(rejects),
+                "columns": list(self.recipe.select.columns),
+                "duplicates_first": dedup is not None and dedup.among == "all",
+                "inputs": documents.inputs("documents", shard) + verdicts.inputs("verdicts", shard),
+            }
+            weight = documents.outputs("documents", shard)["bytes"]
+            jobs.append(Job(Task(shard, select.write_corpus, arguments, select.MEMORY_BYTES, weight)))
+        return self.steps.do("select", corpus, jobs, also=[rejects])
+
+
+def _mean_bytes(documents: Finished) -> float:
+    """About how many bytes a document's text has, from the ledger: three for each character of Japanese."""
+    count = sum(entry.written for entry in documents.entries.values())
+    return 3.0 * sum(entry.characters_out for entry in documents.entries.values()) / max(1, count)
+
+
+def was_made_of(inputs: list[dict[str, Any]], entry: Entry) -> bool:
+    """Whether an entry's inputs are these."""
+    return entry.inputs == inputs
+
+
+def inputs_hold(shard: Shard, entry: Entry) -> bool:
+    """Whether a shard's inputs are still the ones that its entry speaks of.
+
+    Size and digest decide. An unchanged modification time saves reading the file again; an input that is
+    gone cannot be checked and does not undo what was extracted from it.
+    """
+    recorded = {item["name"]: item for item in entry.inputs}
+    if set(recorded) != {item.name for item in shard.inputs}:
+        return False
+    for item in shard.inputs:
+        try:
+            found = extract.input_stat(item.path)
+        except FileNotFoundError:
+            continue
+        known = recorded[item.name]
+        if found == entry.notes["stat"][item.name]:
+            continue
+        if found[0] != known["bytes"] or extract.input_digest(item.path) != known["digest"]:
+            return False
+    return True
