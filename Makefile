@@ -11,7 +11,7 @@ UV_VERSION := 0.13.9
 
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
-.PHONY: help setup demo test check corpus extract annotate sign dedup select status funnel sample lock clean
+.PHONY: help setup demo test check corpus extract annotate sign dedup select status funnel check-truth sample lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ status: setup ## OUT=…: where a run stands
 
 funnel: setup ## OUT=…: what every step left
 	$(BIN)/kamisuki funnel '$(OUT)'
+
+check-truth: setup ## BENCH=… OUT=…: hold a run over a benchmark folder against its truth
+	$(BIN)/python benchmarks/check_truth.py "$(BENCH)" "$(OUT)"
 
 sample: setup ## Make the embedded sample again
 	$(BIN)/python tests/data/make_sample.py

@@ -71,10 +71,14 @@ def run(
         raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
     chosen = load_recipe(find_recipe(recipe), tuple(overrides or ()))
     runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
-    progress = Progress(out if out.is_dir() else None)
+    out = out.absolute()
+    progress = Progress(out)
     job = Run(chosen, out, runner, progress)
     try:
         job.execute(inputs or [], first, last)
+    except KeyboardInterrupt:
+        typer.echo("kamisuki: stopped; finished shards are kept, run again to go on", err=True)
+        raise typer.Exit(130) from None
     finally:
         runner.close()
     console = _console()
@@ -139,11 +143,11 @@ def ls(out: Out) -> None:
     from pipeline.report.folders import list_folders
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("folder", "shards", "MB", "recipes"):
-        table.add_column(name, justify="left" if name in ("folder", "recipes") else "right")
+    for name in ("folder", "stage", "shards", "MB", "recipes"):
+        table.add_column(name, justify="right" if name in ("shards", "MB") else "left")
     for folder in list_folders(out):
         users = ", ".join(folder.recipes) or "old: no recipe uses it"
-        table.add_row(folder.path.name, str(folder.shards), f"{folder.bytes / 1e6:.2f}", users)
+        table.add_row(folder.path.name, folder.stage, str(folder.shards), f"{folder.bytes / 1e6:.2f}", users)
     _console().print(table)
 
 
@@ -207,9 +211,6 @@ def main() -> None:
 
         typer.echo(f"kamisuki: {describe_error(error)}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("kamisuki: stopped; finished shards are kept, run again to go on", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

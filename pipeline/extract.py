@@ -109,7 +109,7 @@ class PageReader:
         passed = gate.may_be_japanese(record.body, record.http_charset, header_language or None)
         clock = self.watch.time("gate", clock)
         if not passed.passed:
-            return reject("no_kana", detail=passed.evidence)
+            return reject("no_kana", detail=None if passed.evidence == "no_kana" else passed.evidence)
         decoded = charset.decode(record.body, record.http_charset)
         clock = self.watch.time("decode", clock)
         elements = count_start_tags(decoded.text)

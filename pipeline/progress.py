@@ -35,6 +35,7 @@ class Progress:
         self._last_print = self._last_state = 0.0
         self._stage = ""
         self._total = self._done_before = self._finished = self._failed = 0
+        self._shown = -1
         self._running: dict[str, float] = {}
         self._documents = self._bytes = 0
         self._weight_total = self._weight_done = 0
@@ -53,6 +54,7 @@ class Progress:
         self._finished = self._failed = self._documents = self._bytes = self._weight_done = 0
         self._weight_total = sum(task.weight for task in tasks) or 1
         self._running = {}
+        self._shown = -1
         self._started = time.monotonic()
         self._last_print = 0.0 if self._terminal else self._started
         self._write_state(force=True)
@@ -81,11 +83,13 @@ class Progress:
 
     def end(self) -> None:
         """The stage is over: its last line stays."""
-        self._show(last=True)
+        if self._terminal or self._shown != self._finished + self._failed:
+            self._show(last=True)
         self._write_state(force=True)
 
     def _show(self, last: bool = False) -> None:
         line = self.line()
+        self._shown = self._finished + self._failed
         if self._terminal and not last:
             self.stream.write("\r\x1b[K" + line)
             self.stream.flush()

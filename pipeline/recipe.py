@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -97,7 +98,9 @@ class Dedup(Section):
     """Which documents count as duplicates and which one of them stays."""
 
     signature: Signature = Signature()
-    similarity: Share = Field(0.8, description="least true Jaccard similarity of n-gram sets of a removed duplicate")
+    similarity: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.8, description="least true Jaccard similarity of n-gram sets of a removed duplicate"
+    )
     same_url: bool = Field(True, description="keep only the preferred capture of one URL")
     among: Literal["all", "passing"] = Field("passing", description="may a document that fails the rules be kept_id?")
     survivor: tuple[SurvivorKey, ...] = ("newest", "longest", "id")
@@ -210,12 +213,23 @@ def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read a recipe with what it extends and with `key=value` overrides. Raises UsageError naming file and line."""
     path = Path(path)
     data, lines = _read(path, seen=())
+    recipe = _validated(data, lambda error: "; ".join(_describe(error, path, lines)))
+    if not overrides:
+        return recipe
     for override in overrides:
         _apply_override(data, override)
+    words = data.get("annotate", {}).get("ng_words") if isinstance(data.get("annotate"), dict) else None
+    if isinstance(words, list):
+        # A file's own lists are absolute by now: what is relative was given on the command line.
+        data["annotate"]["ng_words"] = [os.path.abspath(str(name)) for name in words]
+    return _validated(data, lambda error: "--set: " + "; ".join(_describe(error, None, {})))
+
+
+def _validated(data: dict[str, Any], describe: Callable[[ValidationError], str]) -> Recipe:
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        raise UsageError("; ".join(_describe(error, path, lines))) from None
+        raise UsageError(describe(error)) from None
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -246,7 +260,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Lines]:
     lines: Lines = {place: (path, line) for place, line in _node_lines(node, ())}
     annotate = data.get("annotate")
     if isinstance(annotate, dict) and isinstance(annotate.get("ng_words"), list):
-        annotate["ng_words"] = [str(path.parent / str(name)) for name in annotate["ng_words"]]
+        annotate["ng_words"] = [str(path.resolve().parent / str(name)) for name in annotate["ng_words"]]
     parent = data.pop("extends", None)
     if parent is None:
         return data, lines
@@ -321,20 +335,21 @@ def _rule_of(rules: list[Any], signal: str, override: str) -> dict[str, Any]:
     raise UsageError(f"--set {override!r}: the recipe has no rule on {signal!r}; it has: {names}")
 
 
-def _describe(error: ValidationError, path: Path, lines: Lines) -> Iterator[str]:
+def _describe(error: ValidationError, path: Path | None, lines: Lines) -> Iterator[str]:
     for item in error.errors(include_url=False):
         place = tuple(item["loc"])
         known = place
         while known and known not in lines:
             known = known[:-1]
         file, line = lines.get(known, (path, 1))
+        where = f"{file}:{line}: " if file else ""
         name = ".".join(str(part) for part in place) or "recipe"
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             message = f"unknown key; allowed here: {', '.join(_allowed_keys(place[:-1]))}"
         elif item["type"] == "missing":
             message = "is required"
-        yield f"{file}:{line}: {name}: {message}"
+        yield f"{where}{name}: {message}"
 
 
 def _allowed_keys(place: tuple[int | str, ...]) -> list[str]:

@@ -27,7 +27,7 @@ class Run:
         self.recipe = recipe
         self.out = out
         self.progress = progress
-        self.steps = Steps(out, runner, progress, recipe.max_failed_shards)
+        self.steps = Steps(out, runner, progress, recipe.max_failed_shards, self._remember)
         self.shards: list[Shard] = []
 
     @property
@@ -80,11 +80,17 @@ class Run:
         path = self.out / "run.json"
         record = read_run(self.out) or {"schema_version": SCHEMA_VERSION, "recipes": {}}
         # Tables of stages that this run has not reached stay known as long as what they were made from is the same.
-        old = record["recipes"].get(self.recipe.name, {}).get("tables", {})
+        before = record["recipes"].get(self.recipe.name, {})
+        old = before.get("tables", {})
         still_holds = all(old.get(table, folder) == folder for table, folder in self.tables.items())
         tables = {**(old if still_holds else {}), **self.tables}
         mine = {"tables": tables, "recipe": self.recipe.model_dump(mode="json"), "waived": self.waived}
-        if record["recipes"].get(self.recipe.name) != mine or record.get("latest") != self.recipe.name:
+        if before and before["recipe"] != mine["recipe"]:
+            self.progress.say(
+                f"recipe {self.recipe.name} is not what ran here under this name before: its tables count as old from "
+                "now on; to keep both, give this one a name of its own with --set name=…"
+            )
+        if before != mine or record.get("latest") != self.recipe.name:
             record["recipes"][self.recipe.name] = mine
             record["latest"] = self.recipe.name
             write_json(path, record)

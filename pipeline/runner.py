@@ -46,6 +46,10 @@ class Result:
 class Runner(Protocol):
     """Where tasks run."""
 
+    def start(self) -> str:
+        """Make workers ready and say in one line where tasks will run."""
+        ...
+
     def run(self, tasks: Sequence[Task], started: Callable[[Task], None]) -> Iterator[Result]:
         """Run tasks, largest first, and yield each result as it comes."""
         ...
@@ -81,6 +85,10 @@ def _result(task: Task, outcome: dict[str, Any]) -> Result:
 class InProcessRunner:
     """Runs tasks one after the other in this process."""
 
+    def start(self) -> str:
+        """This process is ready."""
+        return "working in this process"
+
     def run(self, tasks: Sequence[Task], started: Callable[[Task], None]) -> Iterator[Result]:
         """Run tasks, largest first."""
         for task in sorted(tasks, key=lambda task: (-task.weight, task.shard)):
@@ -99,6 +107,12 @@ class RayRunner:
         self.address = address
         self._ray: Any = None
         self._started_here = False
+
+    def start(self) -> str:
+        """Start Ray or join the cluster."""
+        ray = self._start()
+        where = f"the cluster at {self.address}" if self.address else "this machine"
+        return f"Ray is ready with {int(ray.cluster_resources().get('CPU', 1))} processors on {where}"
 
     def _start(self) -> Any:
         if self._ray is not None:

@@ -57,8 +57,11 @@ class Job:
 class Steps:
     """Does steps in OUT and remembers which folder holds which table, which shards are waived and how much was done."""
 
-    def __init__(self, out: Path, runner: Runner, progress: Progress, max_failed_shards: int) -> None:
+    def __init__(
+        self, out: Path, runner: Runner, progress: Progress, max_failed_shards: int, remember: Callable[[], None]
+    ) -> None:
         self.out = out
+        self.remember = remember
         self.runner = runner
         self.progress = progress
         self.max_failed_shards = max_failed_shards
@@ -105,8 +108,11 @@ class Steps:
             for place in (folder, *also):
                 place.mkdir(parents=True, exist_ok=True)
                 remove_temporaries(place)
+            self.remember()
             if before:
                 before()
+            if not self.tasks_run:
+                self.progress.say(self.runner.start())
             self.progress.begin(stage, missing, len(jobs))
             for result in self.runner.run(missing, self.progress.started):
                 self.tasks_run += 1

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.ledger import load_entries
+from pipeline.files import read_json
 from pipeline.run import locked, read_run
 
 
@@ -16,6 +16,7 @@ class TableFolder:
 
     path: Path
     table: str
+    stage: str
     recipes: tuple[str, ...]
     shards: int
     bytes: int
@@ -32,7 +33,9 @@ def list_folders(out: Path) -> list[TableFolder]:
     for path in sorted(marker.parent for marker in out.glob("*/made_by.json")):
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
         table = path.name.rsplit("-", 1)[0]
-        folders.append(TableFolder(path, table, tuple(sorted(users.get(path.name, []))), len(load_entries(path)), size))
+        stage = str(read_json(path / "made_by.json").get("stage", ""))
+        shards = len(list(path.glob("*.parquet")))
+        folders.append(TableFolder(path, table, stage, tuple(sorted(users.get(path.name, []))), shards, size))
     return folders
 
 

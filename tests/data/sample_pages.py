@@ -181,7 +181,7 @@ BELOW = [
     Page("https://warabe.example.com/neko", "print", "rhyme_2", "nursery rhyme", "a 2-gram of more than a fifth", "too_high_top_2gram_ratio"),
     Page("https://warabe.example.com/kamome", "print", "rhyme_3", "nursery rhyme", "a 3-gram of .19", "too_high_top_3gram_ratio"),
     Page("https://warabe.example.com/kamakiri", "print", "rhyme_4", "nursery rhyme", "a 4-gram of .17", "too_high_top_4gram_ratio"),
-    Page("https://taikai.example.com/kekka", "news", "ng_many", "page of listed words", "ng_words.txt", "too_high_ng_word_ratio"),
+    Page("https://taikai.example.com/kekka", "news", "ng_many", "page of listed words", "configs/demo-ng-words.txt", "too_high_ng_word_ratio"),
 ]  # fmt: skip
 
 COMMENT_FORM = '<form id="respond"><h3>コメントをどうぞ</h3><label>お名前（必須）</label><input><label>メールアドレスは公開されません</label><textarea></textarea><input type="submit" value="コメントを送信する"></form>'

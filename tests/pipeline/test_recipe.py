@@ -107,6 +107,13 @@ def test_a_wrong_override_is_refused_by_name(override):
     assert "--set" in str(caught.value) or "unknown key" in str(caught.value)
 
 
+def test_an_override_that_makes_a_recipe_wrong_is_blamed_on_the_command_line():
+    with pytest.raises(UsageError) as caught:
+        load_recipe(find_recipe("swallow-v2"), ("dedup.similarity=0",))
+    assert str(caught.value).startswith("--set: dedup.similarity: ")
+    assert "swallow-v2.yaml" not in str(caught.value)
+
+
 def test_a_missing_recipe_names_those_that_there_are():
     with pytest.raises(UsageError, match=r"demo, swallow-v1, swallow-v2"):
         find_recipe("swallow-v9")
@@ -114,7 +121,7 @@ def test_a_missing_recipe_names_those_that_there_are():
 
 def test_word_lists_are_found_beside_the_recipe(tmp_path):
     recipe = load_recipe(write(tmp_path, "name: x\nannotate: {ng_words: [words.txt]}\n"))
-    assert recipe.annotate.ng_words == (str(tmp_path / "words.txt"),)
+    assert recipe.annotate.ng_words == (str(tmp_path.resolve() / "words.txt"),)
 
 
 def test_a_recipe_cannot_be_changed():

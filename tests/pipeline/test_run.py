@@ -89,6 +89,7 @@ def test_a_changed_threshold_redoes_select_alone(parts, reference, tmp_path):
     execute(out, parts)
     job = execute(out, parts, overrides=("select.rules.japanese_letters.min=350",))
     assert {line.split(":")[0] for line in job.progress.lines if "shards," in line} <= {"select", "plan"}
+    assert any("not what ran here under this name before" in line for line in job.progress.lines)
     assert len(table_rows(out, "corpus")) < 65
     assert table_bytes(out).items() > reference.items(), "the tables of the old recipe stand beside the new ones"
 
