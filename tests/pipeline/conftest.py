@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,13 @@ from typing import Any
 import pyarrow.dataset as ds
 import pytest
 
+from pipeline.cli import main
 from pipeline.progress import Progress
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.run import Run, read_run
 from pipeline.runner import InProcessRunner
 from pipeline.steps import Finished
+from pipeline.web.warc import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "tests" / "data" / "sample.warc.gz"
@@ -70,6 +74,39 @@ def truth() -> list[dict[str, str]]:
     """The sample's truth table."""
     with open(TRUTH, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t"))
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def command(out: Path, inputs: list[Path] | list[str], *more: str) -> list[str]:
+    given = [word for item in inputs for word in ("--input", str(item))]
+    return [sys.executable, "-m", "pipeline.cli", "run", "demo", "--out", str(out), *given, *more]
+
+
+def split_sample(folder: Path, parts: int) -> list[Path]:
+    """The sample's records dealt out to several WARC files, each record's gzip member as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = SAMPLE.read_bytes()
+    pieces: list[list[bytes]] = [[] for _ in range(parts)]
+    for number, record in enumerate(read_records(str(SAMPLE), 8_000_000)):
+        pieces[number % parts].append(data[record.offset : record.offset + record.length])
+    paths = [folder / f"part-{number}.warc.gz" for number in range(parts)]
+    for path, members in zip(paths, pieces, strict=True):
+        path.write_bytes(b"".join(members))
+    return paths
+
+
+def run_cli(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """The command line in this process: exit code, what it printed, and its errors."""
+    monkeypatch.setattr("sys.argv", ["kamisuki", *arguments])
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
 @pytest.fixture(scope="session")

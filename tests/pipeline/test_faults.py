@@ -1,37 +1,27 @@
-"""Whatever is killed, cut, missing, full or wrong: one clear line, the right exit code, and nothing else is lost."""
+"""Inputs, outputs and recipes that are wrong: one clear line, the right exit code, and nothing else is lost."""
 
 from __future__ import annotations
 
 import json
-import os
 import resource
-import signal
 import subprocess
-import sys
-import threading
-import time
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from tests.pipeline.conftest import ROOT, SAMPLE, execute, table_bytes, table_rows
-from tests.pipeline.test_run import run_cli, split_sample
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
-
-
-def command(out: Path, inputs: list[Path] | list[str], *more: str) -> list[str]:
-    given = [word for item in inputs for word in ("--input", str(item))]
-    return [sys.executable, "-m", "pipeline.cli", "run", "demo", "--out", str(out), *given, *more]
-
-
-def start(out: Path, inputs: list[Path], *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command(out, inputs, *more),
-        env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
+from tests.pipeline.conftest import (
+    ENVIRONMENT,
+    SAMPLE,
+    command,
+    execute,
+    run_cli,
+    split_sample,
+    table_bytes,
+    table_rows,
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,177 +36,10 @@ def reference(parts, tmp_path_factory) -> dict[str, bytes]:
     return table_bytes(out)
 
 
-def wait_for(out: Path, pattern: str, process: subprocess.Popen[str]) -> bool:
-    """Wait until a file matches; False when the process ended before."""
-    while not any(out.glob(pattern)):
-        if process.poll() is not None:
-            return False
-        time.sleep(0.002)
-    return True
-
-
-# A file whose appearance says that a stage is in the middle of its work.
-MIDDLE_OF = [
-    "documents-*/*.ledger.json",
-    "documents-*/.part*.tmp",
-    "signals-*/*.ledger.json",
-    "signatures-*/*.ledger.json",
-    "candidates-*/exchange/keys/*.ledger.json",
-    "candidates-*/exchange/components/*",
-    "verdicts-*/*.ledger.json",
-    "duplicates-*/exchange/*.run",
-    "corpus-*/*.ledger.json",
-]
-
-
-def test_a_driver_killed_in_the_middle_of_every_stage_leaves_a_run_that_ends_the_same(parts, reference, tmp_path):
-    killed = 0
-    for pattern in MIDDLE_OF:
-        process = start(tmp_path, parts, "--workers", "0")
-        if wait_for(tmp_path, pattern, process):
-            os.kill(process.pid, signal.SIGKILL)
-            killed += 1
-        process.communicate()
-    assert killed >= 5, "too few kills met a run at work"
-    final = start(tmp_path, parts, "--workers", "0")
-    printed, _ = final.communicate()
-    assert final.returncode == 0, printed
-    assert table_bytes(tmp_path) == reference
-    assert not list(tmp_path.rglob("*.tmp"))
-
-
-def test_an_interrupt_is_one_line_and_status_knows_the_run_from_its_start(parts, reference, tmp_path):
-    process = start(tmp_path, parts, "--workers", "0")
-    assert wait_for(tmp_path, "documents-*/*.ledger.json", process)
-    told = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "status", str(tmp_path)], env=ENVIRONMENT, capture_output=True, text=True
-    )
-    assert told.returncode == 0 and "extract" in told.stdout, told.stderr
-    os.kill(process.pid, signal.SIGINT)
-    printed, _ = process.communicate()
-    if process.returncode:
-        assert process.returncode == 130
-        assert "finished shards are kept" in printed and "Traceback" not in printed
-    execute(tmp_path, parts)
-    assert table_bytes(tmp_path) == reference
-
-
-def processes(text: str, session: int | None = None) -> list[int]:
-    """Processes whose command line holds a text, of one session where given."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                in_session = session is None or os.getsid(int(folder.name)) == session
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if text in line and in_session:
-                found.append(int(folder.name))
-    return found
-
-
-def descendants(root: int) -> set[int]:
-    """A process and all below it."""
-    parents = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    family = {root}
-    while more := {child for child, parent in parents.items() if parent in family} - family:
-        family |= more
-    return family
-
-
-def kill_some(root: int, text: str, stop: threading.Event, killed: list[int], most: int) -> None:
-    """Kill processes below `root` whose command line holds a text, one every third of a second, `most` in all."""
-    while not stop.is_set() and len(killed) < most:
-        victims = sorted(set(processes(text)) & descendants(root) - set(killed))
-        for victim in victims[:1]:
-            os.kill(victim, signal.SIGKILL)
-            killed.append(victim)
-        stop.wait(0.35)
-
-
-def test_two_workers_that_are_killed_and_lose_their_sandboxes_give_the_same_bytes(parts, reference, tmp_path):
-    process = start(tmp_path, parts, "--workers", "2")
-    stop, sandboxes, workers = threading.Event(), [], []
-    threads = [
-        threading.Thread(target=kill_some, args=(process.pid, "sandbox_child", stop, sandboxes, 3)),
-        threading.Thread(target=kill_some, args=(process.pid, "ray::part", stop, workers, 2)),
-    ]
-    for thread in threads:
-        thread.start()
-    printed, _ = process.communicate(timeout=150)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert process.returncode == 0, printed
-    assert sandboxes or workers, "nothing was killed"
-    assert table_bytes(tmp_path) == reference
-
-
-def test_a_run_whose_raylet_was_killed_ends_and_the_next_one_gives_the_same_bytes(parts, reference, tmp_path):
-    process = start(tmp_path, parts, "--workers", "2")
-    assert wait_for(tmp_path, "documents-*/.part*.tmp", process)
-    raylets = set(processes("raylet/raylet")) & descendants(process.pid)
-    for raylet in raylets:
-        os.kill(raylet, signal.SIGKILL)
-    assert raylets
-    printed, _ = process.communicate(timeout=150)
-    assert process.returncode != 0, printed
-    again = start(tmp_path, parts, "--workers", "0")
-    printed, _ = again.communicate(timeout=150)
-    assert again.returncode == 0, printed
-    assert table_bytes(tmp_path) == reference
-
-
-CLUSTER = """
-import sys, threading, time, glob
-import ray
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-second = cluster.add_node(num_cpus=1)
-def lose_a_node():
-    while not glob.glob(sys.argv[1] + "/documents-*/.part*.tmp"):
-        time.sleep(0.01)
-    cluster.remove_node(second, allow_graceful=False)
-threading.Thread(target=lose_a_node, daemon=True).start()
-sys.argv = ["kamisuki", "run", "demo", "--out", sys.argv[1], "--ray-address", cluster.address, *sys.argv[2:]]
-from pipeline.cli import main
-code = 0
-try:
-    main()
-except SystemExit as stop:
-    code = stop.code or 0
-ray.shutdown()
-cluster.shutdown()
-sys.exit(code)
-"""
-
-
-def test_a_run_over_two_nodes_of_which_one_dies_gives_the_same_bytes(parts, reference, tmp_path):
-    given = [word for item in parts for word in ("--input", str(item))]
-    done = subprocess.run(
-        [sys.executable, "-c", CLUSTER, str(tmp_path), *given],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert table_bytes(tmp_path) == reference
-
-
 def write_pages(path: Path, pages: dict[str, str]) -> Path:
     with open(path, "wb") as file:
         writer = WARCWriter(file, gzip=True)
         for url, html in pages.items():
-            from io import BytesIO
-
             headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1")
             body = BytesIO(html.encode())
             writer.write_record(writer.create_warc_record(url, "response", payload=body, http_headers=headers))

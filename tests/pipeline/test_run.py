@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main
 from pipeline.ledger import load_entries
 from pipeline.plan import load_plan
 from pipeline.progress import Progress
@@ -17,21 +16,7 @@ from pipeline.report.funnel import funnel
 from pipeline.run import Run
 from pipeline.runner import InProcessRunner, Result, Task
 from pipeline.steps import Incomplete
-from pipeline.web.warc import read_records
-from tests.pipeline.conftest import SAMPLE, Quiet, execute, table_bytes, table_rows
-
-
-def split_sample(folder: Path, parts: int) -> list[Path]:
-    """The sample's records dealt out to several WARC files, each record's gzip member as it is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    data = SAMPLE.read_bytes()
-    pieces: list[list[bytes]] = [[] for _ in range(parts)]
-    for number, record in enumerate(read_records(str(SAMPLE), 8_000_000)):
-        pieces[number % parts].append(data[record.offset : record.offset + record.length])
-    paths = [folder / f"part-{number}.warc.gz" for number in range(parts)]
-    for path, members in zip(paths, pieces, strict=True):
-        path.write_bytes(b"".join(members))
-    return paths
+from tests.pipeline.conftest import SAMPLE, Quiet, execute, run_cli, split_sample, table_bytes, table_rows, truth
 
 
 @pytest.fixture(scope="module")
@@ -190,18 +175,6 @@ def test_two_runs_of_one_folder_do_not_meet(parts, tmp_path):
         execute(tmp_path, parts)
 
 
-def run_cli(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
-    """The command line in this process: exit code, what it printed, and its errors."""
-    monkeypatch.setattr("sys.argv", ["kamisuki", *arguments])
-    code = 0
-    try:
-        main()
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 def test_the_commands_tell_what_the_run_did(sample_run, monkeypatch, capsys):
     out = str(sample_run.out)
     code, printed, _ = run_cli(monkeypatch, capsys, "status", out)
@@ -222,8 +195,6 @@ def test_the_commands_tell_what_the_run_did(sample_run, monkeypatch, capsys):
 
 @pytest.mark.parametrize("outcome", ["corpus", "no_kana", "near", "too_few_japanese_letters", "consent_not_allowed"])
 def test_explain_names_what_decided(sample_run, monkeypatch, capsys, outcome):
-    from tests.pipeline.conftest import truth
-
     url = next(row["url"] for row in truth() if row["outcome"] == outcome)
     code, printed, _ = run_cli(monkeypatch, capsys, "explain", str(sample_run.out), url)
     assert code == 0 and url in printed
@@ -232,8 +203,6 @@ def test_explain_names_what_decided(sample_run, monkeypatch, capsys, outcome):
 
 
 def test_explain_reads_the_record_again_when_no_row_was_kept(parts, monkeypatch, capsys, tmp_path):
-    from tests.pipeline.conftest import truth
-
     execute(tmp_path, parts, overrides=("extract.rejects_kept=0",), last="extract")
     assert table_rows(tmp_path, "extract_rejects") == []
     url = next(row["url"] for row in truth() if row["outcome"] == "not_html")
