@@ -11,10 +11,10 @@ UV_VERSION := 0.13.9
 
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
-.PHONY: help setup demo test check corpus extract annotate sign dedup select status funnel check-truth sample lock clean
+.PHONY: help setup demo test corpus extract annotate sign dedup select status funnel check-truth sample lock clean
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.ready ## Install everything into .venv (done by itself where needed)
 

@@ -21,8 +21,8 @@ class Member:
 
     document: its dense id, unique among the members. order: its place among survivors, smaller is preferred; equal
     orders fall to the smaller document. shingles: `similarity.shingle_set` of its normalised text. bands: its uint64
-    band keys, none when it is not comparable. content: the content hash of its normalised text. url: the hash of its
-    normalised URL, or 0 when it is not to be compared by URL.
+    band keys, none when it is not comparable. content: the content hash of its normalised text. url: its
+    normalised URL, empty when it is not to be compared by URL.
     """
 
     document: int
@@ -30,7 +30,7 @@ class Member:
     shingles: np.ndarray
     bands: np.ndarray
     content: int
-    url: int
+    url: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class _Survivors:
     def __init__(self) -> None:
         self.members: list[Member] = []
         self.by_content: defaultdict[int, list[Member]] = defaultdict(list)
-        self.by_url: dict[int, Member] = {}
+        self.by_url: dict[str, Member] = {}
         self.by_band: defaultdict[int, list[int]] = defaultdict(list)
 
     def add(self, member: Member) -> None:

@@ -42,18 +42,22 @@ def schema() -> pa.Schema:
 
 
 @lru_cache(maxsize=1)
-def _matcher(paths: tuple[str, ...]) -> NgWordMatcher | None:
-    words = [word for path in paths for word in read_word_list(Path(path))]
-    return NgWordMatcher(words) if paths else None
+def _matcher(lists: tuple[tuple[str, str], ...]) -> NgWordMatcher | None:
+    words: list[str] = []
+    for path, digest in lists:
+        if file_digest(Path(path)) != digest:
+            raise UsageError(f"word list {path} changed while the run was at work: run again")
+        words += read_word_list(Path(path))
+    return NgWordMatcher(words) if lists else None
 
 
 def annotate_shard(
-    shard: str, documents: str, folder: str, inputs: list[dict[str, Any]], ng_words: list[str]
+    shard: str, documents: str, folder: str, inputs: list[dict[str, Any]], ng_words: list[tuple[str, str]]
 ) -> dict[str, Any]:
-    """Measure one shard: `documents` is its file, `folder` gets its signals. Returns the ledger entry."""
+    """Measure one shard: `documents` is its file, `folder` gets its signals, `ng_words` are lists and their SHA-256."""
     started = time.perf_counter()
     entry = Entry(shard, "annotate", inputs=inputs)
-    matcher = _matcher(tuple(ng_words))
+    matcher = _matcher(tuple((path, digest) for path, digest in ng_words))
     with TableWriter(Path(folder) / f"{shard}.parquet", schema()) as out:
         for batch in read_batches(Path(documents), ["id", "text"]):
             signals = measure(batch.column("text"), matcher)

@@ -129,7 +129,7 @@ def write_candidates(
             ]
             out.write(pa.RecordBatch.from_arrays(columns, schema=CANDIDATES))
             start += batch.num_rows
-    entry.read, entry.written = start, len(rows)
+    entry.read, entry.written = start, out.rows
     entry.reject("not_a_candidate", count=start - len(rows))
     entry.output("candidates", out.written())
     entry.seconds = time.perf_counter() - started

@@ -28,7 +28,7 @@ RecipeName = Annotated[str | None, typer.Option("--recipe", help="Which recipe's
 
 def _console() -> Console:
     # A pipe or a file gets whole lines: a program that reads them must not meet a line broken at 80 columns.
-    return Console() if sys.stdout.isatty() else Console(width=200)
+    return Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 @app.callback()
@@ -210,6 +210,13 @@ def main() -> None:
         from pipeline.runner import describe_error
 
         typer.echo(f"kamisuki: {describe_error(error)}", err=True)
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last resort: one line, and the traceback for who asks for it
+        if debug:
+            traceback.print_exc()
+        from pipeline.runner import describe_error
+
+        typer.echo(f"kamisuki: unexpected error: {describe_error(error)} (--debug shows where)", err=True)
         sys.exit(1)
 
 

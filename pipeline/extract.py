@@ -7,7 +7,9 @@ import datetime
 import hashlib
 import os
 import re
+import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -34,6 +36,21 @@ RULE_VERSION = 1
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 TAGS_READ = frozenset({"html", "a", "link", "meta"})
 ROWS_IN_MEMORY = 500
+CHARACTERS_IN_MEMORY = 16_000_000
+# trafilatura's own path ends in justext, courlan, htmldate and the parsers of dates below it.
+LIBRARIES = (
+    "brotli",
+    "courlan",
+    "dateparser",
+    "fasttext-numpy2-wheel",
+    "fastwarc",
+    "htmldate",
+    "justext",
+    "lxml",
+    "lxml-html-clean",
+    "python-dateutil",
+    "webencodings",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +72,10 @@ class Reject:
 
 def versions() -> dict[str, str]:
     """The libraries and assets that decide what extract writes."""
-    libraries = {name: version(name) for name in ("fastwarc", "brotli", "lxml", "htmldate", "fasttext-numpy2-wheel")}
-    return {**libraries, "trafilatura": EXTRACTOR_VERSION, "lid": language.model_digest()}
+    libraries = {name: version(name) for name in LIBRARIES}
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assets = {"lid": language.model_digest(), "unicode": unicodedata.unidata_version, "python": python}
+    return {**libraries, **assets, "trafilatura": EXTRACTOR_VERSION}
 
 
 def document_id(record: Record, source: str) -> str:
@@ -192,6 +211,11 @@ def input_stat(path: str) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
+def input_stats(shard: Shard) -> dict[str, list[int] | None]:
+    """`input_stat` of each input of a shard by its name; None for one that is missing."""
+    return {item.name: input_stat(item.path) if os.path.exists(item.path) else None for item in shard.inputs}
+
+
 _sandboxes: dict[Limits, Sandbox] = {}
 
 
@@ -235,6 +259,7 @@ def extract_shard(shard: dict[str, Any], settings: dict[str, Any], documents: st
     with TableWriter(documents_path, DOCUMENTS) as documents_out, TableWriter(rejects_path, REJECTS) as rejects_out:
         rows: list[dict[str, Any]] = []
         reject_rows: list[dict[str, Any]] = []
+        flushed = 0
         for item in work.inputs:
             stat_before = input_stat(item.path)
             for outcome in _records_of(item, entry, reader):
@@ -246,7 +271,9 @@ def extract_shard(shard: dict[str, Any], settings: dict[str, Any], documents: st
                     entry.written += 1
                     entry.characters_out += len(outcome["text"])
                     rows.append(outcome)
-                if len(rows) + len(reject_rows) >= ROWS_IN_MEMORY:
+                held = entry.characters_out - flushed
+                if held >= CHARACTERS_IN_MEMORY or len(rows) + len(reject_rows) >= ROWS_IN_MEMORY:
+                    flushed = entry.characters_out
                     clock = time.perf_counter()
                     documents_out.write_rows(rows)
                     rejects_out.write_rows(reject_rows)

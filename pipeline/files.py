@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -97,8 +96,9 @@ def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """What stands in the ledger about a file: its name, rows, bytes and SHA-256."""
+    """What stands in the ledger about a file: its folder in OUT, name, rows, bytes and SHA-256."""
 
+    folder: str
     file: str
     rows: int
     bytes: int
@@ -106,7 +106,7 @@ class WrittenFile:
 
     def as_record(self) -> dict[str, Any]:
         """As a JSON object."""
-        return {"file": self.file, "rows": self.rows, "bytes": self.bytes, "digest": self.digest}
+        return {"folder": self.folder, "file": self.file, "rows": self.rows, "bytes": self.bytes, "digest": self.digest}
 
 
 class TableWriter:
@@ -173,40 +173,53 @@ class TableWriter:
 
     def written(self) -> WrittenFile:
         """The finished file's ledger facts; call it after the `with` block."""
-        return WrittenFile(self.path.name, self.rows, self.path.stat().st_size, file_digest(self.path))
+        return WrittenFile(
+            self.path.parent.name, self.path.name, self.rows, self.path.stat().st_size, file_digest(self.path)
+        )
 
 
 def read_batches(path: Path, columns: list[str] | None = None, rows: int = 2048) -> Iterator[pa.RecordBatch]:
-    """The record batches of a Parquet file, at most `rows` rows each."""
+    """The record batches of a Parquet file, at most `rows` rows and one row group each."""
     with pq.ParquetFile(path, memory_map=True) as file:
-        yield from file.iter_batches(batch_size=rows, columns=columns)
+        for group in range(file.num_row_groups):
+            yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=columns)
 
 
 def aligned_batches(sources: list[tuple[Path, list[str]]], rows: int = 2048) -> Iterator[list[pa.RecordBatch]]:
     """Batches of the same rows from several Parquet files of one shard, each with its columns.
 
-    Files are cut into row groups by their own sizes, so batches are rebuilt to exactly `rows` rows.
-    Raises ValueError when the files do not have equally many rows.
+    The first file leads: a batch has at most `rows` rows and one row group of it, so that the widest table goes
+    first. Raises ValueError when the files do not have equally many rows.
     """
-    readers = [_exact_batches(path, columns, rows) for path, columns in sources]
-    for batches in itertools.zip_longest(*readers):
-        lengths = {None if batch is None else batch.num_rows for batch in batches}
-        if len(lengths) != 1:
-            names = ", ".join(path.name for path, _ in sources)
-            raise ValueError(f"tables of one shard differ in rows: {names}")
-        yield list(batches)
-
-
-def _exact_batches(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-    pending: list[pa.RecordBatch] = []
-    count = 0
+    (path, columns), *others = sources
+    followers = [_Follower(read_batches(other, names, rows), other) for other, names in others]
     for batch in read_batches(path, columns, rows):
-        pending.append(batch)
-        count += batch.num_rows
-        while count >= rows:
-            table = pa.Table.from_batches(pending).combine_chunks()
-            yield table.slice(0, rows).combine_chunks().to_batches()[0]
-            count -= rows
-            pending = table.slice(rows).to_batches()
-    if count:
-        yield pa.Table.from_batches(pending).combine_chunks().to_batches()[0]
+        yield [batch, *(follower.take(batch.num_rows) for follower in followers)]
+    for follower in followers:
+        follower.finish()
+
+
+class _Follower:
+    """Hands out the rows of a file in the portions that another file asks for."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch], path: Path) -> None:
+        self._batches = batches
+        self._path = path
+        self._pending: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def take(self, count: int) -> pa.RecordBatch:
+        while self._rows < count:
+            batch = next(self._batches, None)
+            if batch is None:
+                raise ValueError(f"tables of one shard differ in rows: {self._path.parent.name} has fewer")
+            self._pending.append(batch)
+            self._rows += batch.num_rows
+        table = pa.Table.from_batches(self._pending)
+        self._pending = table.slice(count).to_batches()
+        self._rows -= count
+        return table.slice(0, count).combine_chunks().to_batches()[0]
+
+    def finish(self) -> None:
+        if self._rows or any(batch.num_rows for batch in self._batches):
+            raise ValueError(f"tables of one shard differ in rows: {self._path.parent.name} has more")

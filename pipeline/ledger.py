@@ -12,6 +12,8 @@ from pipeline.schemas import SCHEMA_VERSION
 
 ENTRY_SUFFIX = ".ledger.json"
 FAILURE_SUFFIX = ".failed.json"
+# Tables that hold a row for each record that a stage counts as written.
+MAIN_TABLES = ("documents", "signals", "signatures", "candidates", "duplicates", "corpus")
 
 
 class LedgerError(KamisukiError):
@@ -67,6 +69,12 @@ class Entry:
                 f"{self.stage}: shard {self.shard} does not add up: read {self.read}, written {self.written}, "
                 f"rejected {sum(self.rejected.values())}, in error {sum(self.errors.values())}"
             )
+        for table, output in self.outputs.items():
+            if table in MAIN_TABLES and output["rows"] != self.written:
+                raise LedgerError(
+                    f"{self.stage}: shard {self.shard} does not add up: counted {self.written} rows of {table}, "
+                    f"wrote {output['rows']}"
+                )
         write_json(entry_path(folder, self.shard), {"schema_version": SCHEMA_VERSION, **self.__dict__})
         failure_path(folder, self.shard).unlink(missing_ok=True)
 
@@ -90,10 +98,15 @@ def load_entry(folder: Path, shard: str) -> Entry | None:
         return None
     except ValueError:
         raise LedgerError(f"{path}: the ledger entry is damaged: remove it and run again") from None
+    if not isinstance(data, dict):
+        raise LedgerError(f"{path}: the ledger entry is damaged: remove it and run again")
     version = data.pop("schema_version", None)
     if version != SCHEMA_VERSION:
         raise LedgerError(f"{path}: written with schema version {version}, this is {SCHEMA_VERSION}: use a new OUT")
-    return Entry(**data)
+    try:
+        return Entry(**data)
+    except TypeError:
+        raise LedgerError(f"{path}: the ledger entry is damaged: remove it and run again") from None
 
 
 def load_entries(folder: Path) -> list[Entry]:
@@ -102,9 +115,17 @@ def load_entries(folder: Path) -> list[Entry]:
     return [entry for name in names if (entry := load_entry(folder, name)) is not None]
 
 
-def note_failure(folder: Path, shard: str, message: str, trace: str) -> None:
-    """Keep the error of a failed shard, for status and for the next run's reader."""
-    write_json(failure_path(folder, shard), {"shard": shard, "error": message, "trace": trace})
+def note_failure(folder: Path, shard: str, message: str, trace: str, inputs: Any = None) -> None:
+    """Keep the error of a failed shard, and of which inputs it speaks, for status and for the next run."""
+    write_json(failure_path(folder, shard), {"shard": shard, "error": message, "trace": trace, "inputs": inputs})
+
+
+def load_failure(folder: Path, shard: str) -> dict[str, Any] | None:
+    """The noted failure of a shard, or None."""
+    try:
+        return dict(read_json(failure_path(folder, shard)))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def load_failures(folder: Path) -> dict[str, str]:

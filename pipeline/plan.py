@@ -45,7 +45,7 @@ def find_inputs(patterns: list[str]) -> list[Path]:
     """The files that paths and globs name, sorted, each once. Raises UsageError for what does not exist."""
     found: set[Path] = set()
     for pattern in patterns:
-        if glob.has_magic(pattern):
+        if glob.has_magic(pattern) and not os.path.isfile(pattern):
             matches = [Path(match) for match in glob.glob(pattern, recursive=True) if os.path.isfile(match)]
             if not matches:
                 raise UsageError(f"no input matches {pattern!r}: check the path, and quote the pattern for the shell")
@@ -56,7 +56,7 @@ def find_inputs(patterns: list[str]) -> list[Path]:
             if not path.is_file():
                 raise UsageError(f"input {pattern!r} does not exist")
             matches = [path]
-        found.update(Path(os.path.abspath(match)) for match in matches)
+        found.update(Path(os.path.realpath(match)) for match in matches)
     if not found:
         raise UsageError("no input given: use --input with WARC files or a quoted glob")
     return sorted(found)
@@ -68,19 +68,18 @@ def name_inputs(paths: list[Path], taken: set[str]) -> dict[Path, str]:
     groups: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
         text = path.as_posix()
-        if "/crawl-data/" in text:
-            names[path] = "crawl-data/" + text.rsplit("/crawl-data/", 1)[1]
-        else:
-            groups[path.name].append(path)
+        # A crawl's own name for a file begins at crawl-data/.
+        tail = "crawl-data/" + text.rsplit("/crawl-data/", 1)[1] if "/crawl-data/" in text else path.name
+        groups[tail].append(path)
     for base, members in groups.items():
-        depth = 1
+        depth = base.count("/") + 1
         while True:
             candidates = {path: "/".join(path.parts[-depth:]).lstrip("/") for path in members}
             whole = depth >= max(len(path.parts) for path in members)
             if whole or (len(set(candidates.values())) == len(members) and not taken & set(candidates.values())):
                 break
             depth += 1
-        names.update(candidates if len(members) > 1 or depth > 1 else {members[0]: base})
+        names.update(candidates)
     return names
 
 
@@ -127,14 +126,19 @@ def extend_plan(shards: list[Shard], paths: list[Path], settings: Shards) -> lis
     """The plan with new inputs packed into new shards; existing shards keep their names and inputs.
 
     An input that is known by its path keeps its shard, with its size read again. An input whose old
-    path is gone and whose name is given anew was moved: its shard follows.
+    path is gone was moved when a file of its name and size is given anew: its shard follows.
     """
     by_path = {item.path: item for shard in shards for item in shard.inputs}
     new = [path for path in paths if str(path) not in by_path]
     gone = {item.name: item for item in by_path.values() if not os.path.exists(item.path)}
+    sizes = {path: path.stat().st_size for path in new}
     taken = {item.name for item in by_path.values() if item.name not in gone}
     names = name_inputs(new, taken)
-    moved = {gone[name].path: path for path, name in names.items() if name in gone}
+    moved = {gone[name].path: path for path, name in names.items() if name in gone and gone[name].bytes == sizes[path]}
+    still_gone = {item.name for item in gone.values() if item.path not in moved}
+    if still_gone & set(names.values()):
+        # Another file of the name of one that is gone: it is an input of its own.
+        names = {**names, **name_inputs([path for path in new if names[path] in still_gone], taken | still_gone)}
 
     def refresh(item: Input) -> Input:
         path = moved.get(item.path, Path(item.path))

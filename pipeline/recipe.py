@@ -70,7 +70,7 @@ class Signature(Section):
     ngram: PositiveInt = 5
     bands: PositiveInt = 40
     rows: PositiveInt = 20
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0)] = 1
 
     @model_validator(mode="before")
     @classmethod
@@ -272,7 +272,11 @@ def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Lines]:
 def _node_lines(node: yaml.Node, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:
     yield place, node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
+        names = [str(key.value) for key, _ in node.value]
         for key, value in node.value:
+            if names.count(str(key.value)) > 1:
+                line = key.start_mark.line + 1
+                raise UsageError(f"line {line}: {'.'.join(map(str, (*place, key.value)))} stands twice: keep one")
             yield (*place, str(key.value)), key.start_mark.line + 1
             below = (*place, str(key.value))
             yield from ((inner, line) for inner, line in _node_lines(value, below) if inner != below)

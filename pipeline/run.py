@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.files import read_json, write_json
+from pipeline.files import atomic_file, canonical_digest, read_json, remove_temporaries, write_json
 from pipeline.plan import Shard, extend_plan, find_inputs, load_plan, save_plan
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe, dump_recipe
@@ -51,6 +51,7 @@ class Run:
         if order[first] > order[last]:
             raise UsageError(f"--from {first} comes after --until {last}; the order is {', '.join(STAGES)}")
         with locked(self.out):
+            remove_temporaries(self.out)
             self._plan(inputs)
             stages = Stages(self.recipe, self.shards, self.steps)
             done: dict[str, Finished] = {}
@@ -82,9 +83,11 @@ class Run:
         # Tables of stages that this run has not reached stay known as long as what they were made from is the same.
         before = record["recipes"].get(self.recipe.name, {})
         old = before.get("tables", {})
-        still_holds = all(old.get(table, folder) == folder for table, folder in self.tables.items())
-        tables = {**(old if still_holds else {}), **self.tables}
-        mine = {"tables": tables, "recipe": self.recipe.model_dump(mode="json"), "waived": self.waived}
+        mine: dict[str, Any] = {"recipe": self.recipe.model_dump(mode="json"), "waived": self.waived}
+        mine["shards"] = canonical_digest([shard.name for shard in self.shards])
+        still_holds = before.get("recipe") == mine["recipe"] and before.get("shards") == mine["shards"]
+        still_holds = still_holds and all(old.get(table, folder) == folder for table, folder in self.tables.items())
+        mine["tables"] = {**(old if still_holds else {}), **self.tables}
         if before and before["recipe"] != mine["recipe"]:
             self.progress.say(
                 f"recipe {self.recipe.name} is not what ran here under this name before: its tables count as old from "
@@ -93,19 +96,21 @@ class Run:
         if before != mine or record.get("latest") != self.recipe.name:
             record["recipes"][self.recipe.name] = mine
             record["latest"] = self.recipe.name
+            with atomic_file(self.out / "recipes" / f"{self.recipe.name}.yaml") as file:
+                file.write(dump_recipe(self.recipe).encode())
             write_json(path, record)
-            recipe_path = self.out / "recipes" / f"{self.recipe.name}.yaml"
-            recipe_path.parent.mkdir(exist_ok=True)
-            recipe_path.write_text(dump_recipe(self.recipe), encoding="utf-8")
 
 
 def read_run(out: Path) -> dict[str, Any] | None:
     """OUT/run.json, or None. Raises UsageError when it is damaged."""
     try:
-        return dict(read_json(out / "run.json"))
+        record = dict(read_json(out / "run.json"))
+        if not all(entry["tables"] and entry["recipe"] for entry in record["recipes"].values()):
+            raise ValueError
+        return record
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise UsageError(f"{out / 'run.json'} is damaged: remove it and run again; the tables stay") from None
 
 

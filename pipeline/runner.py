@@ -24,13 +24,17 @@ IN_FLIGHT = 2
 
 @dataclass(frozen=True)
 class Task:
-    """One shard's work of one stage: `function(**arguments)` in a worker that has `memory_bytes` reserved."""
+    """One shard's work of one stage: `function(**arguments)` in a worker that has `memory_bytes` reserved.
+
+    `signature` is what a failure is noted with, so that a later run can tell whether its cause still stands.
+    """
 
     shard: str
     function: Callable[..., dict[str, Any]]
     arguments: dict[str, Any]
     memory_bytes: int
     weight: int = 0
+    signature: Any = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Result:
     counts: dict[str, Any] | None
     error: str | None = None
     trace: str = ""
+    lost: bool = False
 
 
 class Runner(Protocol):
@@ -127,6 +132,8 @@ class RayRunner:
                     ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
                 else:
                     ray.init(
+                        # Not a cluster that RAY_ADDRESS or an earlier `ray start` left about.
+                        address="local",
                         num_cpus=self.workers or os.cpu_count(),
                         # Paths, not data, travel between tasks: the object store needs no more than its least size.
                         object_store_memory=100_000_000,
@@ -148,10 +155,11 @@ class RayRunner:
         cpus = int(ray.cluster_resources().get("CPU", 1))
         waiting = sorted(tasks, key=lambda task: (-task.weight, task.shard), reverse=True)
         most = max((task.memory_bytes for task in tasks), default=0)
-        if most > ray.cluster_resources().get("memory", 0):
-            available = int(ray.cluster_resources().get("memory", 0))
+        nodes = [node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"]]
+        if nodes and most > max(nodes):
             raise KamisukiError(
-                f"a task needs {most:,} bytes of memory and Ray has {available:,}: use a larger machine"
+                f"a task needs {most:,} bytes of memory and the largest node has {int(max(nodes)):,}: "
+                "use larger nodes, or lower extract.limits.memory_bytes"
             )
         flying: dict[Any, Task] = {}
         while waiting or flying:
@@ -168,7 +176,9 @@ class RayRunner:
                 try:
                     outcome = ray.get(handle)
                 except ray.exceptions.RayError as error:
-                    outcome = {"error": f"the worker was lost: {describe_error(error)}"[:500], "trace": ""}
+                    # The work did not fail, its place did: such a shard is never waived.
+                    yield Result(task, None, f"the worker was lost: {describe_error(error)}"[:500], lost=True)
+                    continue
                 yield _result(task, outcome)
 
     def close(self) -> None:

@@ -32,6 +32,7 @@ from pipeline.schemas import (
     VERDICTS,
     corpus_schema,
 )
+from pipeline.web.urls import normalize_url
 
 RULE_VERSION = 1
 MEMORY_BYTES = 1_500_000_000
@@ -92,10 +93,9 @@ def gathered_schema(bands: int) -> pa.Schema:
             ("url", pa.string()),
             ("source", pa.string()),
             ("fetched_at", TIMESTAMP),
-            ("text", pa.string()),
+            ("text", pa.large_string()),
             ("comparable", pa.bool_()),
             ("content_hash", pa.uint64()),
-            ("url_hash", pa.uint64()),
             ("bands", pa.list_(pa.uint64(), bands)),
         ]
     )
@@ -124,7 +124,7 @@ def gather_candidates(
     start = 0
     sources = [
         (Path(documents), ["id", "url", "warc_file", "fetched_at", "text"]),
-        (Path(signatures), ["comparable", "content_hash", "url_hash", "bands"]),
+        (Path(signatures), ["comparable", "content_hash", "bands"]),
         (Path(verdicts), ["passed"]),
     ]
     with RunWriter(Path(run), schema, partitions, compress=True) as out:
@@ -140,10 +140,8 @@ def gather_candidates(
             taken = [
                 document.column(name).take(pa.array(here)) for name in ("id", "url", "warc_file", "fetched_at", "text")
             ]
-            signed = [
-                signature.column(name).take(pa.array(here))
-                for name in ("comparable", "content_hash", "url_hash", "bands")
-            ]
+            taken[-1] = taken[-1].cast(pa.large_string())
+            signed = [signature.column(name).take(pa.array(here)) for name in ("comparable", "content_hash", "bands")]
             batch = pa.RecordBatch.from_arrays([pa.array(ids), pa.array(component), *taken, *signed], schema=schema)
             out.write(batch, component_partition(component, partitions))
             entry.read += document.num_rows
@@ -177,7 +175,8 @@ def survivor_order(row: dict[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...
             order.append(-len(row["text"]))
         else:
             order.append(row[key] or "")
-    return tuple(order)
+    # Whatever the recipe asks for, the order is total and the same for any numbering of shards.
+    return (*order, row["id"])
 
 
 def resolve_partition(
@@ -227,7 +226,7 @@ def _resolve_component(rows: list[dict[str, Any]], settings: Dedup) -> list[tupl
             shingles=shingle_set(normalize(row["text"]), settings.signature.ngram),
             bands=np.array(row["bands"] if row["comparable"] else [], np.uint64),
             content=row["content_hash"],
-            url=row["url_hash"] if settings.same_url else 0,
+            url=normalize_url(row["url"]) if settings.same_url and row["url"] else "",
         )
         for row in rows
     ]

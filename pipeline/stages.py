@@ -30,7 +30,10 @@ class Stages:
     def extract(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Records of the inputs to documents."""
         settings = self.recipe.extract.model_dump(mode="json")
-        made_by = {"stage": "extract", "rule_version": extract.RULE_VERSION, "settings": settings}
+        # Limits of time decide last and by luck of the machine: pages that met one are named in the ledger, and
+        # raising one is no reason to read the web again.
+        deciding = self.recipe.extract.model_dump(mode="json", exclude={"limits": {"cpu_seconds", "wall_seconds"}})
+        made_by = {"stage": "extract", "rule_version": extract.RULE_VERSION, "settings": deciding}
         made_by["versions"] = extract.versions()
         documents, rejects = (
             self.steps.folder("documents", made_by),
@@ -45,16 +48,17 @@ class Stages:
                 "documents": str(documents),
                 "rejects": str(rejects),
             }
-            task = Task(shard.name, extract.extract_shard, arguments, memory, shard.bytes)
-            jobs.append(Job(task, partial(inputs_hold, shard)))
+            task = Task(shard.name, extract.extract_shard, arguments, memory, shard.bytes, extract.input_stats(shard))
+            jobs.append(Job(task, partial(inputs_hold, documents, shard), failure_holds=partial(failure_holds, shard)))
         return {"documents": self.steps.do("extract", documents, jobs, also=[rejects])}
 
     def annotate(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Documents to signals."""
         documents = done["documents"]
         made_by = {"stage": "annotate", "upstream": documents.folder.name}
-        folder = self.steps.folder("signals", made_by | annotate.fingerprint(self.recipe.annotate))
-        words = list(self.recipe.annotate.ng_words)
+        decided_by = annotate.fingerprint(self.recipe.annotate)
+        folder = self.steps.folder("signals", made_by | decided_by)
+        words = list(zip(self.recipe.annotate.ng_words, decided_by["ng_words"], strict=True))
         jobs = [
             self._job(annotate.annotate_shard, annotate.MEMORY_BYTES, shard, documents, folder, ng_words=words)
             for shard in sorted(documents.entries)
@@ -86,7 +90,7 @@ class Stages:
         inputs = documents.inputs("documents", shard)
         arguments = {"shard": shard, "documents": documents.file("documents", shard), "folder": str(folder)}
         task = Task(shard, function, {**arguments, "inputs": inputs, **more}, memory, inputs[0]["bytes"])
-        return Job(task, partial(was_made_of, inputs))
+        return Job(task, partial(was_made_of, inputs), documents.outputs("documents", shard)["rows"])
 
     def dedup(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Signatures to components of candidate duplicates, through the file exchange."""
@@ -120,12 +124,15 @@ class Stages:
                 }, candidates.MEMORY_BYTES)
                 for index, name in enumerate(edge_names)
             ]  # fmt: skip
-            self.steps.do("dedup: edges", exchange / "edges", [Job(task) for task in tasks])
+            edges = self.steps.do("dedup: edges", exchange / "edges", [Job(task) for task in tasks])
+            # SciPy holds about 50 bytes for each edge and member of its graph.
+            found = sum(entry.written for entry in edges.entries.values())
+            memory = candidates.MEMORY_BYTES + 150 * found
             members = str(exchange / "components" / "members.run")
             task = Task("components", candidates.find_components, {
                 "shard": "components", "runs": edge_runs, "folder": str(exchange / "components"), "run": members,
                 "shards": len(shards),
-            }, candidates.MEMORY_BYTES)  # fmt: skip
+            }, memory)  # fmt: skip
             self.steps.do("dedup: components", exchange / "components", [Job(task)])
 
         jobs = []
@@ -140,7 +147,8 @@ class Stages:
                 "inputs": inputs,
             }
             task = Task(shard, candidates.write_candidates, arguments, candidates.MEMORY_BYTES)
-            jobs.append(Job(task, partial(was_made_of, inputs)))
+            rows = signatures.outputs("signatures", shard)["rows"]
+            jobs.append(Job(task, partial(was_made_of, inputs), rows))
         return {"candidates": self.steps.do("dedup", folder, jobs, before=work, scratch=exchange)}
 
     def select(self, done: dict[str, Finished]) -> dict[str, Finished]:
@@ -168,11 +176,12 @@ class Stages:
                 "select": rules,
             }
             task = Task(shard, select.judge_shard, arguments, select.MEMORY_BYTES, inputs[0]["bytes"])
-            jobs.append(Job(task, partial(was_made_of, inputs)))
+            jobs.append(Job(task, partial(was_made_of, inputs), documents.outputs("documents", shard)["rows"]))
         verdicts = self.steps.do("select: judge", folder, jobs)
         finished = {"verdicts": verdicts}
         made_by = {"stage": "select", "rule_version": select.RULE_VERSION, "verdicts": verdicts.folder.name}
         made_by |= {"columns": list(self.recipe.select.columns), "shards": verdicts.fingerprint("verdicts")}
+        made_by |= {"documents": documents.fingerprint("documents"), "signals": signals.fingerprint("signals")}
         removed: list[str] = []
         if self.recipe.dedup is not None:
             finished["duplicates"] = self._resolve(done | finished)
@@ -194,7 +203,8 @@ class Stages:
         # When all documents count, rules do not reach resolve: another threshold leaves the duplicates as they are.
         upstream = {"verdicts": verdicts.folder.name, "shards": verdicts.fingerprint("verdicts")}
         made_by = {"stage": "resolve", "rule_version": select.RULE_VERSION, "dedup": settings}
-        made_by |= {"candidates": members.folder.name} | (upstream if dedup.among == "passing" else {})
+        made_by |= {"candidates": members.folder.name, "documents": documents.fingerprint("documents")}
+        made_by |= upstream if dedup.among == "passing" else {}
         folder = self.steps.folder("duplicates", made_by)
         shards = sorted(documents.entries)
         texts = sum(entry.outputs["candidates"]["rows"] for entry in members.entries.values()) * _mean_bytes(documents)
@@ -227,7 +237,7 @@ class Stages:
                 "dedup": settings,
             }
             jobs.append(Job(Task(name, select.resolve_partition, arguments, select.MEMORY_BYTES)))
-        return self.steps.do("select: resolve", folder, jobs, before=work, scratch=exchange)
+        return self.steps.do("select: resolve", folder, jobs, before=work, scratch=exchange, also=[folder / "removed"])
 
     def _write(
         self,
@@ -255,7 +265,8 @@ class Stages:
                 "inputs": documents.inputs("documents", shard) + verdicts.inputs("verdicts", shard),
             }
             weight = documents.outputs("documents", shard)["bytes"]
-            jobs.append(Job(Task(shard, select.write_corpus, arguments, select.MEMORY_BYTES, weight)))
+            task = Task(shard, select.write_corpus, arguments, select.MEMORY_BYTES, weight)
+            jobs.append(Job(task, expected_read=documents.outputs("documents", shard)["rows"]))
         return self.steps.do("select", corpus, jobs, also=[rejects])
 
 
@@ -270,7 +281,12 @@ def was_made_of(inputs: list[dict[str, Any]], entry: Entry) -> bool:
     return entry.inputs == inputs
 
 
-def inputs_hold(shard: Shard, entry: Entry) -> bool:
+def failure_holds(shard: Shard, failure: dict[str, Any]) -> bool:
+    """Whether a failure speaks of the inputs as they are now, so that trying again would fail again."""
+    return bool(failure.get("inputs") == extract.input_stats(shard))
+
+
+def inputs_hold(folder: Path, shard: Shard, entry: Entry) -> bool:
     """Whether a shard's inputs are still the ones that its entry speaks of.
 
     Size and digest decide. An unchanged modification time saves reading the file again; an input that is
@@ -279,6 +295,7 @@ def inputs_hold(shard: Shard, entry: Entry) -> bool:
     recorded = {item["name"]: item for item in entry.inputs}
     if set(recorded) != {item.name for item in shard.inputs}:
         return False
+    touched = False
     for item in shard.inputs:
         try:
             found = extract.input_stat(item.path)
@@ -289,4 +306,9 @@ def inputs_hold(shard: Shard, entry: Entry) -> bool:
             continue
         if found[0] != known["bytes"] or extract.input_digest(item.path) != known["digest"]:
             return False
+        entry.notes["stat"][item.name] = found
+        touched = True
+    if touched:
+        # The bytes are the same: the next run need not read them again.
+        entry.save(folder)
     return True

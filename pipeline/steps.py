@@ -11,10 +11,12 @@ from typing import Any
 
 from pipeline.errors import KamisukiError
 from pipeline.files import canonical_digest, remove_temporaries, write_json
-from pipeline.ledger import Entry, load_entry, note_failure
+from pipeline.ledger import ENTRY_SUFFIX, Entry, entry_path, load_entries, load_entry, load_failure, note_failure
 from pipeline.progress import Progress
 from pipeline.runner import Runner, Task
 from pipeline.schemas import SCHEMA_VERSION
+
+STEPS_FILE = "steps.json"
 
 
 class Incomplete(KamisukiError):
@@ -48,10 +50,16 @@ class Finished:
 
 @dataclass(frozen=True)
 class Job:
-    """A task to be done unless its ledger entry stands and `is_current` says that it still holds."""
+    """A task to be done unless its ledger entry stands, its files are there and `is_current` says that it still holds.
+
+    `expected_read` is how many rows the stage before wrote for it. `failure_holds` says of a noted failure that
+    trying again would only fail again; the shard is then not tried where it is waived.
+    """
 
     task: Task
     is_current: Callable[[Entry], bool] = field(default=lambda entry: True)
+    expected_read: int | None = None
+    failure_holds: Callable[[dict[str, Any]], bool] = field(default=lambda failure: False)
 
 
 class Steps:
@@ -90,20 +98,21 @@ class Steps:
     ) -> Finished:
         """Do what is missing of a step; `before` makes what its tasks read in `scratch`, which goes at the end."""
         entries: dict[str, Entry] = {}
-        missing: list[Task] = []
+        missing: list[Job] = []
         for job in jobs:
             entry = load_entry(folder, job.task.shard)
-            if entry is not None and job.is_current(entry):
+            if entry is not None and self._files_stand(entry) and job.is_current(entry):
                 entries[job.task.shard] = entry
-            elif job.task.shard not in self.waived:
-                missing.append(job.task)
+            else:
+                missing.append(job)
+        failures, missing = self._known_failures(folder, missing)
         if missing and not self.may_work:
-            names = ", ".join(sorted(task.shard for task in missing)[:5])
+            names = ", ".join(sorted(job.task.shard for job in missing)[:5])
             raise Incomplete(
                 f"{stage}: {len(missing)} of {len(jobs)} shards are not done ({names}): run it first, with --from "
                 f"{stage.split(':')[0]} or without --from"
             )
-        failures: dict[str, str] = {}
+        lost = False
         if missing:
             for place in (folder, *also):
                 place.mkdir(parents=True, exist_ok=True)
@@ -113,30 +122,61 @@ class Steps:
                 before()
             if not self.tasks_run:
                 self.progress.say(self.runner.start())
-            self.progress.begin(stage, missing, len(jobs))
-            for result in self.runner.run(missing, self.progress.started):
+            by_shard = {job.task.shard: job for job in missing}
+            for shard in by_shard:
+                # An entry that no longer holds must not outlive the files that are about to be made anew.
+                entry_path(folder, shard).unlink(missing_ok=True)
+            tasks = [job.task for job in missing]
+            self.progress.begin(stage, tasks, len(jobs))
+            for result in self.runner.run(tasks, self.progress.started):
                 self.tasks_run += 1
+                shard = result.task.shard
                 if result.counts is None:
-                    failures[result.task.shard] = str(result.error)
+                    failures[shard] = str(result.error)
+                    lost = lost or result.lost
                     with contextlib.suppress(OSError):
                         # The failure is in `failures` already; a full disk must not hide it.
-                        note_failure(folder, result.task.shard, str(result.error), result.trace)
+                        note_failure(folder, shard, str(result.error), result.trace, by_shard[shard].task.signature)
                 self.progress.finished(result)
             self.progress.end()
-            for task in missing:
-                if task.shard not in failures:
-                    entry = load_entry(folder, task.shard)
-                    if entry is None:
-                        failures[task.shard] = "its ledger entry is missing"
-                    else:
-                        entries[task.shard] = entry
-        self._judge_failures(stage, failures, waivable=stage == "extract")
-        for entry in entries.values():
-            if entry.balance() != 0:
-                raise Incomplete(f"{stage}: the ledger of shard {entry.shard} does not add up: remove it and run again")
+            for shard in by_shard.keys() - failures.keys():
+                entry = load_entry(folder, shard)
+                if entry is None:
+                    failures[shard] = "its ledger entry is missing"
+                else:
+                    entries[shard] = entry
+        self._judge_failures(stage, failures, waivable=stage == "extract" and not lost)
+        for job in jobs:
+            entry = entries.get(job.task.shard)
+            if entry is not None and (entry.balance() != 0 or job.expected_read not in (None, entry.read)):
+                raise Incomplete(
+                    f"{stage}: the ledger of shard {entry.shard} does not add up (read {entry.read}, the stage before "
+                    f"wrote {job.expected_read}): remove {entry_path(folder, entry.shard)} and run again"
+                )
         if scratch and scratch.exists():
+            keep_steps(folder, scratch)
             shutil.rmtree(scratch)
         return Finished(folder, entries)
+
+    def _files_stand(self, entry: Entry) -> bool:
+        """Whether each file that an entry speaks of is there with its size."""
+        for output in entry.outputs.values():
+            path = self.out / output["folder"] / output["file"]
+            if not path.is_file() or path.stat().st_size != output["bytes"]:
+                return False
+        return True
+
+    def _known_failures(self, folder: Path, missing: list[Job]) -> tuple[dict[str, str], list[Job]]:
+        """Failures that need no second try because they are waived and nothing about them changed; and the rest."""
+        noted = {job.task.shard: load_failure(folder, job.task.shard) for job in missing}
+        holding = {
+            job.task.shard: str(failure["error"])
+            for job in missing
+            if (failure := noted[job.task.shard]) is not None and job.failure_holds(failure)
+        }
+        if len(holding) > self.max_failed_shards:
+            return {}, missing
+        return holding, [job for job in missing if job.task.shard not in holding]
 
     def _judge_failures(self, stage: str, failures: dict[str, str], waivable: bool) -> None:
         if not failures:
@@ -152,3 +192,17 @@ class Steps:
         if waivable:
             hint += f", or let the run go on without them: --set max_failed_shards={len(failures)}"
         raise Incomplete(f"{stage}: {len(failures)} shards failed ({listed}{more}): {hint}")
+
+
+def keep_steps(folder: Path, scratch: Path) -> None:
+    """Keep what the ledgers of a step's exchange say, added up by step, before the exchange goes."""
+    kept: dict[str, dict[str, Any]] = {}
+    for place in sorted({path.parent for path in scratch.rglob(f"*{ENTRY_SUFFIX}")}):
+        for entry in load_entries(place):
+            step = kept.setdefault(entry.stage, {"tasks": 0, "seconds": 0.0, "read": 0, "written": 0, "notes": {}})
+            step["tasks"] += 1
+            step["seconds"] += entry.seconds
+            step["read"] += entry.read
+            step["written"] += entry.written
+            step["notes"] |= entry.notes
+    write_json(folder / STEPS_FILE, kept)

@@ -35,29 +35,37 @@ def explain(out: Path, url: str, recipe_name: str | None = None) -> Iterator[str
     recipe = Recipe.model_validate(record["recipes"][name]["recipe"])
     documents = _rows(out, tables.get("documents"), pc.field("url") == url)
     rejects = _rows(out, tables.get("extract_rejects"), pc.field("url") == url)
-    recomputed: list[Reject] = []
-    if not documents and not rejects:
-        recomputed = list(_recompute(out, url, recipe))
-        if not recomputed:
-            raise UsageError(f"no record of {url} in the inputs of {out}: check the spelling; the URL must be whole")
+    known = {row["id"] for row in documents + rejects}
+    unseen: list[Reject | dict[str, Any]] = []
+    if not known or recipe.extract.rejects_kept < 1:
+        unseen = [outcome for outcome in _recompute(out, url, recipe) if _id_of(outcome) not in known]
+    if not known and not unseen:
+        raise UsageError(f"no record of {url} in the inputs of {out}: check the spelling; the URL must be whole")
     for row in rejects:
         yield from _reject_lines(row, "")
-    for reject in recomputed:
-        yield from _reject_lines(reject.as_row(), " (read again from the WARC record, no row was kept)")
+    for outcome in unseen:
+        if isinstance(outcome, Reject):
+            yield from _reject_lines(outcome.as_row(), " (read again from the WARC record, no row was kept)")
+        else:
+            yield f"{outcome['url']} ({outcome['id']})"
+            size = len(outcome["text"])
+            yield f"  extract: makes a document of {size} characters, but its shard is not done: run again"
     for document in documents:
         yield from _document_lines(out, tables, recipe, document)
 
 
-def _recompute(out: Path, url: str, recipe: Recipe) -> Iterator[Reject]:
+def _id_of(outcome: Reject | dict[str, Any]) -> str:
+    return outcome.id if isinstance(outcome, Reject) else str(outcome["id"])
+
+
+def _recompute(out: Path, url: str, recipe: Recipe) -> Iterator[Reject | dict[str, Any]]:
     reader = PageReader(recipe.extract, shared_sandbox(recipe.extract), {})
     for shard in load_plan(out / "plan.json"):
         for item in shard.inputs:
             try:
                 for record in read_records(item.path, recipe.extract.limits.body_bytes):
                     if record.type == "response" and record.url == url:
-                        outcome = reader.read(record, item.name, crawl_name(item.name, None))
-                        if isinstance(outcome, Reject):
-                            yield outcome
+                        yield reader.read(record, item.name, crawl_name(item.name, None))
             except (NotWarc, FileNotFoundError):
                 # The run named this input as failed or missing; the page may stand in another one.
                 continue

@@ -26,9 +26,9 @@ def show(out: Path, console: Console) -> None:
         text = " ".join(row.pop("text").split())
         table.add_row(*(row[name] or "-" for name in COLUMNS[:-1]), text)
     console.print(table)
-    console.print(f"Read it: duckdb.sql(\"SELECT url, text FROM '{folder}/*.parquet'\")", soft_wrap=True, markup=False)
+    console.print(f"Read it: duckdb.sql(\"SELECT url, text FROM '{folder}/*.parquet'\")", soft_wrap=True)
     console.print(f"Ask about a page: .venv/bin/kamisuki explain {out} URL", soft_wrap=True)
 
 
 if __name__ == "__main__":
-    show(Path(sys.argv[1]), Console() if sys.stdout.isatty() else Console(width=200))
+    show(Path(sys.argv[1]), Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200))

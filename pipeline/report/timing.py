@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
+from pipeline.files import read_json
 from pipeline.ledger import load_entries
 from pipeline.report.status import STAGE_TABLES
+from pipeline.steps import STEPS_FILE
 
 
 def timing_rows(out: Path, tables: dict[str, str]) -> list[tuple[str, str, float]]:
@@ -16,6 +19,10 @@ def timing_rows(out: Path, tables: dict[str, str]) -> list[tuple[str, str, float
             continue
         entries = load_entries(out / tables[name])
         total = sum(entry.seconds for entry in entries)
+        with contextlib.suppress(FileNotFoundError):
+            # Not written where a step has no exchange of files.
+            for step, counts in read_json(out / tables[name] / STEPS_FILE).items():
+                rows.append((stage, step.partition(": ")[2], counts["seconds"]))
         steps: dict[str, float] = {}
         for entry in entries:
             for step, seconds in entry.steps.items():

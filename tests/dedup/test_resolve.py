@@ -45,7 +45,7 @@ def members_of(collection: list[tuple[str, int, int]]) -> list[Member]:
     ]
 
 
-def member(document: int, shingles: str, bands: list[int], url: int = 0, order: tuple = ()) -> Member:
+def member(document: int, shingles: str, bands: list[int], url: str = "", order: tuple = ()) -> Member:
     """Return a member whose shingles are the letters of a string."""
     values = np.array(sorted(map(ord, set(shingles))), dtype=np.uint64)
     return Member(document, order, values, np.array(bands, dtype=np.uint64), zlib.crc32(shingles.encode()), url)
@@ -134,8 +134,8 @@ def test_of_equally_similar_survivors_the_most_preferred_is_named() -> None:
 
 
 def test_a_recapture_goes_even_when_its_text_is_another() -> None:
-    newest = member(9, "新しい記事", [1], url=5, order=(-2024,))
-    oldest = member(4, "古くて別物", [2], url=5, order=(-2019,))
+    newest = member(9, "新しい記事", [1], url="http://a.example/5", order=(-2024,))
+    oldest = member(4, "古くて別物", [2], url="http://a.example/5", order=(-2019,))
     assert resolve([oldest, newest], 0.8) == [Removal(4, 9, 0.0, "same_url")]
 
 
@@ -144,10 +144,14 @@ def test_pages_without_a_url_to_compare_are_not_recaptures() -> None:
 
 
 def test_exact_comes_before_same_url_and_that_before_near() -> None:
-    kept = member(1, "あいうえお", [1], url=5)
-    assert [removal.kind for removal in resolve([kept, member(2, "あいうえお", [1], url=5)], 0.5)] == ["exact"]
-    assert [removal.kind for removal in resolve([kept, member(2, "あいうえか", [1], url=5)], 0.5)] == ["same_url"]
-    assert [removal.kind for removal in resolve([kept, member(2, "あいうえか", [1], url=6)], 0.5)] == ["near"]
+    kept = member(1, "あいうえお", [1], url="http://a.example/5")
+    same, other = "http://a.example/5", "http://a.example/6"
+    for text, url, kind in (
+        ("あいうえお", same, "exact"),
+        ("あいうえか", same, "same_url"),
+        ("あいうえか", other, "near"),
+    ):
+        assert [removal.kind for removal in resolve([kept, member(2, text, [1], url=url)], 0.5)] == [kind]
 
 
 def test_a_content_hash_alone_removes_nothing() -> None:

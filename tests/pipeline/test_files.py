@@ -82,7 +82,7 @@ def test_aligned_batches_hold_the_same_rows_of_files_with_other_row_groups(tmp_p
     sources = [(folder / "a.parquet", ["id"]), (folder / "b.parquet", ["n"])]
     batches = list(aligned_batches(sources, rows=size))
     assert [left.num_rows for left, _ in batches] == [right.num_rows for _, right in batches]
-    assert all(left.num_rows == size for left, _ in batches[:-1])
+    assert all(left.num_rows <= min(size, 7) for left, _ in batches), "no more than one row group of the first file"
     ids = [value for left, _ in batches for value in left.column("id").to_pylist()]
     numbers = np.concatenate([right.column("n").to_numpy() for _, right in batches])
     assert ids == [f"{n:05d}" for n in numbers]

@@ -35,8 +35,9 @@ def reference(parts, tmp_path_factory) -> dict[str, bytes]:
 
 
 def wait_for(out: Path, pattern: str, process: subprocess.Popen[str]) -> bool:
-    """Wait until a file matches; False when the process ended before."""
-    while not any(out.glob(pattern)):
+    """Wait until a file appears that was not there before; False when the process ended without one."""
+    before = set(out.glob(pattern))
+    while not set(out.glob(pattern)) - before:
         if process.poll() is not None:
             return False
         time.sleep(0.002)
@@ -53,6 +54,7 @@ MIDDLE_OF = [
     "candidates-*/exchange/components/*",
     "verdicts-*/*.ledger.json",
     "duplicates-*/exchange/*.run",
+    "duplicates-*/removed/.*.tmp",
     "corpus-*/*.ledger.json",
 ]
 
@@ -143,7 +145,7 @@ def test_two_workers_that_are_killed_and_lose_their_sandboxes_give_the_same_byte
     for thread in threads:
         thread.join()
     assert process.returncode == 0, printed
-    assert sandboxes or workers, "nothing was killed"
+    assert sandboxes and workers, "each kind must have been killed"
     assert table_bytes(tmp_path) == reference
 
 
@@ -155,7 +157,7 @@ def test_a_run_whose_raylet_was_killed_ends_and_the_next_one_gives_the_same_byte
         os.kill(raylet, signal.SIGKILL)
     assert raylets
     printed, _ = process.communicate(timeout=150)
-    assert process.returncode != 0, printed
+    assert process.returncode != 0 and "Traceback" not in printed, printed
     again = start(tmp_path, parts, "--workers", "0")
     printed, _ = again.communicate(timeout=150)
     assert again.returncode == 0, printed

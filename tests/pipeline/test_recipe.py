@@ -60,6 +60,11 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
         ("name: x\ndedup:\n  signature: {preset: swallow, bands: 3}\n", "preset swallow fixes bands"),
         ("description: nameless\n", "mine.yaml:1: name: is required"),
         ("name: [\n", "not YAML"),
+        (
+            "name: x\nselect:\n  rules:\n    - {signal: lines, min: 1, min: 5}\n",
+            "line 4: select.rules.0.min stands twice",
+        ),
+        ("name: x\ndedup:\n  signature: {seed: -1}\n", "mine.yaml:3: dedup.signature.seed:"),
         ("- name\n", "a recipe is a mapping"),
         ("name: x\nextends: nowhere.yaml\n", "nowhere.yaml: cannot be read as a recipe"),
         ("name: x\nextends: mine.yaml\n", "extend each other in a circle"),

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
 
-from pipeline.ledger import load_entries
+from pipeline import extract
+from pipeline.ledger import load_entries, load_entry
 from pipeline.plan import load_plan
 from pipeline.progress import Progress
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.report.folders import list_folders, remove_old
 from pipeline.report.funnel import funnel
+from pipeline.report.show import show
+from pipeline.report.status import known_tables
 from pipeline.run import Run
 from pipeline.runner import InProcessRunner, Result, Task
 from pipeline.steps import Incomplete
@@ -231,3 +240,131 @@ def test_progress_lines_hold_shards_rates_and_time(tmp_path):
 
 def test_the_plan_is_kept(sample_run):
     assert [shard.name for shard in load_plan(sample_run.out / "plan.json")] == ["sample"]
+
+
+def pages(path: Path, texts: dict[str, str], head: str = "") -> Path:
+    """A WARC of one page a URL, with record ids that depend on the URL alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as file:
+        writer = WARCWriter(file, gzip=True)
+        for url, text in texts.items():
+            html = f"<html lang=ja><head><title>紙</title>{head}</head><body><article><p>{text}</p></article>"
+            headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1")
+            ids = {"WARC-Record-ID": f"<urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, url)}>"}
+            ids["WARC-Date"] = "2024-01-01T00:00:00Z"
+            body = BytesIO(html.encode())
+            record = writer.create_warc_record(
+                url, "response", payload=body, http_headers=headers, warc_headers_dict=ids
+            )
+            writer.write_record(record)
+    return path
+
+
+LONG = "和紙は簀の上で水をくぐり、繊維がからみあって一枚の紙になります。" * 2
+LONG += "職人は冬の朝から紙を漉きます。春には乾かし、夏には切りそろえて町へ運びます。"
+NO_RULES = ("select.rules=[]",)
+
+
+@pytest.mark.parametrize("dedup", [(), ("dedup=null",)])
+def test_a_changed_input_reaches_the_corpus(tmp_path, dedup):
+    texts = {f"https://a.example/{n}": f"{n}番の話です。{LONG}" for n in range(4)}
+    path = pages(tmp_path / "x.warc.gz", texts)
+    execute(tmp_path / "out", [path], overrides=(*NO_RULES, *dedup))
+    assert {row["license"] for row in table_rows(tmp_path / "out", "corpus")} == {None}
+    pages(path, texts, '<link rel="license" href="https://creativecommons.org/licenses/by-nc/4.0/">')
+    execute(tmp_path / "out", [path], overrides=(*NO_RULES, *dedup))
+    rows = table_rows(tmp_path / "out", "corpus")
+    assert rows and {row["license"] for row in rows} == {"CC-BY-NC-4.0"}
+
+
+def test_another_file_of_the_name_of_a_deleted_one_does_not_replace_its_documents(tmp_path):
+    first = pages(tmp_path / "day1" / "pages.warc.gz", {"https://a.example/1": f"一日目です。{LONG}"})
+    execute(tmp_path / "out", [first], overrides=NO_RULES)
+    first.unlink()
+    texts = {f"https://a.example/{n}": f"二日目の{n}番は昨日と違う話です。{LONG}" for n in (2, 3)}
+    second = pages(tmp_path / "day2" / "pages.warc.gz", texts)
+    execute(tmp_path / "out", [second], overrides=NO_RULES)
+    found = {row["url"] for row in table_rows(tmp_path / "out", "documents")}
+    assert found == {f"https://a.example/{n}" for n in (1, 2, 3)}
+
+
+def test_a_symbolic_link_to_an_input_is_no_second_input(parts, tmp_path):
+    link = tmp_path / "link.warc.gz"
+    link.symlink_to(parts[0])
+    job = execute(tmp_path / "out", [parts[0], link], last="extract")
+    assert len(job.shards) == 1
+
+
+def test_a_file_that_is_gone_or_cut_is_made_again(parts, reference, tmp_path):
+    out = tmp_path / "out"
+    execute(out, parts)
+    next(out.glob("corpus-*/part-0.parquet")).unlink()
+    cut = next(out.glob("signals-*/part-1.parquet"))
+    cut.write_bytes(cut.read_bytes()[:-50])
+    assert execute(out, parts).tasks_run == 2
+    assert table_bytes(out) == reference
+
+
+def test_rows_that_a_stage_lost_are_missed_by_the_next(parts, tmp_path):
+    out = tmp_path / "out"
+    execute(out, parts, last="extract")
+    victim = next(out.glob("documents-*/part-0.parquet"))
+    pq.write_table(pq.read_table(victim).slice(0, 3), victim)
+    entry = load_entry(victim.parent, "part-0")
+    assert entry
+    entry.outputs["documents"]["bytes"] = victim.stat().st_size
+    entry.save(victim.parent)
+    with pytest.raises(Incomplete, match="does not add up"):
+        execute(out, parts)
+
+
+def test_a_waived_shard_is_not_tried_again_and_stops_no_later_stage(parts, tmp_path):
+    bad = tmp_path / "part-00000.warc.gz"
+    bad.write_bytes(b"no WARC at all " * 50)
+    waive = ("max_failed_shards=1",)
+    assert execute(tmp_path / "out", [*parts, bad], overrides=waive).waived
+    again = execute(tmp_path / "out", [*parts, bad], overrides=waive)
+    assert again.tasks_run == 0 and again.waived
+    execute(tmp_path / "out", [], overrides=(*waive, "select.rules.japanese_letters.min=350"), first="select")
+    with pytest.raises(Incomplete, match="1 shards failed"):
+        execute(tmp_path / "out", [])
+
+
+def test_tables_of_another_recipe_or_plan_are_not_shown_as_this_ones(parts, tmp_path):
+    out = tmp_path / "out"
+    execute(out, parts[:2])
+    changed = execute(out, [], overrides=("select.rules.japanese_letters.min=99999",), last="annotate")
+    assert known_tables(out, None)[1] == changed.tables and "corpus" not in changed.tables
+    execute(out, [])
+    assert "corpus" in known_tables(out, None)[1]
+    execute(out, [], last="annotate")
+    assert "corpus" in known_tables(out, None)[1], "nothing changed: the corpus is still this recipe's"
+    execute(out, parts, last="annotate")
+    assert "corpus" not in known_tables(out, None)[1]
+
+
+def test_markup_in_pages_and_paths_is_only_text(tmp_path, monkeypatch, capsys):
+    path = pages(tmp_path / "x.warc.gz", {"https://a.example/[b]": f"[/b]角括弧[red]の話です。{LONG}"})
+    out = tmp_path / "q[x]"
+    arguments = ["run", "demo", "--out", str(out), "--workers", "0", "--input", str(path), "--set", "select.rules=[]"]
+    code, printed, error = run_cli(monkeypatch, capsys, *arguments)
+    assert code == 0 and "q[x]" in printed, error
+    show(out, Console(markup=False, highlight=False, width=200))
+    assert "[/b]角括弧[red]" in capsys.readouterr().out
+    for command in ("status", "ls", "funnel"):
+        assert run_cli(monkeypatch, capsys, command, str(out))[0] == 0
+
+
+def test_large_texts_are_written_in_bounded_pieces(tmp_path, monkeypatch):
+    texts = {f"https://a.example/{n}": f"{n}番の話です。{LONG}" for n in range(9)}
+    path = pages(tmp_path / "x.warc.gz", texts)
+    execute(tmp_path / "large", [path], overrides=NO_RULES)
+    monkeypatch.setattr(extract, "CHARACTERS_IN_MEMORY", 300)
+    execute(tmp_path / "small", [path], overrides=NO_RULES)
+    assert table_bytes(tmp_path / "small") == table_bytes(tmp_path / "large")
+
+
+def test_damaged_run_json_is_one_line(sample_run, tmp_path, monkeypatch, capsys):
+    (tmp_path / "run.json").write_text('{"latest": "demo"}')
+    code, _, error = run_cli(monkeypatch, capsys, "status", str(tmp_path))
+    assert code == 2 and "damaged" in error and error.count("\n") == 1
