@@ -71,7 +71,8 @@ def run(
         raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
     chosen = load_recipe(find_recipe(recipe), tuple(overrides or ()))
     runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
-    out = out.absolute()
+    # Workers of a cluster may stand in another folder; people are shown what they wrote.
+    shown, out = out, out.absolute()
     progress = Progress(out)
     job = Run(chosen, out, runner, progress)
     try:
@@ -86,7 +87,7 @@ def run(
         console.print(f"{chosen.name}: nothing to do, all shards of all stages are done")
     if last == "select":
         print_funnel(console, funnel(out, job.tables), f"{chosen.name}: from records to corpus")
-        console.print(f"corpus: {out / job.tables['corpus']}", soft_wrap=True)
+        console.print(f"corpus: {shown / job.tables['corpus']}", soft_wrap=True)
     for shard, error in sorted(job.waived.items()):
         console.print(f"without shard {shard}, waived by max_failed_shards: {error}", soft_wrap=True)
     console.print(f"took {human_seconds(time.monotonic() - started)}")
