@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 def candidate_edges(keys: np.ndarray, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,6 +37,10 @@ def components(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndar
     sorted; component[i] is the smallest document in the component of members[i], and size[i] (int64) its number of
     documents. Independent of the order and direction of the edges. Raises ValueError when the arrays differ in length.
     """
+    # Imported here since it takes most of a second, and most commands never come here.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     if left.shape != right.shape:
         raise ValueError(f"an edge needs two ends: {left.shape} left, {right.shape} right")
     members, dense = np.unique(np.concatenate([left, right]), return_inverse=True)
