@@ -116,3 +116,17 @@ def sample_run(tmp_path_factory) -> SampleRun:
     job = Run(load_recipe(find_recipe("demo")), out, InProcessRunner(), Quiet())
     done = job.execute([str(SAMPLE)])
     return SampleRun(out, job, done)
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory) -> list[Path]:
+    """The sample cut into six WARC files."""
+    return split_sample(tmp_path_factory.mktemp("parts"), 6)
+
+
+@pytest.fixture(scope="session")
+def reference(parts, tmp_path_factory) -> dict[str, bytes]:
+    """The tables of an undisturbed run over the six."""
+    out = tmp_path_factory.mktemp("reference")
+    execute(out, parts)
+    return table_bytes(out)

@@ -24,18 +24,6 @@ from tests.pipeline.conftest import (
 )
 
 
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory) -> list[Path]:
-    return split_sample(tmp_path_factory.mktemp("parts"), 6)
-
-
-@pytest.fixture(scope="module")
-def reference(parts, tmp_path_factory) -> dict[str, bytes]:
-    out = tmp_path_factory.mktemp("reference")
-    execute(out, parts)
-    return table_bytes(out)
-
-
 def write_pages(path: Path, pages: dict[str, str]) -> Path:
     with open(path, "wb") as file:
         writer = WARCWriter(file, gzip=True)

@@ -10,9 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
-
-from tests.pipeline.conftest import ENVIRONMENT, command, execute, split_sample, table_bytes
+from tests.pipeline.conftest import ENVIRONMENT, command, execute, table_bytes
 
 
 def start(out: Path, inputs: list[Path], *more: str) -> subprocess.Popen[str]:
@@ -20,18 +18,6 @@ def start(out: Path, inputs: list[Path], *more: str) -> subprocess.Popen[str]:
         command(out, inputs, *more),
         env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory) -> list[Path]:
-    return split_sample(tmp_path_factory.mktemp("parts"), 6)
-
-
-@pytest.fixture(scope="module")
-def reference(parts, tmp_path_factory) -> dict[str, bytes]:
-    out = tmp_path_factory.mktemp("reference")
-    execute(out, parts)
-    return table_bytes(out)
 
 
 def wait_for(out: Path, pattern: str, process: subprocess.Popen[str]) -> bool:
