@@ -21,6 +21,8 @@ EXTRACTOR_VERSION = version("trafilatura")
 # Importing the extractor takes 1 to 3 s; a loaded machine may need a hundred times that.
 START_SECONDS = 300.0
 START_ATTEMPTS = 3
+# A child killed from outside says nothing about whether it can start.
+START_KILLS = 20
 READ_BYTES = 1_048_576
 
 # What decides an answer besides the page: nothing of the machine's settings may.
@@ -153,15 +155,17 @@ class Sandbox:
     def _running_child(self) -> subprocess.Popen[bytes]:
         if self.process is not None and self.process.poll() is not None:
             self.close()
-        attempt = 0
+        attempts = kills = 0
         while self.process is None:
-            attempt += 1
             self.process = _start(self.limits)
             try:
                 _receive(self.process, time.monotonic() + START_SECONDS)
-            except (_ChildDied, TimeoutError):
+            except (_ChildDied, TimeoutError) as failure:
+                killed = isinstance(failure, _ChildDied) and self.process.wait() < 0
+                kills += killed
+                attempts += not killed
                 self.close()
-                if attempt == START_ATTEMPTS:
+                if attempts == START_ATTEMPTS or kills == START_KILLS:
                     command = "python -m pipeline.web.sandbox_child 10 1000000000"
                     raise RuntimeError(f"the extractor's process does not start: see why with `{command}`") from None
         return self.process
