@@ -1,0 +1,383 @@
+"""Tree: a page's tokens to arrays of elements, attributes and text nodes, with a bounded stack of open elements.
+
+The rules are those of the WHATWG HTML standard, 13.2.6 Tree construction, as far as they decide which element a text
+stands in. Not followed are those that move nodes (foster parenting, the adoption agency) or make elements that the
+page does not write (html, head, body, tbody, and formatting elements made anew): every element here is a tag there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from pipeline.web.page.elements import (
+    BREAKOUT,
+    BREAKS_LINE,
+    FOREIGN_TAG,
+    GOLDEN,
+    INTEGRATION,
+    NOT_SHOWN,
+    RAW_TEXT,
+    REFERENCE_TEXT,
+    SLOT_SHIFT,
+    TAGS,
+    VOID,
+    TagTables,
+    name_code,
+)
+from pipeline.web.page.hidden import hides_itself, is_value
+from pipeline.web.page.rules import IGNORE, PUSH, RECORD, close_head, on_end_tag, on_start_tag
+from pipeline.web.page.stack import (
+    BODY_SEEN,
+    CONTENT,
+    DEPTH,
+    ELEMENT_COLUMNS,
+    END,
+    FIRST_ATTRIBUTE,
+    FLAGS,
+    LAST_ATTRIBUTE,
+    MAX_DEPTH,
+    PARENT,
+    STACK_CODE,
+    STACK_COLUMNS,
+    STACK_ELEMENT,
+    STACK_FLAGS,
+    STACK_TAG,
+    START,
+    STATE_SIZE,
+    STEPS,
+    TAG,
+    close_to,
+)
+from pipeline.web.page.tokenizer import (
+    ATTRIBUTE_COLUMNS,
+    ATTRIBUTES_CUT,
+    BLANK,
+    CDATA,
+    CODE,
+    END_TAG,
+    HAS_REFERENCES,
+    SELF_CLOSING,
+    START_TAG,
+    TEXT,
+    VALUE_END,
+    VALUE_START,
+    next_token,
+    raw_text_end,
+    script_end,
+    short_code,
+)
+
+# Columns of a text node, and bits of its flags beside the tokenizer's: nothing resolved, NUL kept as U+FFFD, hidden or
+# in a template as its element is, and a line's break (a block's tag or br) since the text before.
+TEXT_ELEMENT, TEXT_START, TEXT_END, TEXT_FLAGS = range(4)
+TEXT_COLUMNS = 4
+KEEPS_NUL, TEXT_HIDDEN, TEXT_IN_TEMPLATE, AFTER_BREAK = (1 << bit for bit in range(2, 6))
+# Bits of an element's flags.
+HIDDEN, IN_TEMPLATE, FOREIGN, INTEGRATION_POINT = (1 << bit for bit in range(4))
+# What a page's reading met: more elements, attributes or text nodes than there is room for, or deeper ones.
+CAPPED_ELEMENTS, CAPPED_ATTRIBUTES, CAPPED_TEXTS, CAPPED_DEPTH = (1 << bit for bit in range(4))
+
+_HTML, _BODY, _SCRIPT, _PLAINTEXT, _TEMPLATE = (TAGS[name] for name in ("html", "body", "script", "plaintext", "template"))
+_PRE, _LISTING, _TEXTAREA, _BR, _P, _FONT = (TAGS[name] for name in ("pre", "listing", "textarea", "br", "p", "font"))
+_SVG, _MATH, _ANNOTATION_XML = (TAGS[name] for name in ("svg", "math", "annotation-xml"))
+_MGLYPH, _MALIGNMARK, _MI, _MN, _MO, _MS, _MTEXT = (
+    TAGS[name] for name in ("mglyph", "malignmark", "mi", "mn", "mo", "ms", "mtext")
+)
+_COLOR, _FACE, _SIZE, _ENCODING = (short_code(name_code(name)) for name in ("color", "face", "size", "encoding"))
+
+
+@njit(cache=True, nogil=True)
+def find_tag(source: npt.NDArray[np.uint8], start: int, end: int, code: np.uint64, tables: TagTables) -> int:
+    """The number of the element whose name is source[start:end] and has the code; 0 if it has none."""
+    slot = (code * np.uint64(GOLDEN)) >> np.uint64(SLOT_SHIFT)
+    while tables.codes[slot] != 0:
+        if tables.codes[slot] == code:
+            tag = tables.tags[slot]
+            if tables.lengths[tag] != end - start:
+                return 0
+            for index in range(8, end - start):
+                letter = source[start + index]
+                if letter != tables.names[tag, index] and letter | 0x20 != tables.names[tag, index]:
+                    return 0
+            return tag
+        slot = (slot + np.uint64(1)) & np.uint64(tables.codes.size - 1)
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _is_in_foreign(stack: npt.NDArray[np.int64], depth: int, tag: int) -> bool:
+    """Whether a start tag follows the rules for foreign content (13.2.6, tree construction dispatcher)."""
+    if depth == 0 or not stack[depth - 1, STACK_FLAGS] & FOREIGN:
+        return False
+    here = stack[depth - 1, STACK_TAG] - FOREIGN_TAG
+    if here == _ANNOTATION_XML and tag == _SVG:
+        return False
+    if not stack[depth - 1, STACK_FLAGS] & INTEGRATION_POINT:
+        return True
+    math_text = here == _MI or here == _MN or here == _MO or here == _MS or here == _MTEXT
+    return math_text and (tag == _MGLYPH or tag == _MALIGNMARK)
+
+
+@njit(cache=True, nogil=True)
+def _breaks_out(tag: int, flags: int, attributes: npt.NDArray[np.int32], first: int, last: int) -> bool:
+    """Whether a start tag ends foreign content; font does with the attributes of old."""
+    if tag == _FONT:
+        for index in range(first, last):
+            code = attributes[index, CODE]
+            if code == _COLOR or code == _FACE or code == _SIZE:
+                return True
+        return False
+    return flags & BREAKOUT != 0
+
+
+@njit(cache=True, nogil=True)
+def _leave_foreign(
+    stack: npt.NDArray[np.int64],
+    depth: int,
+    open_count: npt.NDArray[np.int32],
+    elements: npt.NDArray[np.int32],
+    offset: int,
+) -> int:
+    """Close foreign elements up to an integration point or HTML; returns the new depth."""
+    while (
+        depth > 0
+        and stack[depth - 1, STACK_FLAGS] & FOREIGN
+        and not stack[depth - 1, STACK_FLAGS] & INTEGRATION_POINT
+    ):
+        depth = close_to(stack, depth, depth - 1, open_count, elements, offset)
+    return depth
+
+
+@njit(cache=True, nogil=True)
+def _foreign_to_close(
+    code: int, stack: npt.NDArray[np.int64], depth: int, state: npt.NDArray[np.int64]
+) -> int:
+    """The foreign entry that an end tag in foreign content closes; -1 where HTML's rules hold."""
+    index = depth - 1
+    while index >= 0 and stack[index, STACK_FLAGS] & FOREIGN:
+        state[STEPS] += 1
+        if stack[index, STACK_CODE] == code:
+            return index
+        index -= 1
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _is_html_annotation(
+    source: npt.NDArray[np.uint8], attributes: npt.NDArray[np.int32], first: int, last: int
+) -> bool:
+    """Whether an annotation-xml holds HTML, by its encoding."""
+    for index in range(first, last):
+        if attributes[index, CODE] == _ENCODING:
+            start, end = attributes[index, VALUE_START], attributes[index, VALUE_END]
+            return is_value(source, start, end, b"text/html") or is_value(source, start, end, b"application/xhtml+xml")
+    return False
+
+
+@njit(cache=True, nogil=True)
+def build(
+    source: npt.NDArray[np.uint8],
+    words: npt.NDArray[np.uint64],
+    size: int,
+    position: int,
+    tables: TagTables,
+    most_elements: int,
+    most_attributes: int,
+    most_texts: int,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], int, int]:
+    """Read a page from `position`: (elements, attributes, texts, what was capped, steps on the stack).
+
+    The three arrays have a row an element, attribute and text node, in the page's order. Where there is no room for
+    another element or text node the reading ends; more attributes are left out.
+    """
+    flags = tables.flags
+    elements = np.empty((most_elements, ELEMENT_COLUMNS), dtype=np.int32)
+    attributes = np.empty((most_attributes, ATTRIBUTE_COLUMNS), dtype=np.int32)
+    texts = np.empty((most_texts, TEXT_COLUMNS), dtype=np.int32)
+    stack = np.empty((MAX_DEPTH, STACK_COLUMNS), dtype=np.int64)
+    open_count = np.zeros(2 * FOREIGN_TAG, dtype=np.int32)
+    # Elements below the deepest that the stack holds, by tag: their end tags must not close others.
+    unpushed = np.zeros(2 * FOREIGN_TAG, dtype=np.int32)
+    unpushed_total = 0
+    state = np.zeros(STATE_SIZE, dtype=np.int64)
+    depth = element_count = used = text_count = capped = 0
+    after_break = 0
+    newline_dropped_at = -1
+
+    while position < size:
+        in_foreign = depth > 0 and stack[depth - 1, STACK_FLAGS] & FOREIGN != 0
+        kind, end, start, stop, bits, code, now_used = next_token(
+            source, words, size, position, in_foreign, attributes, used
+        )
+        offset = position
+        position = end
+
+        if kind == TEXT or kind == CDATA:
+            if start == newline_dropped_at:
+                if source[start] == 0x0D and source[start + 1] == 0x0A:
+                    start += 2
+                elif source[start] == 0x0A or source[start] == 0x0D:
+                    start += 1
+            if start >= stop:
+                continue
+            if text_count == most_texts:
+                capped |= CAPPED_TEXTS
+                break
+            if not bits & BLANK and open_count[_TEMPLATE] == 0:
+                depth = close_head(stack, depth, open_count, elements, offset)
+                state[BODY_SEEN] = 1
+            texts[text_count, TEXT_ELEMENT] = stack[depth - 1, STACK_ELEMENT] if depth > 0 else -1
+            texts[text_count, TEXT_START] = start
+            texts[text_count, TEXT_END] = stop
+            inherited = stack[depth - 1, STACK_FLAGS] if depth > 0 else 0
+            if inherited & HIDDEN:
+                bits |= TEXT_HIDDEN
+            if inherited & IN_TEMPLATE or (depth > 0 and stack[depth - 1, STACK_TAG] == _TEMPLATE):
+                bits |= TEXT_IN_TEMPLATE
+            if in_foreign:
+                bits |= KEEPS_NUL
+            texts[text_count, TEXT_FLAGS] = bits | after_break
+            text_count += 1
+            after_break = 0
+
+        elif kind == END_TAG:
+            tag = find_tag(source, start, stop, code, tables)
+            if flags[tag] & BREAKS_LINE:
+                after_break = AFTER_BREAK
+            if unpushed_total > 0:
+                # A tag of either kind may have been left out, and only one can be meant.
+                left_out = tag + FOREIGN_TAG if in_foreign and unpushed[tag + FOREIGN_TAG] > 0 else tag
+                if unpushed[left_out] > 0:
+                    unpushed[left_out] -= 1
+                    unpushed_total -= 1
+                    continue
+            signed_code = np.int64(code)
+            if in_foreign:
+                index = _foreign_to_close(signed_code, stack, depth, state)
+                if index >= 0:
+                    depth = close_to(stack, depth, index + 1, open_count, elements, offset)
+                    depth = close_to(stack, depth, index, open_count, elements, end)
+                    continue
+                if tag == _BR or tag == _P:
+                    depth = _leave_foreign(stack, depth, open_count, elements, offset)
+            depth = on_end_tag(tag, signed_code, stack, depth, open_count, elements, offset, end, flags, state)
+
+        elif kind == START_TAG:
+            if element_count == most_elements:
+                capped |= CAPPED_ELEMENTS
+                break
+            if bits & ATTRIBUTES_CUT:
+                capped |= CAPPED_ATTRIBUTES
+            tag = find_tag(source, start, stop, code, tables)
+            foreign = False
+            if in_foreign and _is_in_foreign(stack, depth, tag):
+                if _breaks_out(tag, flags[tag], attributes, used, now_used):
+                    depth = _leave_foreign(stack, depth, open_count, elements, offset)
+                else:
+                    foreign = True
+            fate = PUSH
+            if not foreign:
+                depth, fate = on_start_tag(tag, stack, depth, open_count, elements, offset, flags, state)
+                if flags[tag] & BREAKS_LINE:
+                    after_break = AFTER_BREAK
+                if fate == IGNORE:
+                    continue
+                foreign = tag == _SVG or tag == _MATH
+            if foreign and bits & SELF_CLOSING:
+                fate = RECORD
+            stack_tag = tag + FOREIGN_TAG if foreign else tag
+            element_flags = 0
+            if depth > 0:
+                element_flags = stack[depth - 1, STACK_FLAGS] & (HIDDEN | IN_TEMPLATE)
+                if stack[depth - 1, STACK_TAG] == _TEMPLATE:
+                    element_flags |= IN_TEMPLATE
+            if foreign:
+                element_flags |= FOREIGN
+                if flags[stack_tag] & INTEGRATION or (
+                    tag == _ANNOTATION_XML and _is_html_annotation(source, attributes, used, now_used)
+                ):
+                    element_flags |= INTEGRATION_POINT
+            # A page that hides all of itself is shown by its script, or by a reader's patience.
+            if flags[stack_tag] & NOT_SHOWN or (
+                now_used > used
+                and tag != _HTML
+                and tag != _BODY
+                and hides_itself(source, attributes, used, now_used)
+            ):
+                element_flags |= HIDDEN
+            elements[element_count, TAG] = tag
+            elements[element_count, PARENT] = stack[depth - 1, STACK_ELEMENT] if depth > 0 else -1
+            elements[element_count, START] = offset
+            elements[element_count, END] = end
+            elements[element_count, CONTENT] = end
+            elements[element_count, FIRST_ATTRIBUTE] = used
+            elements[element_count, LAST_ATTRIBUTE] = now_used
+            elements[element_count, DEPTH] = depth
+            elements[element_count, FLAGS] = element_flags
+            used = now_used
+
+            if not foreign and flags[tag] & (RAW_TEXT | REFERENCE_TEXT):
+                if tag == _TEXTAREA and source[end] == 0x0A:
+                    end += 1
+                elif tag == _TEXTAREA and source[end] == 0x0D:
+                    end += 2 if source[end + 1] == 0x0A else 1
+                if tag == _PLAINTEXT:
+                    position = size
+                elif tag == _SCRIPT:
+                    position = script_end(source, words, size, end, start, stop)
+                else:
+                    position = raw_text_end(source, words, size, end, start, stop)
+                if position > end:
+                    if text_count == most_texts:
+                        capped |= CAPPED_TEXTS
+                        element_count += 1
+                        break
+                    text_flags = KEEPS_NUL | after_break
+                    if flags[tag] & REFERENCE_TEXT:
+                        text_flags |= HAS_REFERENCES
+                    if element_flags & HIDDEN:
+                        text_flags |= TEXT_HIDDEN
+                    if element_flags & IN_TEMPLATE:
+                        text_flags |= TEXT_IN_TEMPLATE
+                    texts[text_count, TEXT_ELEMENT] = element_count
+                    texts[text_count, TEXT_START] = end
+                    texts[text_count, TEXT_END] = position
+                    texts[text_count, TEXT_FLAGS] = text_flags
+                    text_count += 1
+                    if not element_flags & HIDDEN:
+                        after_break = 0
+                if position < size:
+                    # The end tag is this element's own: it closes nothing else.
+                    _, position, _, _, _, _, _ = next_token(source, words, size, position, False, attributes, used)
+                elements[element_count, END] = position
+                if flags[tag] & BREAKS_LINE:
+                    after_break = AFTER_BREAK
+            elif fate == PUSH:
+                if depth < MAX_DEPTH:
+                    if unpushed_total > 0:
+                        unpushed[:] = 0
+                        unpushed_total = 0
+                    stack[depth, STACK_ELEMENT] = element_count
+                    stack[depth, STACK_TAG] = stack_tag
+                    stack[depth, STACK_CODE] = np.int64(code)
+                    stack[depth, STACK_FLAGS] = element_flags
+                    depth += 1
+                    open_count[stack_tag] += 1
+                else:
+                    capped |= CAPPED_DEPTH
+                    unpushed[stack_tag] += 1
+                    unpushed_total += 1
+                if tag == _PRE or tag == _LISTING:
+                    newline_dropped_at = end
+            element_count += 1
+
+    close_to(stack, depth, 0, open_count, elements, size)
+    return (
+        elements[:element_count].copy(),
+        attributes[:used].copy(),
+        texts[:text_count].copy(),
+        capped,
+        state[STEPS],
+    )
