@@ -23,6 +23,7 @@ _HIDDEN, _ARIA_HIDDEN, _STYLE = (short_code(name_code(name)) for name in ("hidde
 
 @njit(cache=True, nogil=True)
 def is_value(source: npt.NDArray[np.uint8], start: int, end: int, word: bytes) -> bool:
+    """Whether source[start:end] is a word in lower case, in any case."""
     return end - start == len(word) and is_word(source, start, word)
 
 

@@ -67,18 +67,18 @@ def close_head(
 
 @njit(cache=True, nogil=True)
 def _is_cell(tag: int) -> bool:
-    return tag == _TD or tag == _TH or tag == _CAPTION
+    return tag in (_TD, _TH, _CAPTION)
 
 
 @njit(cache=True, nogil=True)
 def _is_table_context(tag: int, here: int) -> bool:
     """Whether a part of a table may stand directly in the open element `here`."""
-    if here == _TABLE or here == _TEMPLATE:
+    if here in (_TABLE, _TEMPLATE):
         return True
     if tag == _COL:
         return here == _COLGROUP
-    row_or_cell = tag == _TR or tag == _TD or tag == _TH
-    if row_or_cell and (here == _TBODY or here == _THEAD or here == _TFOOT):
+    row_or_cell = tag in (_TR, _TD, _TH)
+    if row_or_cell and (here in (_TBODY, _THEAD, _TFOOT)):
         return True
     return row_or_cell and tag != _TR and here == _TR
 
@@ -99,7 +99,7 @@ def _close_item(
     while index >= 0:
         state[STEPS] += 1
         here = stack[index, STACK_TAG]
-        if here == tag or (tag != _LI and (here == _DD or here == _DT)):
+        if here == tag or (tag != _LI and (here in (_DD, _DT))):
             return close_to(stack, depth, index, open_count, elements, offset)
         if flags[here] & SPECIAL and here != _ADDRESS and here != _DIV and here != _P:
             return depth
@@ -151,6 +151,8 @@ def on_start_tag(
 ) -> tuple[int, int]:
     """Close what an HTML start tag at `offset` closes; returns the new depth and what becomes of the tag."""
     bits = flags[tag]
+    if tag == _FORM and open_count[_FORM] > 0 and open_count[_TEMPLATE] == 0:
+        return depth, IGNORE
     if bits & HEAD_CONTENT == 0 and open_count[_TEMPLATE] == 0:
         depth = close_head(stack, depth, open_count, elements, offset)
         if tag != _BODY:
@@ -158,7 +160,7 @@ def on_start_tag(
     if bits & CLOSES_PARAGRAPH and tag != _LI and tag != _DD and tag != _DT:
         depth = _close_paragraph(stack, depth, open_count, elements, offset, flags, state)
     if bits & VOID:
-        if (tag == _INPUT or tag == _KEYGEN) and open_count[_SELECT] > 0:
+        if (tag in (_INPUT, _KEYGEN)) and open_count[_SELECT] > 0:
             depth = _close_in_scope(_SELECT, stack, depth, open_count, elements, offset, flags, state)
         if tag != _COL:
             return depth, RECORD
@@ -172,39 +174,36 @@ def on_start_tag(
     if bits & HEADING:
         if depth > 0 and flags[stack[depth - 1, STACK_TAG]] & HEADING:
             depth = close_to(stack, depth, depth - 1, open_count, elements, offset)
-    elif tag == _LI or tag == _DD or tag == _DT:
+    elif tag in (_LI, _DD, _DT):
         if open_count[_LI] + open_count[_DD] + open_count[_DT] > 0:
             depth = _close_item(tag, stack, depth, open_count, elements, offset, flags, state)
         depth = _close_paragraph(stack, depth, open_count, elements, offset, flags, state)
-    elif tag == _A or tag == _NOBR:
+    elif tag in (_A, _NOBR):
         if open_count[tag] > 0:
             index = find_in_scope(stack, depth, tag, -1, -1, flags, state)
             if index >= 0:
                 depth = close_formatting(stack, depth, index, open_count, elements, offset, flags, state)
-    elif tag == _BUTTON or tag == _SELECT or tag == _TEXTAREA:
+    elif tag in (_BUTTON, _SELECT, _TEXTAREA):
         closed = _BUTTON if tag == _BUTTON else _SELECT
         if open_count[closed] > 0:
             depth = _close_in_scope(closed, stack, depth, open_count, elements, offset, flags, state)
-    elif tag == _OPTION or tag == _OPTGROUP:
+    elif tag in (_OPTION, _OPTGROUP):
         if depth > 0 and stack[depth - 1, STACK_TAG] == _OPTION:
             depth = close_to(stack, depth, depth - 1, open_count, elements, offset)
         if tag == _OPTGROUP and depth > 0 and stack[depth - 1, STACK_TAG] == _OPTGROUP:
             depth = close_to(stack, depth, depth - 1, open_count, elements, offset)
-    elif tag == _RB or tag == _RT or tag == _RP or tag == _RTC:
+    elif tag in (_RB, _RT, _RP, _RTC):
         if open_count[_RUBY] > 0 and find_in_scope(stack, depth, _RUBY, -1, -1, flags, state) >= 0:
-            kept = _RTC if tag == _RT or tag == _RP else -1
+            kept = _RTC if tag in (_RT, _RP) else -1
             while stack[depth - 1, STACK_TAG] != kept and flags[stack[depth - 1, STACK_TAG]] & IMPLIED_END:
                 depth = close_to(stack, depth, depth - 1, open_count, elements, offset)
     elif tag == _FORM:
-        if open_count[_TEMPLATE] == 0:
-            if open_count[_FORM] > 0:
-                return depth, IGNORE
-            if depth > 0 and (
-                stack[depth - 1, STACK_TAG] == _TABLE
-                or (flags[stack[depth - 1, STACK_TAG]] & TABLE_PART and not _is_cell(stack[depth - 1, STACK_TAG]))
-            ):
+        # A form between a table's rows holds nothing.
+        if open_count[_TEMPLATE] == 0 and depth > 0:
+            here = stack[depth - 1, STACK_TAG]
+            if here == _TABLE or (flags[here] & TABLE_PART and not _is_cell(here)):
                 return depth, RECORD
-    elif tag == _HTML or tag == _HEAD or tag == _BODY:
+    elif tag in (_HTML, _HEAD, _BODY):
         if tag == _HTML:
             first = state[HTML_SEEN] == 0 and depth == 0
             state[HTML_SEEN] = 1
@@ -248,7 +247,7 @@ def _find_closed(
         return find_in_scope(stack, depth, tag, _OL, _UL, flags, state)
     if tag == _P:
         return find_in_scope(stack, depth, tag, _BUTTON, -1, flags, state)
-    table_scope = bits & TABLE_PART or tag == _TABLE or tag == _TEMPLATE
+    table_scope = bits & TABLE_PART or tag in (_TABLE, _TEMPLATE)
     index = depth - 1
     while index >= 0:
         state[STEPS] += 1
@@ -256,7 +255,7 @@ def _find_closed(
         if here == tag and stack[index, STACK_CODE] == code:
             return index
         if table_scope:
-            if tag != _TEMPLATE and (here == _TABLE or here == _TEMPLATE):
+            if tag != _TEMPLATE and (here in (_TABLE, _TEMPLATE)):
                 return -1
         elif bits & (SPECIAL | FORMATTING):
             if flags[here] & SCOPE:
@@ -285,7 +284,7 @@ def on_end_tag(
     `code` is the name's, which tells the elements without a number apart.
     """
     # Text behind </body> and </html> still belongs to body.
-    if tag == _HTML or tag == _BODY or flags[tag] & VOID:
+    if tag in (_HTML, _BODY) or flags[tag] & VOID:
         return depth
     index = _find_closed(tag, code, stack, depth, open_count, flags, state)
     if index < 0:

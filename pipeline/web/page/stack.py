@@ -6,8 +6,8 @@ searches end before they begin. `state` counts the steps of all searches: work t
 
 from __future__ import annotations
 
-import numpy.typing as npt
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from pipeline.web.page.elements import SCOPE, SPECIAL
@@ -58,7 +58,7 @@ def find_in_scope(
         here = stack[index, STACK_TAG]
         if here == tag:
             return index
-        if flags[here] & SCOPE or here == another_end or here == third_end:
+        if flags[here] & SCOPE or here in (another_end, third_end):
             return -1
         index -= 1
     return -1

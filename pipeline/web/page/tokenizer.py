@@ -53,9 +53,7 @@ def _is_letter(letter: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def find_byte(
-    source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: int, position: int, mark: int
-) -> int:
+def find_byte(source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: int, position: int, mark: int) -> int:
     """Where `mark`, which is not NUL, stands next; `size` if nowhere."""
     while position & _SEVEN:
         if source[position] == mark:
@@ -95,9 +93,7 @@ def find_either(
 
 
 @njit(cache=True, nogil=True)
-def _text(
-    source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: int, position: int
-) -> tuple[int, int]:
+def _text(source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: int, position: int) -> tuple[int, int]:
     """Where the text that begins at `position` ends, and its bits; a "<" that begins no markup is text."""
     blank_end = position
     while is_space(source[blank_end]):
@@ -245,9 +241,7 @@ def is_word(source: npt.NDArray[np.uint8], position: int, word: bytes) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _comment(
-    source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: int, start: int
-) -> tuple[int, int]:
+def _comment(source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: int, start: int) -> tuple[int, int]:
     """End of the data of the comment whose data begins at `start`, and the position behind the comment."""
     if source[start] == 0x3E:
         return start, start + 1
@@ -350,16 +344,14 @@ def next_token(
 @njit(cache=True, nogil=True)
 def _is_cdata(source: npt.NDArray[np.uint8], position: int) -> bool:
     word = b"[CDATA["
-    for index in range(len(word)):
-        if source[position + index] != word[index]:
-            return False
-    return True
+    equal = 0
+    while equal < len(word) and source[position + equal] == word[equal]:
+        equal += 1
+    return equal == len(word)
 
 
 @njit(cache=True, nogil=True)
-def _is_tag_of(
-    source: npt.NDArray[np.uint8], size: int, position: int, name_start: int, name_end: int
-) -> bool:
+def _is_tag_of(source: npt.NDArray[np.uint8], size: int, position: int, name_start: int, name_end: int) -> bool:
     """Whether the name source[name_start:name_end] stands at `position`, in any case, and ends there."""
     for index in range(name_end - name_start):
         letter, wanted = source[position + index], source[name_start + index]

@@ -22,7 +22,6 @@ from pipeline.web.page.elements import (
     REFERENCE_TEXT,
     SLOT_SHIFT,
     TAGS,
-    VOID,
     TagTables,
     name_code,
 )
@@ -79,7 +78,9 @@ HIDDEN, IN_TEMPLATE, FOREIGN, INTEGRATION_POINT = (1 << bit for bit in range(4))
 # What a page's reading met: more elements, attributes or text nodes than there is room for, or deeper ones.
 CAPPED_ELEMENTS, CAPPED_ATTRIBUTES, CAPPED_TEXTS, CAPPED_DEPTH = (1 << bit for bit in range(4))
 
-_HTML, _BODY, _SCRIPT, _PLAINTEXT, _TEMPLATE = (TAGS[name] for name in ("html", "body", "script", "plaintext", "template"))
+_HTML, _BODY, _SCRIPT, _PLAINTEXT, _TEMPLATE = (
+    TAGS[name] for name in ("html", "body", "script", "plaintext", "template")
+)
 _PRE, _LISTING, _TEXTAREA, _BR, _P, _FONT = (TAGS[name] for name in ("pre", "listing", "textarea", "br", "p", "font"))
 _SVG, _MATH, _ANNOTATION_XML = (TAGS[name] for name in ("svg", "math", "annotation-xml"))
 _MGLYPH, _MALIGNMARK, _MI, _MN, _MO, _MS, _MTEXT = (
@@ -116,8 +117,8 @@ def _is_in_foreign(stack: npt.NDArray[np.int64], depth: int, tag: int) -> bool:
         return False
     if not stack[depth - 1, STACK_FLAGS] & INTEGRATION_POINT:
         return True
-    math_text = here == _MI or here == _MN or here == _MO or here == _MS or here == _MTEXT
-    return math_text and (tag == _MGLYPH or tag == _MALIGNMARK)
+    math_text = here in (_MI, _MN, _MO, _MS, _MTEXT)
+    return math_text and (tag in (_MGLYPH, _MALIGNMARK))
 
 
 @njit(cache=True, nogil=True)
@@ -126,7 +127,7 @@ def _breaks_out(tag: int, flags: int, attributes: npt.NDArray[np.int32], first: 
     if tag == _FONT:
         for index in range(first, last):
             code = attributes[index, CODE]
-            if code == _COLOR or code == _FACE or code == _SIZE:
+            if code in (_COLOR, _FACE, _SIZE):
                 return True
         return False
     return flags & BREAKOUT != 0
@@ -142,18 +143,14 @@ def _leave_foreign(
 ) -> int:
     """Close foreign elements up to an integration point or HTML; returns the new depth."""
     while (
-        depth > 0
-        and stack[depth - 1, STACK_FLAGS] & FOREIGN
-        and not stack[depth - 1, STACK_FLAGS] & INTEGRATION_POINT
+        depth > 0 and stack[depth - 1, STACK_FLAGS] & FOREIGN and not stack[depth - 1, STACK_FLAGS] & INTEGRATION_POINT
     ):
         depth = close_to(stack, depth, depth - 1, open_count, elements, offset)
     return depth
 
 
 @njit(cache=True, nogil=True)
-def _foreign_to_close(
-    code: int, stack: npt.NDArray[np.int64], depth: int, state: npt.NDArray[np.int64]
-) -> int:
+def _foreign_to_close(code: int, stack: npt.NDArray[np.int64], depth: int, state: npt.NDArray[np.int64]) -> int:
     """The foreign entry that an end tag in foreign content closes; -1 where HTML's rules hold."""
     index = depth - 1
     while index >= 0 and stack[index, STACK_FLAGS] & FOREIGN:
@@ -214,7 +211,7 @@ def build(
         offset = position
         position = end
 
-        if kind == TEXT or kind == CDATA:
+        if kind in (TEXT, CDATA):
             if start == newline_dropped_at:
                 if source[start] == 0x0D and source[start + 1] == 0x0A:
                     start += 2
@@ -260,7 +257,7 @@ def build(
                     depth = close_to(stack, depth, index + 1, open_count, elements, offset)
                     depth = close_to(stack, depth, index, open_count, elements, end)
                     continue
-                if tag == _BR or tag == _P:
+                if tag in (_BR, _P):
                     depth = _leave_foreign(stack, depth, open_count, elements, offset)
             depth = on_end_tag(tag, signed_code, stack, depth, open_count, elements, offset, end, flags, state)
 
@@ -284,7 +281,7 @@ def build(
                     after_break = AFTER_BREAK
                 if fate == IGNORE:
                     continue
-                foreign = tag == _SVG or tag == _MATH
+                foreign = tag in (_SVG, _MATH)
             if foreign and bits & SELF_CLOSING:
                 fate = RECORD
             stack_tag = tag + FOREIGN_TAG if foreign else tag
@@ -301,10 +298,7 @@ def build(
                     element_flags |= INTEGRATION_POINT
             # A page that hides all of itself is shown by its script, or by a reader's patience.
             if flags[stack_tag] & NOT_SHOWN or (
-                now_used > used
-                and tag != _HTML
-                and tag != _BODY
-                and hides_itself(source, attributes, used, now_used)
+                now_used > used and tag != _HTML and tag != _BODY and hides_itself(source, attributes, used, now_used)
             ):
                 element_flags |= HIDDEN
             elements[element_count, TAG] = tag
@@ -369,7 +363,7 @@ def build(
                     capped |= CAPPED_DEPTH
                     unpushed[stack_tag] += 1
                     unpushed_total += 1
-                if tag == _PRE or tag == _LISTING:
+                if tag in (_PRE, _LISTING):
                     newline_dropped_at = end
             element_count += 1
 
