@@ -31,11 +31,11 @@ CASES = Path(__file__).parents[3] / "shared" / "data" / "html5lib-tests" / "toke
 NOT_READ = {"xmlViolation": "coercions for XML trees, which are no part of HTML's tokenization"}
 
 
-def padded(html: str) -> tuple[np.ndarray, np.ndarray, int]:
+def padded(html: str) -> tuple[np.ndarray, int]:
     data = html.encode("utf-8", "surrogatepass")
-    source = np.zeros((len(data) + PADDING + 7) // 8 * 8, dtype=np.uint8)
+    source = np.zeros(len(data) + PADDING, dtype=np.uint8)
     source[: len(data)] = np.frombuffer(data, dtype=np.uint8)
-    return source, source.view(np.uint64), len(data)
+    return source, len(data)
 
 
 def resolved(source: np.ndarray, start: int, end: int, in_attribute: bool, references: bool, keep_nul: bool) -> str:
@@ -47,7 +47,7 @@ def resolved(source: np.ndarray, start: int, end: int, in_attribute: bool, refer
 def tokens(html: str, state: str, last_start_tag: str) -> list[list[Any]]:
     """html5lib's form of the tokens that the reader sees in a state, the start tag of the element put in front."""
     prefix = f"<{last_start_tag}>"
-    source, words, size = padded(prefix + html)
+    source, size = padded(prefix + html)
     attributes = np.empty((size, ATTRIBUTE_COLUMNS), dtype=np.int32)
     found: list[list[Any]] = []
 
@@ -73,15 +73,15 @@ def tokens(html: str, state: str, last_start_tag: str) -> list[list[Any]]:
         return found
     if state in ("RCDATA state", "RAWTEXT state", "Script data state"):
         end_of = script_end if state == "Script data state" else raw_text_end
-        end = end_of(source, words, size, position, *name_range)
+        end = end_of(source, size, position, *name_range)
         add_text(resolved(source, position, end, False, state == "RCDATA state", True))
         position = end
     elif state == "CDATA section state":
-        source, words, size = padded("<![CDATA[" + html)
+        source, size = padded("<![CDATA[" + html)
         position = 0
     while position < size:
         foreign = state == "CDATA section state"
-        kind, position, start, stop, bits, _, used = next_token(source, words, size, position, foreign, attributes, 0)
+        kind, position, start, stop, bits, _, used = next_token(source, size, position, foreign, attributes, 0)
         if kind == TEXT:
             references = bits & HAS_REFERENCES != 0
             add_text("\0".join(resolved(source, *part, False, references, False) for part in parts(start, stop)))

@@ -241,12 +241,11 @@ def read_page(html: str | bytes) -> Page:
     size = len(source)
     if size > _LARGEST_PAGE:
         raise ValueError(f"a page of {size:,} bytes: at most {_LARGEST_PAGE:,} can be read")
-    padded = np.zeros((size + PADDING + 7) // 8 * 8, dtype=np.uint8)
+    padded = np.zeros(size + PADDING, dtype=np.uint8)
     padded[:size] = np.frombuffer(source, dtype=np.uint8)
     markup = source.count(b"<")
     elements, attributes, texts, capped, steps = build(
         padded,
-        padded.view(np.uint64),
         size,
         len(_UTF8_MARK) if source.startswith(_UTF8_MARK) else 0,
         TAG_TABLES,

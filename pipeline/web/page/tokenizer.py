@@ -1,7 +1,7 @@
 """Tokenizer: HTML's tokens from a page's UTF-8 bytes, each byte looked at a bounded number of times.
 
 The rules are those of the WHATWG HTML standard, 13.2.5 Tokenization. A page stands in an array of bytes with at least
-PADDING zeros behind it, so that a look ahead needs no test; `words` are the same bytes, eight at a time.
+PADDING zeros behind it, so that a look ahead needs no test.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
+from pipeline.web.page.words import find_byte, find_either, skip_spaces
 
 PADDING = 16
 # What a token is. NOTHING is what leaves no trace in a page: doctype, "</>", and a tag that the page's end cuts.
@@ -19,10 +21,6 @@ ATTRIBUTE_COLUMNS = 6
 # Bits of a text and of a tag.
 HAS_REFERENCES, BLANK = 1, 2
 SELF_CLOSING, ATTRIBUTES_CUT = 1, 2
-
-_HIGH_BITS = np.uint64(0x8080808080808080)
-_ONES = np.uint64(0x0101010101010101)
-_SEVEN = np.int64(7)
 
 # Classes of bytes: white space (13.2.5: tab, LF, FF, CR, space), and what may end a name in a tag. NUL may be the
 # padding, so it is looked at closely everywhere.
@@ -53,58 +51,18 @@ def _is_letter(letter: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def find_byte(source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: int, position: int, mark: int) -> int:
-    """Where `mark`, which is not NUL, stands next; `size` if nowhere."""
-    while position & _SEVEN:
-        if source[position] == mark:
-            return min(position, size)
-        position += 1
-    pattern = np.uint64(mark) * _ONES
-    while position < size:
-        word = words[position >> 3] ^ pattern
-        if (word - _ONES) & ~word & _HIGH_BITS:
-            break
-        position += 8
-    while position < size and source[position] != mark:
-        position += 1
-    return min(position, size)
-
-
-@njit(cache=True, nogil=True)
-def find_either(
-    source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: int, position: int, first: int, second: int
-) -> int:
-    """Where one of two bytes, neither NUL, stands next; `size` if nowhere."""
-    while position & _SEVEN:
-        if source[position] == first or source[position] == second:
-            return min(position, size)
-        position += 1
-    first_pattern = np.uint64(first) * _ONES
-    second_pattern = np.uint64(second) * _ONES
-    while position < size:
-        one = words[position >> 3] ^ first_pattern
-        other = words[position >> 3] ^ second_pattern
-        if (((one - _ONES) & ~one) | ((other - _ONES) & ~other)) & _HIGH_BITS:
-            break
-        position += 8
-    while position < size and source[position] != first and source[position] != second:
-        position += 1
-    return min(position, size)
-
-
-@njit(cache=True, nogil=True)
-def _text(source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: int, position: int) -> tuple[int, int]:
+def _text(source: npt.NDArray[np.uint8], size: int, position: int) -> tuple[int, int]:
     """Where the text that begins at `position` ends, and its bits; a "<" that begins no markup is text."""
-    blank_end = position
+    blank_end = skip_spaces(source, size, position)
     while is_space(source[blank_end]):
         blank_end += 1
     flags = 0
     end = blank_end
     while True:
         if flags & HAS_REFERENCES:
-            end = find_byte(source, words, size, end, 0x3C)
+            end = find_byte(source, size, end, 0x3C)
         else:
-            end = find_either(source, words, size, end, 0x3C, 0x26)
+            end = find_either(source, size, end, 0x3C, 0x26)
         if end >= size:
             end = size
             break
@@ -141,7 +99,6 @@ def read_name(source: npt.NDArray[np.uint8], size: int, position: int) -> tuple[
 @njit(cache=True, nogil=True)
 def _attributes(
     source: npt.NDArray[np.uint8],
-    words: npt.NDArray[np.uint64],
     size: int,
     position: int,
     attributes: npt.NDArray[np.int32],
@@ -193,15 +150,12 @@ def _attributes(
                 quote = letter
                 position += 1
                 value_start = position
-                while True:
-                    letter = source[position]
-                    if letter == quote:
-                        break
-                    if letter == 0x26:
-                        references = 1
-                    elif letter == 0 and position >= size:
-                        return size + 1, used, flags
-                    position += 1
+                position = find_either(source, size, position, quote, 0x26)
+                if source[position] == 0x26:
+                    references = 1
+                    position = find_byte(source, size, position, quote)
+                if position >= size:
+                    return size + 1, used, flags
                 value_end = position
                 position += 1
             else:
@@ -241,7 +195,7 @@ def is_word(source: npt.NDArray[np.uint8], position: int, word: bytes) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _comment(source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: int, start: int) -> tuple[int, int]:
+def _comment(source: npt.NDArray[np.uint8], size: int, start: int) -> tuple[int, int]:
     """End of the data of the comment whose data begins at `start`, and the position behind the comment."""
     if source[start] == 0x3E:
         return start, start + 1
@@ -249,7 +203,7 @@ def _comment(source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size:
         return start, start + 2
     position = start
     while True:
-        position = find_byte(source, words, size, position, 0x3E)
+        position = find_byte(source, size, position, 0x3E)
         if position >= size:
             break
         if position >= start + 2 and source[position - 1] == 0x2D and source[position - 2] == 0x2D:
@@ -274,11 +228,11 @@ def _comment(source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size:
 
 
 @njit(cache=True, nogil=True)
-def _cdata(source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: int, start: int) -> tuple[int, int]:
+def _cdata(source: npt.NDArray[np.uint8], size: int, start: int) -> tuple[int, int]:
     """End of the text of the CDATA section whose text begins at `start`, and the position behind the section."""
     position = start
     while True:
-        position = find_byte(source, words, size, position, 0x3E)
+        position = find_byte(source, size, position, 0x3E)
         if position >= size:
             return size, size
         if position >= start + 2 and source[position - 1] == 0x5D and source[position - 2] == 0x5D:
@@ -289,7 +243,6 @@ def _cdata(source: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], size: i
 @njit(cache=True, nogil=True)
 def next_token(
     source: npt.NDArray[np.uint8],
-    words: npt.NDArray[np.uint64],
     size: int,
     position: int,
     foreign: bool,
@@ -307,7 +260,7 @@ def next_token(
         following = source[position + 1]
         if _is_letter(following):
             name_end, code = read_name(source, size, position + 1)
-            end, now_used, flags = _attributes(source, words, size, name_end, attributes, used)
+            end, now_used, flags = _attributes(source, size, name_end, attributes, used)
             if end > size:
                 return NOTHING, size, position, position, 0, none, used
             return START_TAG, end, position + 1, name_end, flags, code, now_used
@@ -315,29 +268,29 @@ def next_token(
             third = source[position + 2]
             if _is_letter(third):
                 name_end, code = read_name(source, size, position + 2)
-                end, _, flags = _attributes(source, words, size, name_end, attributes, used)
+                end, _, flags = _attributes(source, size, name_end, attributes, used)
                 if end > size:
                     return NOTHING, size, position, position, 0, none, used
                 return END_TAG, end, position + 2, name_end, flags, code, used
             if third == 0x3E:
                 return NOTHING, position + 3, position, position, 0, none, used
-            stop = find_byte(source, words, size, position + 2, 0x3E)
+            stop = find_byte(source, size, position + 2, 0x3E)
             return COMMENT, min(stop + 1, size), position + 2, stop, 0, none, used
         if following == 0x21:
             if source[position + 2] == 0x2D and source[position + 3] == 0x2D:
-                stop, end = _comment(source, words, size, position + 4)
+                stop, end = _comment(source, size, position + 4)
                 return COMMENT, end, position + 4, stop, 0, none, used
             if foreign and _is_cdata(source, position + 2):
-                stop, end = _cdata(source, words, size, position + 9)
+                stop, end = _cdata(source, size, position + 9)
                 return CDATA, end, position + 9, stop, 0, none, used
-            stop = find_byte(source, words, size, position + 2, 0x3E)
+            stop = find_byte(source, size, position + 2, 0x3E)
             # Whatever a doctype holds, quoted or not, the first ">" ends it.
             kind = NOTHING if is_word(source, position + 2, b"doctype") else COMMENT
             return kind, min(stop + 1, size), position + 2, stop, 0, none, used
         if following == 0x3F:
-            stop = find_byte(source, words, size, position + 1, 0x3E)
+            stop = find_byte(source, size, position + 1, 0x3E)
             return COMMENT, min(stop + 1, size), position + 1, stop, 0, none, used
-    end, flags = _text(source, words, size, position)
+    end, flags = _text(source, size, position)
     return TEXT, end, position, end, flags, none, used
 
 
@@ -365,7 +318,6 @@ def _is_tag_of(source: npt.NDArray[np.uint8], size: int, position: int, name_sta
 @njit(cache=True, nogil=True)
 def raw_text_end(
     source: npt.NDArray[np.uint8],
-    words: npt.NDArray[np.uint64],
     size: int,
     position: int,
     name_start: int,
@@ -376,7 +328,7 @@ def raw_text_end(
     source[name_start:name_end] is the element's name.
     """
     while True:
-        position = find_byte(source, words, size, position, 0x3C)
+        position = find_byte(source, size, position, 0x3C)
         if position >= size:
             return size
         if source[position + 1] == 0x2F and _is_tag_of(source, size, position + 2, name_start, name_end):
@@ -387,7 +339,6 @@ def raw_text_end(
 @njit(cache=True, nogil=True)
 def script_end(
     source: npt.NDArray[np.uint8],
-    words: npt.NDArray[np.uint64],
     size: int,
     position: int,
     name_start: int,
@@ -398,9 +349,9 @@ def script_end(
     dashes_from = position
     while True:
         if escaped:
-            position = find_either(source, words, size, position, 0x3C, 0x3E)
+            position = find_either(source, size, position, 0x3C, 0x3E)
         else:
-            position = find_byte(source, words, size, position, 0x3C)
+            position = find_byte(source, size, position, 0x3C)
         if position >= size:
             return size
         if source[position] == 0x3E:

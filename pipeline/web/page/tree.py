@@ -176,7 +176,6 @@ def _is_html_annotation(
 @njit(cache=True, nogil=True)
 def build(
     source: npt.NDArray[np.uint8],
-    words: npt.NDArray[np.uint64],
     size: int,
     position: int,
     tables: TagTables,
@@ -205,9 +204,7 @@ def build(
 
     while position < size:
         in_foreign = depth > 0 and stack[depth - 1, STACK_FLAGS] & FOREIGN != 0
-        kind, end, start, stop, bits, code, now_used = next_token(
-            source, words, size, position, in_foreign, attributes, used
-        )
+        kind, end, start, stop, bits, code, now_used = next_token(source, size, position, in_foreign, attributes, used)
         offset = position
         position = end
 
@@ -320,9 +317,9 @@ def build(
                 if tag == _PLAINTEXT:
                     position = size
                 elif tag == _SCRIPT:
-                    position = script_end(source, words, size, end, start, stop)
+                    position = script_end(source, size, end, start, stop)
                 else:
-                    position = raw_text_end(source, words, size, end, start, stop)
+                    position = raw_text_end(source, size, end, start, stop)
                 if position > end:
                     if text_count == most_texts:
                         capped |= CAPPED_TEXTS
@@ -344,7 +341,7 @@ def build(
                         after_break = 0
                 if position < size:
                     # The end tag is this element's own: it closes nothing else.
-                    _, position, _, _, _, _, _ = next_token(source, words, size, position, False, attributes, used)
+                    _, position, _, _, _, _, _ = next_token(source, size, position, False, attributes, used)
                 elements[element_count, END] = position
                 if flags[tag] & BREAKS_LINE:
                     after_break = AFTER_BREAK
