@@ -33,9 +33,7 @@ NOT_READ = {"xmlViolation": "coercions for XML trees, which are no part of HTML'
 
 def padded(html: str) -> tuple[np.ndarray, int]:
     data = html.encode("utf-8", "surrogatepass")
-    source = np.zeros(len(data) + PADDING, dtype=np.uint8)
-    source[: len(data)] = np.frombuffer(data, dtype=np.uint8)
-    return source, len(data)
+    return np.frombuffer(data + bytes(PADDING), dtype=np.uint8), len(data)
 
 
 def resolved(source: np.ndarray, start: int, end: int, in_attribute: bool, references: bool, keep_nul: bool) -> str:

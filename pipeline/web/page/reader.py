@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pipeline.web.page.elements import TAG_NAMES, TAG_TABLES, TAGS, name_code
+from pipeline.web.page.elements import FOREIGN_TAG, TAG_NAMES, TAG_TABLES, TAGS, name_code
 from pipeline.web.page.references import REFERENCE_TABLES, ReferenceTables, resolve, resolve_references, room
-from pipeline.web.page.stack import ELEMENT_COLUMNS
+from pipeline.web.page.stack import ELEMENT_COLUMNS, MAX_DEPTH, STACK_COLUMNS, STATE_SIZE, STEPS
 from pipeline.web.page.tokenizer import ATTRIBUTE_COLUMNS, HAS_REFERENCES, PADDING, short_code
 from pipeline.web.page.tree import (
     AFTER_BREAK,
@@ -241,25 +241,32 @@ def read_page(html: str | bytes) -> Page:
     size = len(source)
     if size > _LARGEST_PAGE:
         raise ValueError(f"a page of {size:,} bytes: at most {_LARGEST_PAGE:,} can be read")
-    padded = np.zeros(size + PADDING, dtype=np.uint8)
-    padded[:size] = np.frombuffer(source, dtype=np.uint8)
     markup = source.count(b"<")
-    elements, attributes, texts, capped, steps = build(
-        padded,
+    elements = np.empty((min(markup, MAX_ELEMENTS), ELEMENT_COLUMNS), dtype=np.int32)
+    # An attribute takes two bytes at least, a letter and what parts it from the next.
+    attributes = np.empty((min(size // 2 if markup else 0, MAX_ATTRIBUTES), ATTRIBUTE_COLUMNS), dtype=np.int32)
+    # Behind a tag stands one text, behind a CDATA section one, and within it one.
+    texts = np.empty((min(2 * markup + 1, MAX_TEXTS), TEXT_COLUMNS), dtype=np.int32)
+    state = np.zeros(STATE_SIZE, dtype=np.int64)
+    element_count, attribute_count, text_count, capped = build(
+        np.frombuffer(source + bytes(PADDING), dtype=np.uint8),
         size,
         len(_UTF8_MARK) if source.startswith(_UTF8_MARK) else 0,
-        TAG_TABLES,
-        min(markup, MAX_ELEMENTS),
-        # An attribute takes two bytes at least, a letter and what parts it from the next.
-        min(size // 2 if markup else 0, MAX_ATTRIBUTES),
-        # Behind a tag stands one text, behind a CDATA section one, and within it one.
-        min(2 * markup + 1, MAX_TEXTS),
+        *TAG_TABLES,
+        elements,
+        attributes,
+        texts,
+        np.empty((MAX_DEPTH, STACK_COLUMNS), dtype=np.int64),
+        np.zeros(2 * FOREIGN_TAG, dtype=np.int32),
+        np.zeros(2 * FOREIGN_TAG, dtype=np.int32),
+        state,
     )
     return Page(
         source,
-        elements.view(ELEMENT).reshape(-1),
-        attributes.view(ATTRIBUTE).reshape(-1),
-        texts.view(TEXT_NODE).reshape(-1),
+        # Copies, so that a page holds no more memory than it needs.
+        elements[:element_count].copy().view(ELEMENT).reshape(-1),
+        attributes[:attribute_count].copy().view(ATTRIBUTE).reshape(-1),
+        texts[:text_count].copy().view(TEXT_NODE).reshape(-1),
         frozenset(name for bit, name in _CAPS.items() if capped & bit),
-        steps,
+        int(state[STEPS]),
     )

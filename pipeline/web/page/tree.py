@@ -22,7 +22,6 @@ from pipeline.web.page.elements import (
     REFERENCE_TEXT,
     SLOT_SHIFT,
     TAGS,
-    TagTables,
     name_code,
 )
 from pipeline.web.page.hidden import hides_itself, is_value
@@ -31,26 +30,21 @@ from pipeline.web.page.stack import (
     BODY_SEEN,
     CONTENT,
     DEPTH,
-    ELEMENT_COLUMNS,
     END,
     FIRST_ATTRIBUTE,
     FLAGS,
     LAST_ATTRIBUTE,
-    MAX_DEPTH,
     PARENT,
     STACK_CODE,
-    STACK_COLUMNS,
     STACK_ELEMENT,
     STACK_FLAGS,
     STACK_TAG,
     START,
-    STATE_SIZE,
     STEPS,
     TAG,
     close_to,
 )
 from pipeline.web.page.tokenizer import (
-    ATTRIBUTE_COLUMNS,
     ATTRIBUTES_CUT,
     BLANK,
     CDATA,
@@ -90,20 +84,32 @@ _COLOR, _FACE, _SIZE, _ENCODING = (short_code(name_code(name)) for name in ("col
 
 
 @njit(cache=True, nogil=True)
-def find_tag(source: npt.NDArray[np.uint8], start: int, end: int, code: np.uint64, tables: TagTables) -> int:
-    """The number of the element whose name is source[start:end] and has the code; 0 if it has none."""
+def find_tag(
+    source: npt.NDArray[np.uint8],
+    start: int,
+    end: int,
+    code: np.uint64,
+    codes: npt.NDArray[np.uint64],
+    tags: npt.NDArray[np.int32],
+    lengths: npt.NDArray[np.int32],
+    names: npt.NDArray[np.uint8],
+) -> int:
+    """The number of the element whose name is source[start:end] and has the code; 0 if it has none.
+
+    The arrays are those of TagTables: taking them from it here would count references to them at every tag.
+    """
     slot = (code * np.uint64(GOLDEN)) >> np.uint64(SLOT_SHIFT)
-    while tables.codes[slot] != 0:
-        if tables.codes[slot] == code:
-            tag = tables.tags[slot]
-            if tables.lengths[tag] != end - start:
+    while codes[slot] != 0:
+        if codes[slot] == code:
+            tag = tags[slot]
+            if lengths[tag] != end - start:
                 return 0
             for index in range(8, end - start):
                 letter = source[start + index]
-                if letter != tables.names[tag, index] and letter | 0x20 != tables.names[tag, index]:
+                if letter != names[tag, index] and letter | 0x20 != names[tag, index]:
                     return 0
             return tag
-        slot = (slot + np.uint64(1)) & np.uint64(tables.codes.size - 1)
+        slot = (slot + np.uint64(1)) & np.uint64(codes.size - 1)
     return 0
 
 
@@ -178,26 +184,32 @@ def build(
     source: npt.NDArray[np.uint8],
     size: int,
     position: int,
-    tables: TagTables,
-    most_elements: int,
-    most_attributes: int,
-    most_texts: int,
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], int, int]:
-    """Read a page from `position`: (elements, attributes, texts, what was capped, steps on the stack).
+    flags: npt.NDArray[np.uint32],
+    codes: npt.NDArray[np.uint64],
+    tags: npt.NDArray[np.int32],
+    lengths: npt.NDArray[np.int32],
+    names: npt.NDArray[np.uint8],
+    elements: npt.NDArray[np.int32],
+    attributes: npt.NDArray[np.int32],
+    texts: npt.NDArray[np.int32],
+    stack: npt.NDArray[np.int64],
+    open_count: npt.NDArray[np.int32],
+    unpushed: npt.NDArray[np.int32],
+    state: npt.NDArray[np.int64],
+) -> tuple[int, int, int, int]:
+    """Read a page from `position`: (elements, attributes, texts, what was capped), the first three counted.
 
-    The three arrays have a row an element, attribute and text node, in the page's order. Where there is no room for
-    another element or text node the reading ends; more attributes are left out.
+    flags to names are those of TagTables. elements, attributes and texts (n, their columns) are filled with a row an
+    element, attribute and text node, in the page's order: where they have no room for another element or text node
+    the reading ends, and more attributes are left out. The others are for work: stack (MAX_DEPTH, STACK_COLUMNS),
+    open_count and unpushed (2 * FOREIGN_TAG,) zeros, state (STATE_SIZE,) zeros, which then holds the steps.
+
+    All arrays come from outside: numba would count references to its own at every tag, which takes longer than the
+    reading.
     """
-    flags = tables.flags
-    elements = np.empty((most_elements, ELEMENT_COLUMNS), dtype=np.int32)
-    attributes = np.empty((most_attributes, ATTRIBUTE_COLUMNS), dtype=np.int32)
-    texts = np.empty((most_texts, TEXT_COLUMNS), dtype=np.int32)
-    stack = np.empty((MAX_DEPTH, STACK_COLUMNS), dtype=np.int64)
-    open_count = np.zeros(2 * FOREIGN_TAG, dtype=np.int32)
-    # Elements below the deepest that the stack holds, by tag: their end tags must not close others.
-    unpushed = np.zeros(2 * FOREIGN_TAG, dtype=np.int32)
+    most_elements, most_texts = elements.shape[0], texts.shape[0]
+    # unpushed holds elements below the deepest on the stack, by tag: their end tags must not close others.
     unpushed_total = 0
-    state = np.zeros(STATE_SIZE, dtype=np.int64)
     depth = element_count = used = text_count = capped = 0
     after_break = 0
     newline_dropped_at = -1
@@ -237,7 +249,7 @@ def build(
             after_break = 0
 
         elif kind == END_TAG:
-            tag = find_tag(source, start, stop, code, tables)
+            tag = find_tag(source, start, stop, code, codes, tags, lengths, names)
             if flags[tag] & BREAKS_LINE:
                 after_break = AFTER_BREAK
             if unpushed_total > 0:
@@ -264,7 +276,7 @@ def build(
                 break
             if bits & ATTRIBUTES_CUT:
                 capped |= CAPPED_ATTRIBUTES
-            tag = find_tag(source, start, stop, code, tables)
+            tag = find_tag(source, start, stop, code, codes, tags, lengths, names)
             foreign = False
             if in_foreign and _is_in_foreign(stack, depth, tag):
                 if _breaks_out(tag, flags[tag], attributes, used, now_used):
@@ -346,9 +358,10 @@ def build(
                 if flags[tag] & BREAKS_LINE:
                     after_break = AFTER_BREAK
             elif fate == PUSH:
-                if depth < MAX_DEPTH:
+                if depth < stack.shape[0]:
                     if unpushed_total > 0:
-                        unpushed[:] = 0
+                        for index in range(unpushed.size):
+                            unpushed[index] = 0
                         unpushed_total = 0
                     stack[depth, STACK_ELEMENT] = element_count
                     stack[depth, STACK_TAG] = stack_tag
@@ -365,10 +378,4 @@ def build(
             element_count += 1
 
     close_to(stack, depth, 0, open_count, elements, size)
-    return (
-        elements[:element_count].copy(),
-        attributes[:used].copy(),
-        texts[:text_count].copy(),
-        capped,
-        state[STEPS],
-    )
+    return element_count, used, text_count, capped
