@@ -54,6 +54,13 @@ _BREAKS_LINE = (
     "figure footer form frameset header hgroup hr legend li listing main menu nav noscript ol optgroup option p "
     "plaintext pre search section select summary table tbody td textarea tfoot th thead tr ul xmp " + _HEADINGS
 )
+# Start tags with rules of their own beyond those for head and for an open p.
+_HAS_RULES = (
+    "a body button col dd dt form head html input keygen li nobr optgroup option rb rp rt rtc select textarea "
+    + _HEADINGS
+    + " "
+    + _TABLE_PART
+)
 # 13.2.6: MathML text integration points and HTML integration points of SVG.
 _INTEGRATION = "desc foreignobject mi mn mo ms mtext title"
 _OTHERS = (
@@ -66,7 +73,9 @@ _OTHERS = (
 VOID, RAW_TEXT, REFERENCE_TEXT, SPECIAL, SCOPE, FORMATTING, IMPLIED_END, CLOSES_PARAGRAPH = (
     1 << bit for bit in range(8)
 )
-HEAD_CONTENT, TABLE_PART, BREAKOUT, NOT_SHOWN, BREAKS_LINE, HEADING, INTEGRATION = (1 << bit for bit in range(8, 15))
+HEAD_CONTENT, TABLE_PART, BREAKOUT, NOT_SHOWN, BREAKS_LINE, HEADING, INTEGRATION, HAS_RULES = (
+    1 << bit for bit in range(8, 16)
+)
 _SETS = {
     VOID: _VOID,
     RAW_TEXT: _RAW_TEXT,
@@ -83,6 +92,7 @@ _SETS = {
     BREAKS_LINE: _BREAKS_LINE,
     HEADING: _HEADINGS,
     INTEGRATION: _INTEGRATION,
+    HAS_RULES: _HAS_RULES,
 }
 
 # 0 is any name that is not here.

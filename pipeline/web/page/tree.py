@@ -14,14 +14,18 @@ from numba import njit
 from pipeline.web.page.elements import (
     BREAKOUT,
     BREAKS_LINE,
+    CLOSES_PARAGRAPH,
     FOREIGN_TAG,
     GOLDEN,
+    HAS_RULES,
+    HEAD_CONTENT,
     INTEGRATION,
     NOT_SHOWN,
     RAW_TEXT,
     REFERENCE_TEXT,
     SLOT_SHIFT,
     TAGS,
+    VOID,
     name_code,
 )
 from pipeline.web.page.hidden import hides_itself, is_value
@@ -61,6 +65,7 @@ from pipeline.web.page.tokenizer import (
     script_end,
     short_code,
 )
+from pipeline.web.page.words import borrow
 
 # Columns of a text node, and bits of its flags beside the tokenizer's: nothing resolved, NUL kept as U+FFFD, hidden or
 # in a template as its element is, and a line's break (a block's tag or br) since the text before.
@@ -72,8 +77,8 @@ HIDDEN, IN_TEMPLATE, FOREIGN, INTEGRATION_POINT = (1 << bit for bit in range(4))
 # What a page's reading met: more elements, attributes or text nodes than there is room for, or deeper ones.
 CAPPED_ELEMENTS, CAPPED_ATTRIBUTES, CAPPED_TEXTS, CAPPED_DEPTH = (1 << bit for bit in range(4))
 
-_HTML, _BODY, _SCRIPT, _PLAINTEXT, _TEMPLATE = (
-    TAGS[name] for name in ("html", "body", "script", "plaintext", "template")
+_HTML, _HEAD, _BODY, _SCRIPT, _PLAINTEXT, _TEMPLATE = (
+    TAGS[name] for name in ("html", "head", "body", "script", "plaintext", "template")
 )
 _PRE, _LISTING, _TEXTAREA, _BR, _P, _FONT = (TAGS[name] for name in ("pre", "listing", "textarea", "br", "p", "font"))
 _SVG, _MATH, _ANNOTATION_XML = (TAGS[name] for name in ("svg", "math", "annotation-xml"))
@@ -180,7 +185,7 @@ def _is_html_annotation(
 
 
 @njit(cache=True, nogil=True)
-def build(
+def _build(
     source: npt.NDArray[np.uint8],
     size: int,
     position: int,
@@ -197,22 +202,12 @@ def build(
     unpushed: npt.NDArray[np.int32],
     state: npt.NDArray[np.int64],
 ) -> tuple[int, int, int, int]:
-    """Read a page from `position`: (elements, attributes, texts, what was capped), the first three counted.
-
-    flags to names are those of TagTables. elements, attributes and texts (n, their columns) are filled with a row an
-    element, attribute and text node, in the page's order: where they have no room for another element or text node
-    the reading ends, and more attributes are left out. The others are for work: stack (MAX_DEPTH, STACK_COLUMNS),
-    open_count and unpushed (2 * FOREIGN_TAG,) zeros, state (STATE_SIZE,) zeros, which then holds the steps.
-
-    All arrays come from outside: numba would count references to its own at every tag, which takes longer than the
-    reading.
-    """
     most_elements, most_texts = elements.shape[0], texts.shape[0]
     # unpushed holds elements below the deepest on the stack, by tag: their end tags must not close others.
     unpushed_total = 0
     depth = element_count = used = text_count = capped = 0
     after_break = 0
-    newline_dropped_at = -1
+    newline_dropped_at = raw_element = -1
 
     while position < size:
         in_foreign = depth > 0 and stack[depth - 1, STACK_FLAGS] & FOREIGN != 0
@@ -232,7 +227,8 @@ def build(
                 capped |= CAPPED_TEXTS
                 break
             if not bits & BLANK and open_count[_TEMPLATE] == 0:
-                depth = close_head(stack, depth, open_count, elements, offset)
+                if open_count[_HEAD] > 0:
+                    depth = close_head(stack, depth, open_count, elements, offset)
                 state[BODY_SEEN] = 1
             texts[text_count, TEXT_ELEMENT] = stack[depth - 1, STACK_ELEMENT] if depth > 0 else -1
             texts[text_count, TEXT_START] = start
@@ -248,6 +244,13 @@ def build(
             text_count += 1
             after_break = 0
 
+        elif raw_element >= 0:
+            # A tag that the page's end cuts off is no token, and the page's end is the element's.
+            elements[raw_element, END] = end
+            if flags[elements[raw_element, TAG]] & BREAKS_LINE:
+                after_break = AFTER_BREAK
+            raw_element = -1
+
         elif kind == END_TAG:
             tag = find_tag(source, start, stop, code, codes, tags, lengths, names)
             if flags[tag] & BREAKS_LINE:
@@ -260,6 +263,15 @@ def build(
                     unpushed_total -= 1
                     continue
             signed_code = np.int64(code)
+            if (
+                depth > 0
+                and stack[depth - 1, STACK_CODE] == signed_code
+                and stack[depth - 1, STACK_TAG] == tag
+                and tag != _HTML
+                and tag != _BODY
+            ):
+                depth = close_to(stack, depth, depth - 1, open_count, elements, end)
+                continue
             if in_foreign:
                 index = _foreign_to_close(signed_code, stack, depth, state)
                 if index >= 0:
@@ -285,7 +297,15 @@ def build(
                     foreign = True
             fate = PUSH
             if not foreign:
-                depth, fate = on_start_tag(tag, stack, depth, open_count, elements, offset, flags, state)
+                # Most tags close nothing: what follows says so without a call.
+                if (
+                    flags[tag] & HAS_RULES
+                    or (flags[tag] & CLOSES_PARAGRAPH and open_count[_P] > 0)
+                    or (flags[tag] & HEAD_CONTENT == 0 and (open_count[_HEAD] > 0 or state[BODY_SEEN] == 0))
+                ):
+                    depth, fate = on_start_tag(tag, stack, depth, open_count, elements, offset, flags, state)
+                elif flags[tag] & VOID:
+                    fate = RECORD
                 if flags[tag] & BREAKS_LINE:
                     after_break = AFTER_BREAK
                 if fate == IGNORE:
@@ -351,12 +371,9 @@ def build(
                     text_count += 1
                     if not element_flags & HIDDEN:
                         after_break = 0
-                if position < size:
-                    # The end tag is this element's own: it closes nothing else.
-                    _, position, _, _, _, _, _ = next_token(source, size, position, False, attributes, used)
-                elements[element_count, END] = position
-                if flags[tag] & BREAKS_LINE:
-                    after_break = AFTER_BREAK
+                elements[element_count, END] = size
+                # The end tag is this element's own: it closes nothing else.
+                raw_element = element_count
             elif fate == PUSH:
                 if depth < stack.shape[0]:
                     if unpushed_total > 0:
@@ -379,3 +396,47 @@ def build(
 
     close_to(stack, depth, 0, open_count, elements, size)
     return element_count, used, text_count, capped
+
+
+@njit(cache=True, nogil=True)
+def build(
+    source: npt.NDArray[np.uint8],
+    size: int,
+    position: int,
+    flags: npt.NDArray[np.uint32],
+    codes: npt.NDArray[np.uint64],
+    tags: npt.NDArray[np.int32],
+    lengths: npt.NDArray[np.int32],
+    names: npt.NDArray[np.uint8],
+    elements: npt.NDArray[np.int32],
+    attributes: npt.NDArray[np.int32],
+    texts: npt.NDArray[np.int32],
+    stack: npt.NDArray[np.int64],
+    open_count: npt.NDArray[np.int32],
+    unpushed: npt.NDArray[np.int32],
+    state: npt.NDArray[np.int64],
+) -> tuple[int, int, int, int]:
+    """Read a page from `position`: (elements, attributes, texts, what was capped), the first three counted.
+
+    flags to names are those of TagTables. elements, attributes and texts (n, their columns) are filled with a row an
+    element, attribute and text node, in the page's order: where they have no room for another element or text node
+    the reading ends, and more attributes are left out. The others are for work: stack (MAX_DEPTH, STACK_COLUMNS),
+    open_count and unpushed (2 * FOREIGN_TAG,) zeros, state (STATE_SIZE,) zeros, which then holds the steps.
+    """
+    return _build(
+        borrow(source),
+        size,
+        position,
+        borrow(flags),
+        borrow(codes),
+        borrow(tags),
+        borrow(lengths),
+        borrow(names),
+        borrow(elements),
+        borrow(attributes),
+        borrow(texts),
+        borrow(stack),
+        borrow(open_count),
+        borrow(unpushed),
+        borrow(state),
+    )

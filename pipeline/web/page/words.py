@@ -1,4 +1,4 @@
-"""Words: eight bytes of a page looked at together, wherever they stand."""
+"""Words: eight bytes of a page looked at together, wherever they stand; and arrays lent to compiled functions."""
 
 from __future__ import annotations
 
@@ -40,6 +40,22 @@ def _first_marked(typing_context: Any, marks: Any) -> Any:
         return builder.lshr(zeros, ir.Constant(ir.IntType(64), 3))
 
     return types.int64(types.uint64), generate
+
+
+@intrinsic
+def borrow(typing_context: Any, array: Any) -> Any:
+    """The same array without a count of references, for use while its owner holds it.
+
+    Compiled functions count up and down for each array at each call, which took longer than reading a page.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lent = context.make_array(array)(context, builder, arguments[0])
+        lent.meminfo = ir.Constant(lent.meminfo.type, None)
+        lent.parent = ir.Constant(lent.parent.type, None)
+        return lent._getvalue()
+
+    return array(array), generate
 
 
 @njit(cache=True, nogil=True)
