@@ -1,0 +1,272 @@
+"""Reader: a page's HTML to a Page, the arrays of its elements, attributes and text nodes, and questions about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from pipeline.web.page.elements import FOREIGN_TAG, TAG_NAMES, TAG_TABLES, TAGS, name_code
+from pipeline.web.page.references import REFERENCE_TABLES, ReferenceTables, resolve, resolve_references, room
+from pipeline.web.page.stack import ELEMENT_COLUMNS, MAX_DEPTH, STACK_COLUMNS, STATE_SIZE, STEPS
+from pipeline.web.page.tokenizer import ATTRIBUTE_COLUMNS, HAS_REFERENCES, PADDING, short_code
+from pipeline.web.page.tree import (
+    AFTER_BREAK,
+    CAPPED_ATTRIBUTES,
+    CAPPED_DEPTH,
+    CAPPED_ELEMENTS,
+    CAPPED_TEXTS,
+    IN_TEMPLATE,
+    KEEPS_NUL,
+    TEXT_COLUMNS,
+    TEXT_END,
+    TEXT_FLAGS,
+    TEXT_HIDDEN,
+    TEXT_START,
+    build,
+)
+
+# No page that is read by people comes near these; they bound the memory that a page can ask for.
+MAX_ELEMENTS = 500_000
+MAX_ATTRIBUTES = 1_000_000
+MAX_TEXTS = 1_000_000
+_LARGEST_PAGE = 2**31 - 64
+
+ELEMENT = np.dtype(
+    [
+        (name, np.int32)
+        for name in (
+            "tag",
+            "parent",
+            "start",
+            "end",
+            "content",
+            "first_attribute",
+            "last_attribute",
+            "depth",
+            "flags",
+        )
+    ]
+)
+ATTRIBUTE = np.dtype(
+    [(name, np.int32) for name in ("name_start", "name_end", "value_start", "value_end", "code", "references")]
+)
+TEXT_NODE = np.dtype([(name, np.int32) for name in ("element", "start", "end", "flags")])
+assert (len(ELEMENT), len(ATTRIBUTE), len(TEXT_NODE)) == (ELEMENT_COLUMNS, ATTRIBUTE_COLUMNS, TEXT_COLUMNS)
+
+_CAPS = {
+    CAPPED_ELEMENTS: "elements",
+    CAPPED_ATTRIBUTES: "attributes",
+    CAPPED_TEXTS: "texts",
+    CAPPED_DEPTH: "depth",
+}
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_UTF8_MARK = b"\xef\xbb\xbf"
+
+
+@njit(cache=True, nogil=True)
+def _join(
+    source: npt.NDArray[np.uint8],
+    texts: npt.NDArray[np.int32],
+    left_out: int,
+    with_breaks: bool,
+    out: npt.NDArray[np.uint8],
+    tables: ReferenceTables,
+) -> int:
+    """Write text nodes without any of the flags `left_out` one behind the other to `out`; returns the end."""
+    position = 0
+    after_break = 0
+    for index in range(texts.shape[0]):
+        flags = texts[index, TEXT_FLAGS]
+        after_break |= flags & AFTER_BREAK
+        if flags & left_out:
+            continue
+        if with_breaks and after_break and position > 0 and out[position - 1] != 0x0A:
+            out[position] = 0x0A
+            position += 1
+        after_break = 0
+        position = resolve(
+            source,
+            texts[index, TEXT_START],
+            texts[index, TEXT_END],
+            False,
+            flags & HAS_REFERENCES != 0,
+            flags & KEEPS_NUL != 0,
+            out,
+            position,
+            tables,
+        )
+    return position
+
+
+@lru_cache(maxsize=1024)
+def _name(name: str) -> tuple[bytes, int]:
+    return name.encode("utf-8"), short_code(name_code(name))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """A page as arrays; offsets are bytes of `source`, its UTF-8 text.
+
+    elements: structured int32 of tag (a number of TAG_NAMES, 0 a name that is not there), parent (-1 at the top),
+    start and end (of all its markup), content (behind its start tag), first_attribute and last_attribute (a range of
+    attributes, the last not in it), depth, and flags (HIDDEN, IN_TEMPLATE, FOREIGN, INTEGRATION_POINT).
+    attributes: name_start, name_end, value_start, value_end (without quotes), code of the lower-case name, references
+    (1 where the value holds "&"). texts: element (-1 at the top), start, end, flags (HAS_REFERENCES, BLANK,
+    KEEPS_NUL, TEXT_HIDDEN, TEXT_IN_TEMPLATE, AFTER_BREAK).
+
+    `capped` names what was cut: "elements" and "texts" where the rest of the page was not read, "attributes" where
+    some were left out, "depth" where deep elements became children of the deepest kept. `steps` are those made on the
+    stack of open elements, a measure of the work that is the same on every machine.
+    """
+
+    source: bytes
+    elements: npt.NDArray[np.void]
+    attributes: npt.NDArray[np.void]
+    texts: npt.NDArray[np.void]
+    capped: frozenset[str]
+    steps: int
+
+    def find(self, name: str) -> npt.NDArray[np.int64]:
+        """Indices of the elements of a name in lower case, in the page's order, without those in templates."""
+        tags = self.elements["tag"]
+        kept = self.elements["flags"] & IN_TEMPLATE == 0
+        if name in TAGS:
+            return np.flatnonzero((tags == TAGS[name]) & kept)
+        unnumbered = np.flatnonzero((tags == 0) & kept)
+        return unnumbered[[self.name(int(element)) == name for element in unnumbered]]
+
+    def name(self, element: int) -> str:
+        """An element's name, in lower case."""
+        row = self.elements[element]
+        if row["tag"]:
+            return TAG_NAMES[row["tag"]]
+        start = int(row["start"]) + 1
+        match = re.compile(rb"[^\t\n\f\r />]*").match(self.source, start, int(row["content"]))
+        return _lower(match[0]) if match else ""
+
+    def attribute(self, element: int, name: str) -> str | None:
+        """The value of an element's attribute, whose name is given in lower case; None where it has none."""
+        row = self.elements[element]
+        first, last = int(row["first_attribute"]), int(row["last_attribute"])
+        wanted, code = _name(name)
+        for index in range(first, last):
+            if self.attributes[index]["code"] == code:
+                name_start, name_end, start, end, _, references = self.attributes[index].tolist()
+                if self.source[name_start:name_end].lower() == wanted:
+                    return self._value(start, end, references)
+        return None
+
+    def attributes_of(self, element: int) -> dict[str, str]:
+        """All of an element's attributes; of equal names, which are in lower case, the first counts."""
+        row = self.elements[element]
+        found: dict[str, str] = {}
+        for name_start, name_end, start, end, _, references in self.attributes[
+            row["first_attribute"] : row["last_attribute"]
+        ].tolist():
+            found.setdefault(_lower(self.source[name_start:name_end]), self._value(start, end, references))
+        return found
+
+    def values(self, tag: str, name: str) -> Iterator[tuple[int, str]]:
+        """(element, value) of every element of a tag that has the attribute, as `find` and `attribute` would."""
+        wanted, code = _name(name)
+        indices = np.flatnonzero(self.attributes["code"] == code)
+        if not indices.size:
+            return
+        owners = np.searchsorted(self.elements["first_attribute"], indices, side="right") - 1
+        chosen = np.isin(owners, self.find(tag))
+        previous = -1
+        for element, row in zip(owners[chosen].tolist(), self.attributes[indices[chosen]].tolist()):
+            name_start, name_end, start, end, _, references = row
+            if element != previous and self.source[name_start:name_end].lower() == wanted:
+                previous = element
+                yield element, self._value(start, end, references)
+
+    def _value(self, start: int, end: int, references: int) -> str:
+        value = self.source[start:end]
+        if references or b"\0" in value or b"\r" in value:
+            return resolve_references(value, True)
+        return value.decode("utf-8", "replace")
+
+    def text_of(self, element: int) -> str:
+        """All text in an element, hidden or not, with references resolved."""
+        row = self.elements[element]
+        first, last = np.searchsorted(self.texts["start"], (row["start"], row["end"]))
+        return self._joined(self.texts[first:last], 0, False)
+
+    def visible_text(self) -> str:
+        """The page's text without what is hidden; text on both sides of a block's tag or br stands on two lines.
+
+        Left out are head's own texts, script, style, template and their kin, and elements that are hidden by the
+        attribute hidden, by aria-hidden=true or by display:none in their own style. White space is the page's own.
+        """
+        return self._joined(self.texts, TEXT_HIDDEN, True)
+
+    def _joined(self, texts: npt.NDArray[np.void], left_out: int, with_breaks: bool) -> str:
+        if not texts.size:
+            return ""
+        length = int((texts["end"] - texts["start"]).sum(dtype=np.int64))
+        source = np.frombuffer(self.source, dtype=np.uint8)
+        out = np.empty(room(length, b"\0" in self.source) + texts.size, dtype=np.uint8)
+        end = _join(source, _rows(texts), left_out, with_breaks, out, REFERENCE_TABLES)
+        return out[:end].tobytes().decode("utf-8", "replace")
+
+
+def _lower(name: bytes) -> str:
+    # bytes.lower folds ASCII only, as HTML does.
+    return name.lower().replace(b"\0", b"\xef\xbf\xbd").decode("utf-8", "replace")
+
+
+def _rows(records: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
+    return records.view(np.int32).reshape(records.size, -1)
+
+
+def read_page(html: str | bytes) -> Page:
+    """Read a page: text, or UTF-8 bytes, of any content. Time and memory grow linearly with its size.
+
+    Lone surrogates in text, and bytes that are not UTF-8, become U+FFFD. Raises ValueError at 2 GiB.
+    """
+    if isinstance(html, str):
+        try:
+            source = html.encode("utf-8")
+        except UnicodeEncodeError:
+            source = _SURROGATES.sub("\ufffd", html).encode("utf-8")
+    else:
+        source = html
+    size = len(source)
+    if size > _LARGEST_PAGE:
+        raise ValueError(f"a page of {size:,} bytes: at most {_LARGEST_PAGE:,} can be read")
+    markup = source.count(b"<")
+    elements = np.empty((min(markup, MAX_ELEMENTS), ELEMENT_COLUMNS), dtype=np.int32)
+    # An attribute takes two bytes at least, a letter and what parts it from the next.
+    attributes = np.empty((min(size // 2 if markup else 0, MAX_ATTRIBUTES), ATTRIBUTE_COLUMNS), dtype=np.int32)
+    # Behind a tag stands one text, behind a CDATA section one, and within it one.
+    texts = np.empty((min(2 * markup + 1, MAX_TEXTS), TEXT_COLUMNS), dtype=np.int32)
+    state = np.zeros(STATE_SIZE, dtype=np.int64)
+    element_count, attribute_count, text_count, capped = build(
+        np.frombuffer(source + bytes(PADDING), dtype=np.uint8),
+        size,
+        len(_UTF8_MARK) if source.startswith(_UTF8_MARK) else 0,
+        *TAG_TABLES,
+        elements,
+        attributes,
+        texts,
+        np.empty((MAX_DEPTH, STACK_COLUMNS), dtype=np.int64),
+        np.zeros(2 * FOREIGN_TAG, dtype=np.int32),
+        np.zeros(2 * FOREIGN_TAG, dtype=np.int32),
+        state,
+    )
+    return Page(
+        source,
+        # Copies, so that a page holds no more memory than it needs.
+        elements[:element_count].copy().view(ELEMENT).reshape(-1),
+        attributes[:attribute_count].copy().view(ATTRIBUTE).reshape(-1),
+        texts[:text_count].copy().view(TEXT_NODE).reshape(-1),
+        frozenset(name for bit, name in _CAPS.items() if capped & bit),
+        int(state[STEPS]),
+    )

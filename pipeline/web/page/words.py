@@ -1,0 +1,97 @@
+"""Words: eight bytes of a page looked at together, wherever they stand; and arrays lent to compiled functions."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+# Bytes that a search may look at behind the position that it is given.
+WORD = 8
+_HIGH_BITS = np.uint64(0x8080808080808080)
+_ONES = np.uint64(0x0101010101010101)
+_SPACES = np.uint64(0x2020202020202020)
+
+
+@intrinsic
+def _load_word(typing_context: Any, source: Any, position: Any) -> Any:
+    """source[position : position + 8] as a number whose lowest byte is the first; nothing is checked."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        start = builder.gep(data, [arguments[1]])
+        word = builder.load(builder.bitcast(start, ir.IntType(64).as_pointer()), align=1)
+        return builder.bswap(word) if sys.byteorder == "big" else word
+
+    return types.uint64(source, types.int64), generate
+
+
+@intrinsic
+def _first_marked(typing_context: Any, marks: Any) -> Any:
+    """Index of the first byte, from the lowest, that has a bit set; `marks` is not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        zeros = builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.lshr(zeros, ir.Constant(ir.IntType(64), 3))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def borrow(typing_context: Any, array: Any) -> Any:
+    """The same array without a count of references, for use while its owner holds it.
+
+    Compiled functions count up and down for each array at each call, which took longer than reading a page.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lent = context.make_array(array)(context, builder, arguments[0])
+        lent.meminfo = ir.Constant(lent.meminfo.type, None)
+        lent.parent = ir.Constant(lent.parent.type, None)
+        return lent._getvalue()
+
+    return array(array), generate
+
+
+@njit(cache=True, nogil=True)
+def find_byte(source: npt.NDArray[np.uint8], size: int, position: int, mark: int) -> int:
+    """Where `mark`, which is not NUL, stands next from `position`; `size` if nowhere.
+
+    `source` holds WORD more bytes than `size`, and position is `size` at most.
+    """
+    pattern = np.uint64(mark) * _ONES
+    while position < size:
+        word = _load_word(source, position) ^ pattern
+        marks = (word - _ONES) & ~word & _HIGH_BITS
+        if marks:
+            return min(position + _first_marked(marks), size)
+        position += WORD
+    return size
+
+
+@njit(cache=True, nogil=True)
+def find_either(source: npt.NDArray[np.uint8], size: int, position: int, first: int, second: int) -> int:
+    """Where one of two bytes, neither NUL, stands next; else as `find_byte`."""
+    first_pattern = np.uint64(first) * _ONES
+    second_pattern = np.uint64(second) * _ONES
+    while position < size:
+        word = _load_word(source, position)
+        one, other = word ^ first_pattern, word ^ second_pattern
+        marks = (((one - _ONES) & ~one) | ((other - _ONES) & ~other)) & _HIGH_BITS
+        if marks:
+            return min(position + _first_marked(marks), size)
+        position += WORD
+    return size
+
+
+@njit(cache=True, nogil=True)
+def skip_spaces(source: npt.NDArray[np.uint8], size: int, position: int) -> int:
+    """Behind the spaces (U+0020 alone) that stand at `position`, eight at a time: some may be left."""
+    while position < size and _load_word(source, position) == _SPACES:
+        position += WORD
+    return position
