@@ -1,0 +1,250 @@
+"""Main-text extraction side by side, in one run: quality by set and page type, then milliseconds a page.
+
+    python -m benchmarks.extract --data ../shared/data [--bench DIR] [--candidates kamisuki trafilatura …]
+                                 [--out results.json] [--worst N] [--node-modules DIR]
+
+Prints Markdown. Ours is scored on texts of models that saw no page of the same group; it is timed as shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.extract_candidates import NAMES, NODE_MODULES, Candidate, Outcome, Unavailable
+from training.pages import LabelledPage, load_pages
+from training.score import NGRAM, Score, interval, score
+
+OURS = "kamisuki"
+BASELINE = "trafilatura"
+PACK = ("wcxb", "articles", "readability")
+SETS = ("ja-sites", "ja-manuals", "web", "zh", "other", *PACK, "framed")
+BY_TYPE = ("wcxb", "web")
+TIMED = ("ja-sites", "ja-manuals")
+REPEATS = 5
+SHOWN_LETTERS = 40
+SHOWN_RUNS = 2
+LIBRARIES = ("trafilatura", "resiliparse", "jusText", "lxml")
+
+Scores = dict[str, dict[str, Score]]
+Texts = dict[str, str]
+
+
+def score_peer(candidate: Candidate, pages: Sequence[LabelledPage]) -> tuple[dict[str, Score], dict[str, str]]:
+    """Scores and failures of one candidate by page id; a failed page scores 0."""
+    scores, failures = {}, {}
+    for page in pages:
+        outcome = candidate(page.html, page.url)
+        if outcome.failure:
+            failures[page.id] = outcome.failure
+        scores[page.id] = Score(0.0, 0.0, 0.0) if outcome.failure else score(outcome.text, page.gold)
+    return scores, failures
+
+
+def score_ours(pages: Sequence[LabelledPage]) -> tuple[dict[str, Score], Texts]:
+    """Cross-validated scores and texts of ours by page id."""
+    from training.crossval import out_of_fold_texts
+
+    texts = out_of_fold_texts(list(pages))
+    return {page.id: score(texts[page.id], page.gold) for page in pages}, texts
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join([_row(header), _row(["---"] * len(header)), *map(_row, rows)])
+
+
+def quality_table(
+    title: str, pages: Sequence[LabelledPage], scores: Scores, failures: dict[str, dict[str, str]]
+) -> str:
+    """One set's means over pages; both intervals draw whole sites, and the difference is taken page by page."""
+    sites = [page.site for page in pages]
+    f1 = {name: np.array([found[page.id].f1 for page in pages]) for name, found in scores.items()}
+    rows = []
+    for name, found in scores.items():
+        low, high = interval(f1[name], sites)
+        precision = np.mean([found[page.id].precision for page in pages])
+        recall = np.mean([found[page.id].recall for page in pages])
+        difference = ""
+        if BASELINE in f1 and name != BASELINE:
+            ahead = f1[name] - f1[BASELINE]
+            worst, best = interval(ahead, sites)
+            difference = f"{ahead.mean():+.3f} [{worst:+.3f} {best:+.3f}]"
+        failed = sum(page.id in failures.get(name, {}) for page in pages)
+        rows.append(
+            [name, f"{f1[name].mean():.3f}", f"[{low:.3f} {high:.3f}]", f"{precision:.3f}", f"{recall:.3f}"]
+            + [difference, str(failed)]
+        )
+    header = ["candidate", "F1", "95 % by site", "precision", "recall", f"less {BASELINE}", "failed"]
+    return f"### {title}: {len(pages)} pages of {len(set(sites))} sites\n\n{_table(header, rows)}\n"
+
+
+def quality_report(pages: Sequence[LabelledPage], scores: Scores, failures: dict[str, dict[str, str]]) -> str:
+    """Every set, the training pack as a whole, and the page types of the sets that name them."""
+    parts: list[tuple[str, Callable[[LabelledPage], bool]]] = []
+    for name in SETS:
+        parts.append((name, lambda page, name=name: page.set == name))
+        if name == PACK[-1]:
+            parts.append((f"training pack ({', '.join(PACK)})", lambda page: page.set in PACK))
+    for name in BY_TYPE:
+        for kind in sorted({page.page_type for page in pages if page.set == name and page.page_type}):
+            parts.append(
+                (f"{name}, {kind}", lambda page, name=name, kind=kind: (page.set, page.page_type) == (name, kind))
+            )
+    chosen = [(title, [page for page in pages if holds(page)]) for title, holds in parts]
+    return "\n".join(quality_table(title, some, scores, failures) for title, some in chosen if some)
+
+
+def time_candidates(
+    candidates: Sequence[Candidate], pages: Sequence[LabelledPage]
+) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """Milliseconds a page, the best of REPEATS runs, and failed runs by candidate.
+
+    All candidates run on a page before the next page, each first in turn, so that a busy moment hits them alike.
+    A page on which a candidate always fails counts with the time until it failed.
+    """
+    best = {candidate.name: [float("inf")] * len(pages) for candidate in candidates}
+    failed: Counter[str] = Counter()
+    for repeat in range(REPEATS):
+        for index, page in enumerate(pages):
+            start = (index + repeat) % len(candidates)
+            for candidate in (*candidates[start:], *candidates[:start]):
+                outcome: Outcome = candidate(page.html, page.url)
+                failed[candidate.name] += outcome.failure is not None
+                best[candidate.name][index] = min(best[candidate.name][index], outcome.seconds * 1000)
+    return best, failed
+
+
+def timing_table(times: dict[str, list[float]], failed: dict[str, int]) -> str:
+    """Median and p99; the ratio is the baseline's median over the candidate's."""
+    rows = []
+    for name, values in times.items():
+        median, p99 = np.quantile(values, [0.5, 0.99])
+        ratio = f"{np.median(times[BASELINE]) / median:.1f}" if BASELINE in times else ""
+        rows.append([name, f"{median:.3f}", f"{p99:.2f}", ratio, str(failed[name])])
+    count = len(next(iter(times.values())))
+    header = ["candidate", "median ms", "p99 ms", f"times as fast as {BASELINE}", "failed runs"]
+    title = f"### Time: {count} Japanese pages of dev, best of {REPEATS} interleaved runs, one thread"
+    return f"{title}\n\n{_table(header, rows)}\n"
+
+
+def uncovered_runs(text: str, other: str) -> list[str]:
+    """The longest stretches of a text (without white space) of which no 5-gram stands in the other, longest first."""
+    letters, known = "".join(text.split()), "".join(other.split())
+    grams = {known[start : start + NGRAM] for start in range(len(known) - NGRAM + 1)}
+    covered = np.zeros(len(letters), dtype=bool)
+    for start in range(len(letters) - NGRAM + 1):
+        if letters[start : start + NGRAM] in grams:
+            covered[start : start + NGRAM] = True
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], covered, [True]]).astype(np.int8)))
+    runs = [letters[start:end] for start, end in zip(edges[::2], edges[1::2])]
+    return sorted(runs, key=len, reverse=True)[:SHOWN_RUNS]
+
+
+def _shown(runs: Sequence[str]) -> str:
+    cut = [f"{run[:SHOWN_LETTERS]}{'…' if len(run) > SHOWN_LETTERS else ''} ({len(run)})" for run in runs]
+    text = "".join(letter if letter.isprintable() else "�" for letter in " / ".join(cut))
+    for mark in "\\`*_|<[":
+        text = text.replace(mark, f"\\{mark}")
+    return text
+
+
+def worst_table(pages: Sequence[LabelledPage], scores: dict[str, Score], texts: Texts, count: int) -> str:
+    """The pages with the lowest F1, with the beginnings of the longest stretches missing and extra."""
+    rows = []
+    for page in sorted(pages, key=lambda page: (scores[page.id].f1, page.id))[:count]:
+        found, text = scores[page.id], texts[page.id]
+        numbers = [f"{value:.3f}" for value in (found.f1, found.precision, found.recall)]
+        missing, extra = uncovered_runs(page.gold, text), uncovered_runs(text, page.gold)
+        rows.append([page.set, _shown_id(page.id), *numbers, _shown(missing), _shown(extra)])
+    header = ["set", "page", "F1", "precision", "recall", "missing (letters)", "extra (letters)"]
+    return f"### The {len(rows)} worst pages of {OURS}\n\n{_table(header, rows)}\n"
+
+
+def _shown_id(key: str) -> str:
+    return key.replace("|", "%7C")
+
+
+def start_candidates(names: Sequence[str], node_modules: Path) -> list[Candidate]:
+    """The candidates that can run here; why another cannot goes to standard error."""
+    started = []
+    for name in names:
+        try:
+            started.append(Candidate(name, node_modules))
+        except Unavailable as reason:
+            print(f"skipped {name}: {reason}", file=sys.stderr)
+    return started
+
+
+def library_versions() -> dict[str, str]:
+    """What the figures were measured with; a library that is absent is left out."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            print(f"{name} is not installed", file=sys.stderr)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="benchmarks.extract", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with dev/, web/ and train/")
+    parser.add_argument("--bench", type=Path, help="a built benchmark, for the framed pages")
+    parser.add_argument("--candidates", nargs="+", choices=NAMES, default=list(NAMES), metavar="NAME", help=f"{NAMES}")
+    parser.add_argument("--out", type=Path, help="write every page's scores and times here, as JSON")
+    parser.add_argument("--worst", type=int, default=0, metavar="N", help=f"show the N worst pages of {OURS}")
+    default = Path(os.environ.get("KAMISUKI_NODE_MODULES") or NODE_MODULES)
+    parser.add_argument("--node-modules", type=Path, default=default, help="folder of npm install (%(default)s)")
+    options = parser.parse_args(arguments)
+    if options.worst and OURS not in options.candidates:
+        parser.error(f"--worst is about {OURS}, which --candidates leaves out")
+
+    pages = load_pages(options.data, options.bench)
+    candidates = start_candidates(list(dict.fromkeys(options.candidates)), options.node_modules)
+    if not candidates:
+        parser.error("no candidate can run here")
+    peers = [candidate for candidate in candidates if candidate.name != OURS]
+    scores: Scores = {}
+    texts: Texts = {}
+    if len(peers) < len(candidates):
+        scores[OURS], texts = score_ours(pages)
+    # Two at a time: a child extracts while another's text is scored.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        results = dict(zip((peer.name for peer in peers), pool.map(lambda peer: score_peer(peer, pages), peers)))
+    scores |= {name: found for name, (found, _) in results.items()}
+    failures = {name: failed for name, (_, failed) in results.items()}
+    print(quality_report(pages, scores, failures))
+    times, failed_runs = time_candidates(candidates, [page for page in pages if page.set in TIMED])
+    print(timing_table(times, failed_runs))
+    if texts and options.worst:
+        print(worst_table(pages, scores[OURS], texts, options.worst))
+    for candidate in candidates:
+        candidate.close()
+    if options.out:
+        rows = [
+            {"id": page.id, "set": page.set, "site": page.site, "page_type": page.page_type}
+            | {"scores": {name: asdict(found[page.id]) for name, found in scores.items()}}
+            for page in pages
+        ]
+        result = {"versions": library_versions(), "pages": rows, "failures": failures, "milliseconds": times}
+        options.out.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

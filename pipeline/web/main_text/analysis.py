@@ -1,0 +1,57 @@
+"""Analysis: a page's blocks with their features, in the arrays that the model and the writer take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.web.main_text.blocks import BLOCK_COLUMNS, MAX_BLOCKS, find_blocks
+from pipeline.web.main_text.features import FEATURE_COUNT, build_features
+from pipeline.web.main_text.surroundings import SURROUNDINGS, describe
+from pipeline.web.page.reader import Page
+from pipeline.web.page.tokenizer import PADDING
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """Blocks (n, BLOCK_COLUMNS) and features (FEATURE_COUNT, n) of a page, and what their making needed.
+
+    source is the page's bytes with zeros behind; texts (t, 4); bits (e,) and distances (e, SURROUNDINGS) by element;
+    `capped` says that blocks were left out.
+    """
+
+    source: npt.NDArray[np.uint8]
+    texts: npt.NDArray[np.int32]
+    bits: npt.NDArray[np.uint8]
+    distances: npt.NDArray[np.uint8]
+    blocks: npt.NDArray[np.int32]
+    features: npt.NDArray[np.int32]
+    capped: bool
+
+
+def _rows(records: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
+    return records.view(np.int32).reshape(-1, records.dtype.itemsize // 4)
+
+
+def analyse(page: Page) -> Analysis:
+    """Find and describe a page's blocks. Time and memory grow linearly with the page."""
+    source = np.frombuffer(page.source + bytes(PADDING), dtype=np.uint8)
+    elements, texts, attributes = (
+        _rows(page.elements),
+        _rows(page.texts),
+        _rows(page.attributes),
+    )
+    count = elements.shape[0]
+    distances = np.empty((count, len(SURROUNDINGS)), dtype=np.uint8)
+    bits = np.empty(count, dtype=np.uint8)
+    owners = np.empty(count, dtype=np.int32)
+    paths = np.empty(count, dtype=np.uint64)
+    describe(source, elements, attributes, distances, bits, owners, paths)
+    blocks = np.empty((min(MAX_BLOCKS, len(page.source)), BLOCK_COLUMNS), dtype=np.int32)
+    found, capped = find_blocks(source, texts, bits, owners, blocks)
+    blocks = blocks[:found].copy()
+    features = np.empty((FEATURE_COUNT, found), dtype=np.int32)
+    build_features(source, elements, texts, distances, owners, paths, blocks, features)
+    return Analysis(source, texts, bits, distances, blocks, features, capped)

@@ -1,0 +1,227 @@
+"""Blocks: a page's visible text cut where a reader sees a line end, with counts of what each block is made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from pipeline.web.main_text.surroundings import IN_CONTROL, IN_LINK, IN_PARENTHESIS, IN_READING, IN_STRONG
+from pipeline.web.page.tree import (
+    AFTER_BREAK,
+    TEXT_ELEMENT,
+    TEXT_END,
+    TEXT_FLAGS,
+    TEXT_HIDDEN,
+    TEXT_IN_TEMPLATE,
+    TEXT_START,
+)
+
+# Columns of a block. Letters are code points that are no white space; a reference counts as one.
+(
+    FIRST_TEXT,
+    BEHIND_TEXT,
+    OWNER,
+    LETTERS,
+    KANA,
+    HAN,
+    DIGITS,
+    ALPHABETIC,
+    PUNCTUATION,
+    SENTENCE_ENDS,
+    COMMAS,
+    WORDS,
+    LINK_LETTERS,
+    LINKS,
+    STRONG_LETTERS,
+    CONTROL_LETTERS,
+    CAPITALS,
+    FIRST_LETTER,
+    LAST_LETTER,
+    SYMBOLS,
+    HASH,
+    LAST_END,
+) = range(22)
+BLOCK_COLUMNS = 22
+# More blocks than this are not scored: nothing that people read has so many.
+MAX_BLOCKS = 20_000
+
+# Kinds of a first or last letter.
+NO_LETTER, KANA_LETTER, HAN_LETTER, ALPHABETIC_LETTER, DIGIT_LETTER, END_MARK, COMMA_MARK, OPENING, CLOSING, OTHER = range(10)
+
+_FULL_STOPS = np.array(sorted(ord(letter) for letter in "。．！？｡"), dtype=np.int32)
+
+
+@njit(cache=True, nogil=True)
+def _kind(code: int) -> int:
+    """What kind of letter a code point is; white space is none."""
+    if code < 0x80:
+        if 0x61 <= code | 0x20 <= 0x7A:
+            return ALPHABETIC_LETTER
+        if 0x30 <= code <= 0x39:
+            return DIGIT_LETTER
+        if code == 0x21 or code == 0x3F or code == 0x2E:
+            return END_MARK
+        if code == 0x2C or code == 0x3B or code == 0x3A:
+            return COMMA_MARK
+        if code == 0x28 or code == 0x5B or code == 0x7B:
+            return OPENING
+        if code == 0x29 or code == 0x5D or code == 0x7D:
+            return CLOSING
+        return OTHER
+    if 0x3041 <= code <= 0x30FF or 0xFF66 <= code <= 0xFF9F:
+        return KANA_LETTER if code != 0x30FB else OTHER
+    if 0x4E00 <= code <= 0x9FFF or 0x3400 <= code <= 0x4DBF or code == 0x3005 or 0x20000 <= code <= 0x3FFFF or 0xAC00 <= code <= 0xD7A3:
+        return HAN_LETTER
+    if code == 0x3002 or code == 0xFF01 or code == 0xFF1F or code == 0xFF0E or code == 0xFF61 or code == 0x2026 or code == 0x0964 or code == 0x06D4 or code == 0x061F:
+        return END_MARK
+    if code == 0x3001 or code == 0xFF0C or code == 0xFF64 or code == 0x060C:
+        return COMMA_MARK
+    if code == 0x300C or code == 0x300E or code == 0x3010 or code == 0xFF08 or code == 0x3008 or code == 0x300A:
+        return OPENING
+    if code == 0x300D or code == 0x300F or code == 0x3011 or code == 0xFF09 or code == 0x3009 or code == 0x300B:
+        return CLOSING
+    if 0xFF10 <= code <= 0xFF19:
+        return DIGIT_LETTER
+    if 0xC0 <= code < 0x2000 or 0xFF21 <= code <= 0xFF5A:
+        return ALPHABETIC_LETTER
+    return OTHER
+
+
+@njit(cache=True, nogil=True)
+def find_blocks(
+    source: npt.NDArray[np.uint8],
+    texts: npt.NDArray[np.int32],
+    bits: npt.NDArray[np.uint8],
+    owners: npt.NDArray[np.int32],
+    blocks: npt.NDArray[np.int32],
+) -> tuple[int, bool]:
+    """Fill a row a block; returns how many there are, and whether there was no room for more.
+
+    texts (n, 4) as the page reader's; bits and owners by element, as `describe` gives them. Texts without a letter make
+    no block of their own. Readings of ruby are not counted.
+    """
+    count = 0
+    open_block = False
+    after_break = True
+    spaced = True
+    after_end = False
+    last_link = -2
+    for index in range(texts.shape[0]):
+        flags = texts[index, TEXT_FLAGS]
+        if flags & AFTER_BREAK:
+            after_break = True
+        if flags & (TEXT_HIDDEN | TEXT_IN_TEMPLATE):
+            continue
+        element = texts[index, TEXT_ELEMENT]
+        own_bits = bits[element] if element >= 0 else 0
+        if own_bits & (IN_READING | IN_PARENTHESIS):
+            continue
+        if after_break:
+            open_block = False
+            after_break = False
+        in_link = own_bits & IN_LINK != 0
+        strong = own_bits & IN_STRONG != 0
+        control = own_bits & IN_CONTROL != 0
+        position, stop = texts[index, TEXT_START], texts[index, TEXT_END]
+        while position < stop:
+            code = np.int64(source[position])
+            if code <= 0x20:
+                position += 1
+                spaced = True
+                if after_end and open_block:
+                    blocks[count - 1, SENTENCE_ENDS] += 1
+                    blocks[count - 1, LAST_END] = 0
+                    after_end = False
+                continue
+            if code < 0x80:
+                position += 1
+                if code == 0x26:
+                    if position + 4 < stop and source[position] == 0x6E and source[position + 1] == 0x62 and source[position + 2] == 0x73 and source[position + 3] == 0x70:
+                        position += 4
+                        if position < stop and source[position] == 0x3B:
+                            position += 1
+                        spaced = True
+                        continue
+                    behind = position
+                    while behind < stop and behind < position + 12 and source[behind] != 0x3B and source[behind] > 0x22:
+                        behind += 1
+                    if behind < stop and source[behind] == 0x3B:
+                        position = behind + 1
+            elif code < 0xE0:
+                code = (code & 0x1F) << 6 | np.int64(source[position + 1]) & 0x3F
+                position += 2
+                if code == 0xA0:
+                    spaced = True
+                    continue
+            elif code < 0xF0:
+                code = (code & 0x0F) << 12 | (np.int64(source[position + 1]) & 0x3F) << 6 | np.int64(source[position + 2]) & 0x3F
+                position += 3
+                if code == 0x3000 or 0x2000 <= code <= 0x200F or code == 0xFEFF or code == 0x2028 or code == 0x2029:
+                    spaced = True
+                    continue
+            else:
+                code = (code & 0x07) << 18 | (np.int64(source[position + 1]) & 0x3F) << 12 | (np.int64(source[position + 2]) & 0x3F) << 6 | np.int64(source[position + 3]) & 0x3F
+                position += 4
+            if not open_block:
+                if count == blocks.shape[0]:
+                    return count, True
+                for column in range(BLOCK_COLUMNS):
+                    blocks[count, column] = 0
+                blocks[count, FIRST_TEXT] = index
+                blocks[count, OWNER] = owners[element] if element >= 0 else -1
+                count += 1
+                open_block = True
+                spaced = True
+                after_end = False
+                last_link = -2
+            row = count - 1
+            blocks[row, BEHIND_TEXT] = index + 1
+            kind = _kind(code)
+            if blocks[row, LETTERS] == 0:
+                blocks[row, FIRST_LETTER] = kind
+            blocks[row, LAST_LETTER] = kind
+            blocks[row, LETTERS] += 1
+            blocks[row, HASH] = (blocks[row, HASH] * 31 + code) & 0x3FFFFFFF
+            if spaced:
+                blocks[row, WORDS] += 1
+                spaced = False
+            after_end = False
+            if kind == KANA_LETTER:
+                blocks[row, KANA] += 1
+            elif kind == HAN_LETTER:
+                blocks[row, HAN] += 1
+            elif kind == ALPHABETIC_LETTER:
+                blocks[row, ALPHABETIC] += 1
+                if 0x41 <= code <= 0x5A:
+                    blocks[row, CAPITALS] += 1
+            elif kind == DIGIT_LETTER:
+                blocks[row, DIGITS] += 1
+            elif kind == END_MARK:
+                blocks[row, PUNCTUATION] += 1
+                # An ASCII mark ends a sentence where white space or the block's end follows.
+                if code >= 0x80:
+                    blocks[row, SENTENCE_ENDS] += 1
+                else:
+                    after_end = True
+                    blocks[row, LAST_END] = blocks[row, LETTERS]
+            elif kind == COMMA_MARK:
+                blocks[row, COMMAS] += 1
+                blocks[row, PUNCTUATION] += 1
+            elif kind == OTHER:
+                blocks[row, SYMBOLS] += 1
+            else:
+                blocks[row, PUNCTUATION] += 1
+            if in_link:
+                blocks[row, LINK_LETTERS] += 1
+                if element != last_link:
+                    blocks[row, LINKS] += 1
+                    last_link = element
+            if strong:
+                blocks[row, STRONG_LETTERS] += 1
+            if control:
+                blocks[row, CONTROL_LETTERS] += 1
+    for row in range(count):
+        if blocks[row, LAST_END] == blocks[row, LETTERS] and blocks[row, LAST_END] > 0:
+            blocks[row, SENTENCE_ENDS] += 1
+    return count, False

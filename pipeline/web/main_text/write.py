@@ -1,0 +1,267 @@
+"""Write: chosen blocks as text: a line a block, code as it stands, a table's row on one line, ruby read once."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from pipeline.web.main_text.blocks import BEHIND_TEXT, FIRST_TEXT, OWNER
+from pipeline.web.main_text.surroundings import IN_PARENTHESIS, IN_PREFORMATTED, IN_READING
+from pipeline.web.page.elements import TAGS
+from pipeline.web.page.references import ReferenceTables, resolve
+from pipeline.web.page.stack import PARENT, TAG
+from pipeline.web.page.tokenizer import HAS_REFERENCES
+from pipeline.web.page.tree import (
+    KEEPS_NUL,
+    TEXT_ELEMENT,
+    TEXT_END,
+    TEXT_FLAGS,
+    TEXT_HIDDEN,
+    TEXT_IN_TEMPLATE,
+    TEXT_START,
+)
+
+TABLES = ("rows", "markdown", "dropped")
+RUBY = ("dropped", "parentheses")
+_TABLE, _TR, _TD, _TH = (TAGS[name] for name in ("table", "tr", "td", "th"))
+_NEWLINE, _TAB, _SPACE, _BAR, _DASH, _BACKSLASH = (ord(letter) for letter in "\n\t |-\\")
+_OPENING, _CLOSING = np.frombuffer("（".encode(), np.uint8), np.frombuffer("）".encode(), np.uint8)
+
+
+@njit(cache=True, nogil=True)
+def _is_blank(out: npt.NDArray[np.uint8], position: int, end: int) -> int:
+    """Bytes of the white space at `position`: 1 for ASCII's, 2 for U+00A0, 3 for U+3000 and its kin; 0 if none."""
+    letter = out[position]
+    if letter == 0x20 or 0x09 <= letter <= 0x0D:
+        return 1
+    if letter == 0xC2 and position + 1 < end and out[position + 1] == 0xA0:
+        return 2
+    if letter == 0xE3 and position + 2 < end and out[position + 1] == 0x80 and out[position + 2] == 0x80:
+        return 3
+    if letter == 0xE2 and position + 2 < end and out[position + 1] == 0x80 and 0x80 <= out[position + 2] <= 0x8A:
+        return 3
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _tidy(out: npt.NDArray[np.uint8], start: int, end: int, in_row: bool) -> int:
+    """Make white space in out[start:end] one space, that of U+3000 as it stands, and none at the ends; the new end.
+
+    A bar in a row of Markdown is escaped by the caller's room: none is written here.
+    """
+    write = start
+    pending = False
+    wide_from = wide_to = 0
+    position = start
+    while position < end:
+        blank = _is_blank(out, position, end)
+        if blank == 3 and out[position] == 0xE3:
+            # Runs of U+3000 are letters' width, kept inside of a line.
+            if wide_to != position:
+                wide_from = position
+            wide_to = position + 3
+            position += 3
+            continue
+        if blank:
+            pending = True
+            position += blank
+            continue
+        if write > start:
+            if wide_to > 0:
+                for index in range(wide_from, wide_to):
+                    out[write] = out[index]
+                    write += 1
+            elif pending:
+                out[write] = _SPACE
+                write += 1
+        pending = False
+        wide_from = wide_to = 0
+        out[write] = out[position]
+        write += 1
+        position += 1
+    return write
+
+
+@njit(cache=True, nogil=True)
+def _strip_lines(out: npt.NDArray[np.uint8], start: int, end: int) -> tuple[int, int]:
+    """The range of verbatim text without blank lines before it and without white space behind."""
+    while end > start and (out[end - 1] == 0x20 or 0x09 <= out[end - 1] <= 0x0D):
+        end -= 1
+    line = position = start
+    while position < end and (out[position] == 0x20 or 0x09 <= out[position] <= 0x0D):
+        if out[position] == _NEWLINE:
+            line = position + 1
+        position += 1
+    return line, end
+
+
+@njit(cache=True, nogil=True)
+def find_cells(
+    elements: npt.NDArray[np.int32],
+    blocks: npt.NDArray[np.int32],
+    cells: npt.NDArray[np.int32],
+    ordinals: npt.NDArray[np.int32],
+    single: npt.NDArray[np.uint8],
+) -> None:
+    """Fill cells (n,) with each element's nearest td or th within its table, ordinals (n,) with a cell's place in its
+    row, and single (n,) with 1 for rows of two cells or more none of which holds two blocks: rows of data, not layout.
+    """
+    count = elements.shape[0]
+    blocks_in = np.zeros(count, dtype=np.int32)
+    for index in range(count):
+        tag = elements[index, TAG]
+        parent = elements[index, PARENT]
+        ordinals[index] = 0
+        single[index] = 1 if tag == _TR else 0
+        if tag == _TD or tag == _TH:
+            cells[index] = index
+            if parent >= 0:
+                ordinals[index] = blocks_in[parent]
+                blocks_in[parent] += 1
+        elif tag == _TABLE or parent < 0:
+            cells[index] = -1
+        else:
+            cells[index] = cells[parent]
+    for index in range(count):
+        if elements[index, TAG] == _TR and blocks_in[index] < 2:
+            single[index] = 0
+        blocks_in[index] = 0
+    for row in range(blocks.shape[0]):
+        owner = blocks[row, OWNER]
+        cell = cells[owner] if owner >= 0 else -1
+        # A table within a cell makes that cell's row one of layout.
+        while cell >= 0:
+            blocks_in[cell] += 1
+            parent = elements[cell, PARENT]
+            if blocks_in[cell] == 2 and parent >= 0:
+                single[parent] = 0
+            outer = parent
+            while outer >= 0 and elements[outer, TAG] != _TABLE:
+                outer = elements[outer, PARENT]
+            cell = cells[elements[outer, PARENT]] if outer >= 0 and elements[outer, PARENT] >= 0 else -1
+            if blocks_in[cell] > 1:
+                break
+
+
+@njit(cache=True, nogil=True)
+def write_blocks(
+    source: npt.NDArray[np.uint8],
+    elements: npt.NDArray[np.int32],
+    texts: npt.NDArray[np.int32],
+    bits: npt.NDArray[np.uint8],
+    blocks: npt.NDArray[np.int32],
+    kept: npt.NDArray[np.uint8],
+    table_style: int,
+    readings: bool,
+    tables: ReferenceTables,
+    out: npt.NDArray[np.uint8],
+    ends: npt.NDArray[np.int64],
+) -> int:
+    """Write the blocks whose `kept` is 1 to `out` as UTF-8 and return the end; ends (n,) is where each block ends.
+
+    table_style is an index of TABLES. `out` needs room for the texts' references and 16 bytes a block more.
+    """
+    count = blocks.shape[0]
+    element_count = elements.shape[0]
+    has_cells = False
+    for index in range(element_count):
+        if elements[index, TAG] == _TD or elements[index, TAG] == _TH:
+            has_cells = True
+            break
+    cells = np.empty(element_count if has_cells else 0, dtype=np.int32)
+    ordinals = np.empty(cells.size, dtype=np.int32)
+    single = np.empty(cells.size, dtype=np.uint8)
+    if has_cells:
+        find_cells(elements, blocks, cells, ordinals, single)
+    position = 0
+    open_row = -1
+    open_ordinal = 0
+    for row in range(count):
+        ends[row] = position
+        if not kept[row]:
+            continue
+        owner = blocks[row, OWNER]
+        cell = cells[owner] if has_cells and owner >= 0 else -1
+        table_row = elements[cell, PARENT] if cell >= 0 else -1
+        if table_row >= 0 and not single[table_row]:
+            table_row = -1
+        if table_row >= 0 and table_style == 2:
+            continue
+        before = position
+        if table_row >= 0 and table_row == open_row:
+            for _ in range(ordinals[cell] - open_ordinal):
+                if table_style == 1:
+                    out[position] = _SPACE
+                    out[position + 1] = _BAR
+                    out[position + 2] = _SPACE
+                    position += 3
+                else:
+                    out[position] = _TAB
+                    position += 1
+        else:
+            if open_row >= 0 and table_style == 1:
+                out[position] = _SPACE
+                out[position + 1] = _BAR
+                position += 2
+            if position > 0:
+                out[position] = _NEWLINE
+                position += 1
+            if table_row >= 0 and table_style == 1:
+                out[position] = _BAR
+                out[position + 1] = _SPACE
+                position += 2
+        start = position
+        verbatim = False
+        in_reading = False
+        for index in range(blocks[row, FIRST_TEXT], blocks[row, BEHIND_TEXT]):
+            flags = texts[index, TEXT_FLAGS]
+            if flags & (TEXT_HIDDEN | TEXT_IN_TEMPLATE):
+                continue
+            element = texts[index, TEXT_ELEMENT]
+            own_bits = bits[element] if element >= 0 else 0
+            if own_bits & IN_PARENTHESIS:
+                continue
+            reading = own_bits & IN_READING != 0
+            if reading and not readings:
+                continue
+            if reading != in_reading:
+                for letter in _OPENING if reading else _CLOSING:
+                    out[position] = letter
+                    position += 1
+                in_reading = reading
+            if own_bits & IN_PREFORMATTED:
+                verbatim = True
+            position = resolve(
+                source,
+                texts[index, TEXT_START],
+                texts[index, TEXT_END],
+                False,
+                flags & HAS_REFERENCES != 0,
+                flags & KEEPS_NUL != 0,
+                out,
+                position,
+                tables,
+            )
+        if in_reading:
+            for letter in _CLOSING:
+                out[position] = letter
+                position += 1
+        if verbatim:
+            first, end = _strip_lines(out, start, position)
+            for index in range(first, end):
+                out[start + index - first] = out[index]
+            position = start + end - first
+        else:
+            position = _tidy(out, start, position, table_row >= 0 and table_style == 1)
+        if position == start:
+            position = before
+            continue
+        open_row = table_row
+        open_ordinal = ordinals[cell] if table_row >= 0 else 0
+        ends[row] = position
+    if open_row >= 0 and table_style == 1:
+        out[position] = _SPACE
+        out[position + 1] = _BAR
+        position += 2
+    return position
