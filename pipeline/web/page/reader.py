@@ -57,7 +57,11 @@ ATTRIBUTE = np.dtype(
     [(name, np.int32) for name in ("name_start", "name_end", "value_start", "value_end", "code", "references")]
 )
 TEXT_NODE = np.dtype([(name, np.int32) for name in ("element", "start", "end", "flags")])
-assert (len(ELEMENT), len(ATTRIBUTE), len(TEXT_NODE)) == (ELEMENT_COLUMNS, ATTRIBUTE_COLUMNS, TEXT_COLUMNS)
+assert [len(record.names or ()) for record in (ELEMENT, ATTRIBUTE, TEXT_NODE)] == [
+    ELEMENT_COLUMNS,
+    ATTRIBUTE_COLUMNS,
+    TEXT_COLUMNS,
+]
 
 _CAPS = {
     CAPPED_ELEMENTS: "elements",

@@ -161,7 +161,7 @@ def _leave_foreign(
 
 
 @njit(cache=True, nogil=True)
-def _foreign_to_close(code: int, stack: npt.NDArray[np.int64], depth: int, state: npt.NDArray[np.int64]) -> int:
+def _foreign_to_close(code: np.int64, stack: npt.NDArray[np.int64], depth: int, state: npt.NDArray[np.int64]) -> int:
     """The foreign entry that an end tag in foreign content closes; -1 where HTML's rules hold."""
     index = depth - 1
     while index >= 0 and stack[index, STACK_FLAGS] & FOREIGN:
