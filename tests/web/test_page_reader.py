@@ -197,6 +197,64 @@ def test_elements_in_templates_are_not_found() -> None:
     assert list(page.values("a", "href")) == [(int(page.find("a")[0]), "y")]
 
 
+@pytest.mark.parametrize(
+    "hiding",
+    [
+        "<!-- {} -->",
+        "<!-- > {} --!>",
+        "<script>'{}'</script>",
+        "<SCRIPT type=x>{}</Script >",
+        "<style>{}</style>",
+        "<title>{}</title>",
+        "<textarea>{}</textarea>",
+        "<xmp>{}</xmp>",
+        "<template>{}</template>",
+        "<template><template></template>{}</template>",
+        '<p title="{}">',
+        "<p title='{}'>",
+        "<? {}",
+        "<!doctype {}",
+    ],
+)
+def test_what_only_looks_like_a_tag_is_none(hiding: str) -> None:
+    page = read_page(hiding.format("<a href=x>") + "<link href=y>")
+    assert list(page.values("a", "href")) == []
+    assert [value for _, value in page.values("link", "href")] == ["y"]
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    ["<!-->", "<!--->", "<!---->", "</>", "< a>", "<1>", '<p title=">">', "a < b", "</p x='>'>", '<p a"b>', "<abbr>",
+     "<metadata>", "</a>", "<noscript>", "</template>", "<svg>", "<div hidden>", "<select>", "<table>"],
+)  # fmt: skip
+def test_what_does_not_hide_the_next_tag(harmless: str) -> None:
+    assert [value for _, value in read_page(harmless + "<a href=x>").values("a", "href")] == ["x"]
+
+
+@pytest.mark.parametrize("open_end", ["<!-- ", "<script>", "<title>", '<p title="', "<p "])
+def test_what_never_ends_swallows_the_rest(open_end: str) -> None:
+    page = read_page("<link>" + open_end + "<a href=x")
+    assert (len(page.find("link")), len(page.find("a"))) == (1, 0)
+
+
+VALUES = st.lists(st.sampled_from(["license", "LICENSE", "licens", "li", "x", " ", "&amp;", "&#108;icense", "紙"]))
+
+
+@given(st.lists(VALUES.map("".join), max_size=5))
+def test_a_quick_look_for_words_leaves_out_only_what_holds_none(written: list[str]) -> None:
+    page = read_page("<a>" + "".join(f'<a rel="{value}"><link rel="{value}">' for value in written))
+    everything = list(page.values("a", "rel"))
+    chosen = list(page.values("a", "rel", "nofollow license"))
+    assert len(everything) == len(written) and set(chosen) <= set(everything)
+    assert {pair for pair in everything if "license" in pair[1].lower()} <= set(chosen)
+
+
+def test_elements_without_a_number_are_found_by_name() -> None:
+    page = read_page("<x-紙 a=1><X-紙 a=2><x-y a=3>")
+    assert [value for _, value in page.values("x-紙", "a")] == ["1", "2"]
+    assert page.find("x-y").tolist() == [2]
+
+
 def test_a_byte_order_mark_is_no_text() -> None:
     assert read_page("\ufeff<p>紙").visible_text() == "紙"
 

@@ -12,9 +12,31 @@ import numpy.typing as npt
 from numba import njit
 
 from pipeline.web.page.elements import FOREIGN_TAG, TAG_NAMES, TAG_TABLES, TAGS, name_code
+from pipeline.web.page.hidden import is_value
 from pipeline.web.page.references import REFERENCE_TABLES, ReferenceTables, resolve, resolve_references, room
-from pipeline.web.page.stack import ELEMENT_COLUMNS, MAX_DEPTH, STACK_COLUMNS, STATE_SIZE, STEPS
-from pipeline.web.page.tokenizer import ATTRIBUTE_COLUMNS, HAS_REFERENCES, PADDING, short_code
+from pipeline.web.page.stack import (
+    ELEMENT_COLUMNS,
+    FIRST_ATTRIBUTE,
+    FLAGS,
+    LAST_ATTRIBUTE,
+    MAX_DEPTH,
+    STACK_COLUMNS,
+    STATE_SIZE,
+    STEPS,
+    TAG,
+)
+from pipeline.web.page.tokenizer import (
+    ATTRIBUTE_COLUMNS,
+    CODE,
+    HAS_REFERENCES,
+    NAME_END,
+    NAME_START,
+    PADDING,
+    REFERENCES,
+    VALUE_END,
+    VALUE_START,
+    short_code,
+)
 from pipeline.web.page.tree import (
     AFTER_BREAK,
     CAPPED_ATTRIBUTES,
@@ -108,6 +130,60 @@ def _join(
     return position
 
 
+@njit(cache=True, nogil=True)
+def _holds_any(source: npt.NDArray[np.uint8], start: int, end: int, words: bytes) -> bool:
+    """Whether source[start:end] holds one of the words, which are in lower case and parted by spaces, in any case."""
+    word_start = 0
+    while word_start < len(words):
+        length = 0
+        while word_start + length < len(words) and words[word_start + length] != 0x20:
+            length += 1
+        for position in range(start, end - length + 1):
+            equal = 0
+            while equal < length:
+                letter, wanted = source[position + equal], words[word_start + equal]
+                if letter != wanted and not (0x41 <= letter <= 0x5A and letter | 0x20 == wanted):
+                    break
+                equal += 1
+            if equal == length:
+                return True
+        word_start += length + 1
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _find_attributes(
+    source: npt.NDArray[np.uint8],
+    elements: npt.NDArray[np.int32],
+    attributes: npt.NDArray[np.int32],
+    tag: int,
+    code: int,
+    name: bytes,
+    words: bytes,
+) -> npt.NDArray[np.int64]:
+    """(n, 4) element, value's start and end, references, for elements of a tag outside of templates that have it.
+
+    Where words are given, a value without references that holds none of them does not count.
+    """
+    found = np.empty((elements.shape[0], 4), dtype=np.int64)
+    number = 0
+    for element in range(elements.shape[0]):
+        if elements[element, TAG] != tag or elements[element, FLAGS] & IN_TEMPLATE:
+            continue
+        for index in range(elements[element, FIRST_ATTRIBUTE], elements[element, LAST_ATTRIBUTE]):
+            if attributes[index, CODE] != code:
+                continue
+            if not is_value(source, attributes[index, NAME_START], attributes[index, NAME_END], name):
+                continue
+            start, end = attributes[index, VALUE_START], attributes[index, VALUE_END]
+            if len(words) == 0 or attributes[index, REFERENCES] or _holds_any(source, start, end, words):
+                found[number, 0], found[number, 1], found[number, 2] = element, start, end
+                found[number, 3] = attributes[index, REFERENCES]
+                number += 1
+            break
+    return found[:number].copy()
+
+
 @lru_cache(maxsize=1024)
 def _name(name: str) -> tuple[bytes, int]:
     return name.encode("utf-8"), short_code(name_code(name))
@@ -176,19 +252,24 @@ class Page:
             found.setdefault(_lower(self.source[name_start:name_end]), self._value(start, end, references))
         return found
 
-    def values(self, tag: str, name: str) -> Iterator[tuple[int, str]]:
-        """(element, value) of every element of a tag that has the attribute, as `find` and `attribute` would."""
+    def values(self, tag: str, name: str, words: str = "") -> Iterator[tuple[int, str]]:
+        """(element, value) of every element of a tag that has the attribute, as `find` and `attribute` would.
+
+        Where `words` are given, in lower case and parted by spaces, values that hold none of them in any case may be
+        left out: a quick look at the bytes before a closer one.
+        """
         wanted, code = _name(name)
-        indices = np.flatnonzero(self.attributes["code"] == code)
-        if not indices.size:
-            return
-        owners = np.searchsorted(self.elements["first_attribute"], indices, side="right") - 1
-        chosen = np.isin(owners, self.find(tag))
-        previous = -1
-        for element, row in zip(owners[chosen].tolist(), self.attributes[indices[chosen]].tolist()):
-            name_start, name_end, start, end, _, references = row
-            if element != previous and self.source[name_start:name_end].lower() == wanted:
-                previous = element
+        found = _find_attributes(
+            np.frombuffer(self.source, dtype=np.uint8),
+            _rows(self.elements),
+            _rows(self.attributes),
+            TAGS.get(tag, 0),
+            code,
+            wanted,
+            words.encode("utf-8"),
+        )
+        for element, start, end, references in found.tolist():
+            if tag in TAGS or self.name(element) == tag:
                 yield element, self._value(start, end, references)
 
     def _value(self, start: int, end: int, references: int) -> str:
@@ -227,7 +308,7 @@ def _lower(name: bytes) -> str:
 
 
 def _rows(records: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
-    return records.view(np.int32).reshape(records.size, -1)
+    return records.view(np.int32).reshape(records.size, records.itemsize // 4)
 
 
 def read_page(html: str | bytes) -> Page:
