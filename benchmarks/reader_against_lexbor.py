@@ -26,7 +26,9 @@ from pipeline.web.page import Page, read_page
 from pipeline.web.warc import read_records
 
 # The reader's own rules for what is shown (elements.py and hidden.py), written a second time.
-NOT_SHOWN = frozenset("annotation desc iframe metadata noembed noframes script style template title".split())
+NOT_SHOWN = frozenset(
+    ["annotation", "desc", "iframe", "metadata", "noembed", "noframes", "script", "style", "template", "title"]
+)
 DISPLAY = re.compile(r"(?:^|;)[\t\n\f\r ]*display[\t\n\f\r ]*:[\t\n\f\r ]*([^;]*)", re.IGNORECASE)
 NONE = re.compile(r"none(?=[\t\n\f\r !]|$)", re.IGNORECASE)
 LARGEST_BODY = 20_000_000
