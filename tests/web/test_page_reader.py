@@ -271,6 +271,10 @@ def test_deep_pages_keep_their_text_and_their_outer_elements() -> None:
     assert page.texts["element"].tolist() == [MAX_DEPTH - 1, 0, -1]
 
 
+def test_a_depth_is_the_number_of_ancestors_whatever_was_closed_between() -> None:
+    assert read_page("<b><div></b><i>").elements["depth"].tolist() == [0, 1, 2]
+
+
 PIECES = [
     "<", ">", "a", "<a", "<!--", "-->", "--!>", "-", "!", "/", "=", "'", '"', "&", "&lt", "&#x3042;", "&nGt;", "紙",
     "<script", "</script>", "<template>", "</template>", "href=x", "<title>", "</title>", "<meta", "<table>",
@@ -290,7 +294,7 @@ def holds(page: Page) -> None:
     assert ((parents >= -1) & (parents < indices)).all()
     has_parent = parents >= 0
     assert (elements["depth"][~has_parent] == 0).all()
-    assert (elements["depth"][has_parent] > elements["depth"][parents[has_parent]]).all() or "depth" in page.capped
+    assert (elements["depth"][has_parent] == elements["depth"][parents[has_parent]] + 1).all()
     assert (elements["start"] < elements["content"]).all()
     assert (elements["content"] <= elements["end"]).all() and (elements["end"] <= size).all()
     assert (np.diff(elements["start"]) > 0).all()

@@ -35,6 +35,7 @@ from pipeline.web.page.tokenizer import (
     REFERENCES,
     VALUE_END,
     VALUE_START,
+    is_word,
     short_code,
 )
 from pipeline.web.page.tree import (
@@ -132,7 +133,13 @@ def _join(
 
 @njit(cache=True, nogil=True)
 def _holds_any(source: npt.NDArray[np.uint8], start: int, end: int, words: bytes) -> bool:
-    """Whether source[start:end] holds one of the words, which are in lower case and parted by spaces, in any case."""
+    """Whether source[start:end] may hold one of the words, in lower case and parted by spaces, in any case.
+
+    A reference other than &amp; may stand for any letter.
+    """
+    for position in range(start, end):
+        if source[position] == 0x26 and not (end - position > 4 and is_word(source, position + 1, b"amp")):
+            return True
     word_start = 0
     while word_start < len(words):
         length = 0
@@ -163,7 +170,7 @@ def _find_attributes(
 ) -> npt.NDArray[np.int64]:
     """(n, 4) element, value's start and end, references, for elements of a tag outside of templates that have it.
 
-    Where words are given, a value without references that holds none of them does not count.
+    Where words are given, a value that cannot hold one of them does not count.
     """
     found = np.empty((elements.shape[0], 4), dtype=np.int64)
     number = 0
@@ -176,7 +183,7 @@ def _find_attributes(
             if not is_value(source, attributes[index, NAME_START], attributes[index, NAME_END], name):
                 continue
             start, end = attributes[index, VALUE_START], attributes[index, VALUE_END]
-            if len(words) == 0 or attributes[index, REFERENCES] or _holds_any(source, start, end, words):
+            if len(words) == 0 or _holds_any(source, start, end, words):
                 found[number, 0], found[number, 1], found[number, 2] = element, start, end
                 found[number, 3] = attributes[index, REFERENCES]
                 number += 1
@@ -195,7 +202,8 @@ class Page:
 
     elements: structured int32 of tag (a number of TAG_NAMES, 0 a name that is not there), parent (-1 at the top),
     start and end (of all its markup), content (behind its start tag), first_attribute and last_attribute (a range of
-    attributes, the last not in it), depth, and flags (HIDDEN, IN_TEMPLATE, FOREIGN, INTEGRATION_POINT).
+    attributes, the last not in it), depth (its ancestors, counted), and flags (HIDDEN, IN_TEMPLATE, FOREIGN,
+    INTEGRATION_POINT).
     attributes: name_start, name_end, value_start, value_end (without quotes), code of the lower-case name, references
     (1 where the value holds "&"). texts: element (-1 at the top), start, end, flags (HAS_REFERENCES, BLANK,
     KEEPS_NUL, TEXT_HIDDEN, TEXT_IN_TEMPLATE, AFTER_BREAK).

@@ -331,13 +331,15 @@ def _build(
             ):
                 element_flags |= HIDDEN
             elements[element_count, TAG] = tag
-            elements[element_count, PARENT] = stack[depth - 1, STACK_ELEMENT] if depth > 0 else -1
+            parent = stack[depth - 1, STACK_ELEMENT] if depth > 0 else -1
+            elements[element_count, PARENT] = parent
             elements[element_count, START] = offset
             elements[element_count, END] = end
             elements[element_count, CONTENT] = end
             elements[element_count, FIRST_ATTRIBUTE] = used
             elements[element_count, LAST_ATTRIBUTE] = now_used
-            elements[element_count, DEPTH] = depth
+            # Not the stack's: an element that was closed from below is still an ancestor.
+            elements[element_count, DEPTH] = elements[parent, DEPTH] + 1 if parent >= 0 else 0
             elements[element_count, FLAGS] = element_flags
             used = now_used
 
