@@ -11,14 +11,16 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-# Numba keeps checked and unchecked code under the same name: a cache of its own, before anything is compiled.
+# Numba keeps checked and unchecked code under the same name, and code that calls what has changed since: a cache of
+# its own, new each time, before anything is compiled.
 os.environ["NUMBA_BOUNDSCHECK"] = "1"
-os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "kamisuki-checked-code")
+os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="kamisuki-checked-code-")
 
 from test_page_reader import HOSTILE, PIECES, holds
 
@@ -94,4 +96,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        shutil.rmtree(os.environ["NUMBA_CACHE_DIR"])

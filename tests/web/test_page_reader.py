@@ -114,6 +114,9 @@ def test_a_page_of_1999() -> None:
         "<p style='color:red; DISPLAY : none !important'>{}</p>",
         "<p style=display:none>{}</p>",
         "<div hidden><table><tr><td>{}</table></div>",
+        "<b hidden><p hidden></b>{}</p>",
+        "<div hidden><b hidden><p></b>{}</p></div>",
+        "<form hidden><div></form>{}</div>",
         "<template><p>{}</p></template>",
         "<script>{}</script>",
         "<style>{}</style>",
@@ -150,6 +153,8 @@ def test_what_is_not_shown(hidden: str) -> None:
         "<!--->{}",
         "<!---->{}",
         "<template>x</template>{}",
+        "<a aria-hidden=true><div>隠<a>{}</a></div></a>",
+        "<b hidden><div>隠</b>{}",
         "</template>{}",
     ],
 )

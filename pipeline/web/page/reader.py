@@ -18,6 +18,7 @@ from pipeline.web.page.stack import (
     ELEMENT_COLUMNS,
     FIRST_ATTRIBUTE,
     FLAGS,
+    IN_TEMPLATE,
     LAST_ATTRIBUTE,
     MAX_DEPTH,
     STACK_COLUMNS,
@@ -44,7 +45,6 @@ from pipeline.web.page.tree import (
     CAPPED_DEPTH,
     CAPPED_ELEMENTS,
     CAPPED_TEXTS,
-    IN_TEMPLATE,
     KEEPS_NUL,
     TEXT_COLUMNS,
     TEXT_END,
@@ -53,6 +53,7 @@ from pipeline.web.page.tree import (
     TEXT_START,
     build,
 )
+from pipeline.web.page.words import count_byte
 
 # No page that is read by people comes near these; they bound the memory that a page can ask for.
 MAX_ELEMENTS = 500_000
@@ -203,7 +204,7 @@ class Page:
     elements: structured int32 of tag (a number of TAG_NAMES, 0 a name that is not there), parent (-1 at the top),
     start and end (of all its markup), content (behind its start tag), first_attribute and last_attribute (a range of
     attributes, the last not in it), depth (its ancestors, counted), and flags (HIDDEN, IN_TEMPLATE, FOREIGN,
-    INTEGRATION_POINT).
+    INTEGRATION_POINT, HIDES_ITSELF).
     attributes: name_start, name_end, value_start, value_end (without quotes), code of the lower-case name, references
     (1 where the value holds "&"). texts: element (-1 at the top), start, end, flags (HAS_REFERENCES, BLANK,
     KEEPS_NUL, TEXT_HIDDEN, TEXT_IN_TEMPLATE, AFTER_BREAK).
@@ -334,7 +335,8 @@ def read_page(html: str | bytes) -> Page:
     size = len(source)
     if size > _LARGEST_PAGE:
         raise ValueError(f"a page of {size:,} bytes: at most {_LARGEST_PAGE:,} can be read")
-    markup = source.count(b"<")
+    padded = np.frombuffer(source + bytes(PADDING), dtype=np.uint8)
+    markup = count_byte(padded, 0x3C)
     elements = np.empty((min(markup, MAX_ELEMENTS), ELEMENT_COLUMNS), dtype=np.int32)
     # An attribute takes two bytes at least, a letter and what parts it from the next.
     attributes = np.empty((min(size // 2 if markup else 0, MAX_ATTRIBUTES), ATTRIBUTE_COLUMNS), dtype=np.int32)
@@ -342,7 +344,7 @@ def read_page(html: str | bytes) -> Page:
     texts = np.empty((min(2 * markup + 1, MAX_TEXTS), TEXT_COLUMNS), dtype=np.int32)
     state = np.zeros(STATE_SIZE, dtype=np.int64)
     element_count, attribute_count, text_count, capped = build(
-        np.frombuffer(source + bytes(PADDING), dtype=np.uint8),
+        padded,
         size,
         len(_UTF8_MARK) if source.startswith(_UTF8_MARK) else 0,
         *TAG_TABLES,

@@ -37,6 +37,11 @@ from pipeline.web.page.stack import (
     END,
     FIRST_ATTRIBUTE,
     FLAGS,
+    FOREIGN,
+    HIDDEN,
+    HIDES_ITSELF,
+    IN_TEMPLATE,
+    INTEGRATION_POINT,
     LAST_ATTRIBUTE,
     PARENT,
     STACK_CODE,
@@ -72,8 +77,6 @@ from pipeline.web.page.words import borrow
 TEXT_ELEMENT, TEXT_START, TEXT_END, TEXT_FLAGS = range(4)
 TEXT_COLUMNS = 4
 KEEPS_NUL, TEXT_HIDDEN, TEXT_IN_TEMPLATE, AFTER_BREAK = (1 << bit for bit in range(2, 6))
-# Bits of an element's flags.
-HIDDEN, IN_TEMPLATE, FOREIGN, INTEGRATION_POINT = (1 << bit for bit in range(4))
 # What a page's reading met: more elements, attributes or text nodes than there is room for, or deeper ones.
 CAPPED_ELEMENTS, CAPPED_ATTRIBUTES, CAPPED_TEXTS, CAPPED_DEPTH = (1 << bit for bit in range(4))
 
@@ -329,7 +332,7 @@ def _build(
             if flags[stack_tag] & NOT_SHOWN or (
                 now_used > used and tag != _HTML and tag != _BODY and hides_itself(source, attributes, used, now_used)
             ):
-                element_flags |= HIDDEN
+                element_flags |= HIDDEN | HIDES_ITSELF
             elements[element_count, TAG] = tag
             parent = stack[depth - 1, STACK_ELEMENT] if depth > 0 else -1
             elements[element_count, PARENT] = parent

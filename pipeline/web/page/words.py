@@ -67,6 +67,15 @@ borrow = cast(Callable[[_Array], _Array], _lender)
 
 
 @njit(cache=True, nogil=True)
+def count_byte(source: npt.NDArray[np.uint8], mark: int) -> int:
+    """How often a byte occurs; compiled, as bytes.count took a seventh of a page's time."""
+    number = 0
+    for letter in source:
+        number += letter == mark
+    return number
+
+
+@njit(cache=True, nogil=True)
 def find_byte(source: npt.NDArray[np.uint8], size: int, position: int, mark: int) -> int:
     """Where `mark`, which is not NUL, stands next from `position`; `size` if nowhere.
 
