@@ -27,14 +27,13 @@ from pipeline.recipe import Extract
 from pipeline.runner import Stopwatch
 from pipeline.schemas import DOCUMENTS, REJECTS
 from pipeline.web import charset, consent, gate, language, license
+from pipeline.web.page import Page, read_page
 from pipeline.web.sandbox import EXTRACTOR_VERSION, Extraction, Limits, Sandbox
-from pipeline.web.tags import Tag, find_tags
 from pipeline.web.urls import host
 from pipeline.web.warc import NotWarc, Record, read_records
 
 RULE_VERSION = 1
 HTML_TYPES = ("text/html", "application/xhtml+xml")
-TAGS_READ = frozenset({"html", "a", "link", "meta"})
 ROWS_IN_MEMORY = 500
 CHARACTERS_IN_MEMORY = 16_000_000
 # trafilatura's own path ends in justext, courlan, htmldate and the parsers of dates below it.
@@ -134,6 +133,8 @@ class PageReader:
         elements = count_start_tags(decoded.text)
         if elements > self.settings.limits.elements:
             return reject("too_many_elements", elements, self.settings.limits.elements)
+        page = read_page(decoded.text)
+        clock = self.watch.time("page", clock)
         fetched_on = record.date.date().isoformat() if record.date else None
         main = self.sandbox.extract(decoded.text, record.url, fetched_on)
         clock = self.watch.time("main text", clock)
@@ -145,9 +146,8 @@ class PageReader:
         accepted = self.settings.language
         if not (label == "ja" and score >= accepted.min_score and kana > 0) and kana < accepted.kana_ratio:
             return reject("not_japanese", kana, accepted.kana_ratio, f"lid.176 {label} {score:.3f}")
-        tags = list(find_tags(decoded.text, TAGS_READ))
-        license_fact = license.find_license(tags, record.http_headers)
-        consent_fact = consent.find_consent(tags, record.http_headers)
+        license_fact = license.find_license(page, record.http_headers)
+        consent_fact = consent.find_consent(page, record.http_headers)
         self.watch.time("license and consent", clock)
         return {
             "id": key,
@@ -168,7 +168,7 @@ class PageReader:
             "charset": decoded.charset,
             "charset_source": decoded.source,
             "charset_replacements": decoded.replacements,
-            "declared_language": declared_language(tags),
+            "declared_language": declared_language(page),
             "language": label,
             "language_score": score,
             "published_at": datetime.date.fromisoformat(main.date) if main.date else None,
@@ -187,12 +187,11 @@ def count_start_tags(text: str) -> int:
     return text.count("<") - text.count("</") - text.count("<!") - text.count("<?")
 
 
-def declared_language(tags: list[Tag]) -> str | None:
+def declared_language(page: Page) -> str | None:
     """The lang or xml:lang of the html element, as the page wrote it, at most 35 characters (BCP 47)."""
-    for tag in tags:
-        if tag.name == "html":
-            value = tag.attributes.get("lang") or tag.attributes.get("xml:lang")
-            return value.strip()[:35] or None if value else None
+    for element in page.find("html")[:1].tolist():
+        value = page.attribute(element, "lang") or page.attribute(element, "xml:lang")
+        return value.strip()[:35] or None if value else None
     return None
 
 

@@ -23,6 +23,7 @@ def warm() -> float:
     from pipeline.candidates import URL_KEY, mixed
     from pipeline.web.charset import decode
     from pipeline.web.gate import may_be_japanese
+    from pipeline.web.page import read_page
 
     texts = pa.array(TEXTS)
     for kind in (texts, texts.cast(pa.large_string())):
@@ -41,6 +42,9 @@ def warm() -> float:
         may_be_japanese(body, None, None)
         decode(body, None)
         decode(body + b"\xff", None)
+    page = read_page("<title>紙</title><a href='/?a=1&amp;b=2'>漉く</a><!-- --><script></script>")
+    page.visible_text()
+    page.attributes_of(int(page.find("a")[0]))
     return time.perf_counter() - started
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.web.tags import Tag
+from pipeline.web.page import Page
 
 # Crawlers that gather training data, or names that stand for that use of another crawler's pages, in lower case:
 # those of ai-robots-txt/ai.robots.txt (738c80d, 2026-08-22; 166 names) that train. Left out are the list's fetchers for
@@ -45,6 +45,7 @@ TRAINING_AGENTS: frozenset[str] = frozenset(
 # Directives of X-Robots-Tag that have a value of their own behind a colon, and so are no crawler's name.
 _VALUED_DIRECTIVES = frozenset(("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"))
 _EVERYONE = frozenset(("", "*", "robots"))
+_META_NAMES = (_EVERYONE | TRAINING_AGENTS | {"tdm-reservation"}) - {""}
 _REFUSED_TO_ALL = frozenset(("noai",))
 _REFUSED_TO_TRAINERS = frozenset(("noai", "noindex", "none"))
 _LONGEST_EVIDENCE = 200
@@ -96,7 +97,7 @@ _PREFERENCE_HEADERS = (("content-signal", "ai-train", "no", "yes"), ("content-us
 _RESERVATION = {"1": "refused", "0": "allowed"}
 
 
-def _signals(tags: Sequence[Tag], http_headers: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
+def _signals(page: Page, http_headers: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
     """(verdict, evidence) of every signal that speaks of training."""
     for value in http_headers.get("x-robots-tag", ()):
         for agent, directive in _robots_header(value):
@@ -110,21 +111,21 @@ def _signals(tags: Sequence[Tag], http_headers: Mapping[str, list[str]]) -> Iter
             for setting in _preferences(value, key):
                 if setting in (refusing, allowing):
                     yield "refused" if setting == refusing else "allowed", f"header {header}: {key}={setting}"
-    for tag in tags:
-        if tag.name != "meta":
+    for element, written in page.values("meta", "name"):
+        name = written.strip().lower()
+        if name not in _META_NAMES:
             continue
-        name = tag.attributes.get("name", "").strip().lower()
-        content = tag.attributes.get("content", "").strip().lower()
+        content = (page.attribute(element, "content") or "").strip().lower()
         if name == "tdm-reservation" and content in _RESERVATION:
             yield _RESERVATION[content], f"meta tdm-reservation: {content}"
-        elif name:
+        else:
             refusal = _refusing_directive(name, _DIRECTIVE_SEPARATORS.split(content))
             if refusal is not None:
                 yield "refused", f"meta {name}: {refusal}"
 
 
-def find_consent(tags: Sequence[Tag], http_headers: Mapping[str, list[str]]) -> Consent:
-    """Whether the use for training is refused or allowed, from meta tags and HTTP headers (names in lower case).
+def find_consent(page: Page, http_headers: Mapping[str, list[str]]) -> Consent:
+    """Whether the use for training is refused or allowed, from meta elements and HTTP headers (names in lower case).
 
     Refusals: noai for all robots; noai, noindex or none for a crawler of TRAINING_AGENTS by name, whose only index
     is a training set; tdm-reservation 1; Content-Signal ai-train=no; Content-Usage train-ai=n. Allowances: the
@@ -135,7 +136,7 @@ def find_consent(tags: Sequence[Tag], http_headers: Mapping[str, list[str]]) -> 
     are older than training, and stand on pages of every kind (tag lists, carts). noimageai is about pictures.
     """
     allowance: str | None = None
-    for verdict, evidence in _signals(tags, http_headers):
+    for verdict, evidence in _signals(page, http_headers):
         if verdict == "refused":
             return Consent("refused", evidence[:_LONGEST_EVIDENCE])
         allowance = allowance or evidence

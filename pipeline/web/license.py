@@ -6,10 +6,10 @@ is the weaker evidence and its source says so.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pipeline.web.tags import Tag
+from pipeline.web.page import Page
 
 TIERS = (
     "public-domain",
@@ -77,6 +77,8 @@ _GOVERNMENT = (
         "LicenseRef-Japanese-Government-Standard-Terms-2.0",
     ),
 )
+# Every URL that is known names one of these hosts.
+_LICENSE_HOSTS = "creativecommons.org digital.go.jp kantei.go.jp"
 # How people write a Creative Commons license in a meta element: "CC BY-SA 4.0", "CC-BY-4.0", "CC0".
 _WRITTEN = re.compile(
     r"(?:SPDX:)?CC[ -](BY(?:-(?:NC|ND|SA)){0,2})[ -](\d\.\d)(?:[ -](?:International|Unported|DEED))?", re.IGNORECASE
@@ -186,33 +188,47 @@ def _fact(value: str, known: tuple[str, str] | None, source: str) -> LicenseFact
     return LicenseFact(identifier, value.strip()[:_LONGEST_URL], source, tier)
 
 
-def _claims(tags: Sequence[Tag], http_headers: Mapping[str, list[str]]) -> Iterator[LicenseFact]:
-    """What page and response say outright about their license, recognised or not."""
+def _rel_licenses(page: Page, tag: str) -> Iterator[tuple[int, LicenseFact]]:
+    """(element, what it claims) of every a or link with rel=license."""
+    for element, relation in page.values(tag, "rel", "license"):
+        url = page.attribute(element, "href") or ""
+        if url.strip() and "license" in relation.lower().split():
+            yield element, _fact(url, license_from_url(url), f"rel-license-{tag}")
+
+
+def _meta_licenses(page: Page) -> Iterator[tuple[int, LicenseFact]]:
+    """(element, what it claims) of every meta element about license or rights."""
+    names = {
+        element: name
+        for element, name in page.values("meta", "property", "license rights")
+        if not page.attribute(element, "name")
+    }
+    names.update(page.values("meta", "name", "license rights"))
+    for element, name in names.items():
+        name = name.strip().lower()
+        content = (page.attribute(element, "content") or "") if name in _META_LICENSE | _META_RIGHTS else ""
+        if content.strip():
+            known = _license_from_value(content)
+            if known is not None or name in _META_LICENSE:
+                yield element, _fact(content, known, "meta")
+
+
+def _claims(page: Page, http_headers: Mapping[str, list[str]]) -> Iterator[LicenseFact]:
+    """What response and page say outright about their license, recognised or not, in the page's order."""
     for header in http_headers.get("link", ()):
         for url, parameters in _LINK_HEADER.findall(header):
             if url.strip() and _REL_LICENSE.search(parameters):
                 yield _fact(url, license_from_url(url), "http-link")
-    for tag in tags:
-        attributes = tag.attributes
-        if tag.name in ("a", "link"):
-            url = attributes.get("href", "")
-            if url.strip() and "license" in attributes.get("rel", "").lower().split():
-                yield _fact(url, license_from_url(url), f"rel-license-{tag.name}")
-        elif tag.name == "meta":
-            name = (attributes.get("name") or attributes.get("property") or "").strip().lower()
-            content = attributes.get("content", "")
-            if content.strip() and name in _META_LICENSE | _META_RIGHTS:
-                known = _license_from_value(content)
-                if known is not None or name in _META_LICENSE:
-                    yield _fact(content, known, "meta")
+    claims = [*_rel_licenses(page, "a"), *_rel_licenses(page, "link"), *_meta_licenses(page)]
+    for _, fact in sorted(claims, key=lambda claim: claim[0]):
+        yield fact
 
 
-def _plain_links(tags: Sequence[Tag]) -> Iterator[LicenseFact]:
-    for tag in tags:
-        known = license_from_url(tag.attributes.get("href", "")) if tag.name == "a" else None
+def _plain_links(page: Page) -> Iterator[LicenseFact]:
+    for _, url in page.values("a", "href", _LICENSE_HOSTS):
+        known = license_from_url(url)
         if known is not None:
-            source = "government-link" if known[1] == "government" else "cc-link"
-            yield _fact(tag.attributes["href"], known, source)
+            yield _fact(url, known, "government-link" if known[1] == "government" else "cc-link")
 
 
 def _strictness(fact: LicenseFact) -> tuple[int, int]:
@@ -220,11 +236,11 @@ def _strictness(fact: LicenseFact) -> tuple[int, int]:
     return _STRICTNESS[fact.tier], len((fact.license or "").split("-"))
 
 
-def find_license(tags: Sequence[Tag], http_headers: Mapping[str, list[str]]) -> LicenseFact:
-    """A page's license from its a, link and meta tags and its HTTP headers (names in lower case).
+def find_license(page: Page, http_headers: Mapping[str, list[str]]) -> LicenseFact:
+    """A page's license from its a, link and meta elements and its HTTP headers (names in lower case).
 
     Of several different ones the strictest holds, of equals the first; a claim that is not recognised counts as
     "unknown", the strictest of all, and is never upgraded by another. Plain links count only where nothing is claimed.
     """
-    facts = list(_claims(tags, http_headers)) or list(_plain_links(tags))
+    facts = list(_claims(page, http_headers)) or _plain_links(page)
     return max(facts, key=_strictness, default=NO_LICENSE)

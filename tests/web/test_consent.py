@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.web.consent import TRAINING_AGENTS, Consent, find_consent
-from pipeline.web.tags import find_tags
+from pipeline.web.page import read_page
 
 UNKNOWN = Consent("unknown", None)
 
 
 def consent_of(html: str = "", /, **headers: str | list[str]) -> Consent:
     named = {name.replace("_", "-"): [value] if isinstance(value, str) else value for name, value in headers.items()}
-    return find_consent(list(find_tags(html, frozenset(("meta",)))), named)
+    return find_consent(read_page(html), named)
 
 
 def meta(name: str, content: str) -> str:

@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.web.license import NO_LICENSE, TIERS, LicenseFact, find_license, license_from_url, strictest
-from pipeline.web.tags import find_tags
+from pipeline.web.page import read_page
 
-NAMES = frozenset(("a", "link", "meta"))
 BY = "https://creativecommons.org/licenses/by/4.0/"
 
 
 def license_of(html: str, **headers: list[str]) -> LicenseFact:
-    return find_license(list(find_tags(html, NAMES)), headers)
+    return find_license(read_page(html), headers)
 
 
 @pytest.mark.parametrize(
@@ -108,12 +107,22 @@ def test_ids_are_on_the_spdx_list_or_say_that_they_are_not() -> None:
         ('<meta name="license" content="CC BY 4.0">', "meta"),
         ('<meta name="license" content="CC-BY-4.0">', "meta"),
         (f'<p><a href="{BY}">表示 4.0 国際</a>', "cc-link"),
+        (f"<A HREF={BY}>CC</A>", "cc-link"),
+        (f'<meta property="og:license" content="{BY}">', "meta"),
+        (f'<meta name="" property="og:license" content="{BY}">', "meta"),
+        (f'<div hidden><noscript><a rel="license" href="{BY}"></noscript></div>', "rel-license-a"),
     ],
 )
 def test_every_place_where_a_page_can_name_its_license(html: str, source: str) -> None:
     fact = license_of(html)
     assert (fact.license, fact.source, fact.tier) == ("CC-BY-4.0", source, "attribution")
     assert fact.url is not None and fact.url in html
+
+
+def test_references_in_values_are_resolved_first() -> None:
+    written = BY.replace("creative", "cre&#97;tive").replace("/", "&sol;")
+    assert license_of(f'<a href="{written}">') == LicenseFact("CC-BY-4.0", BY, "cc-link", "attribution")
+    assert license_of(f'<link rel="li&#99;ense" href="{written}">').source == "rel-license-link"
 
 
 @pytest.mark.parametrize(
@@ -140,6 +149,11 @@ def test_the_link_header(value: str) -> None:
         f'<meta name="description" content="{BY}">',
         f'<link rel="stylesheet" href="{BY}">',
         f'<!-- <a rel="license" href="{BY}"> -->',
+        f'<template><a rel="license" href="{BY}"></template>',
+        f"<script>document.write('<a href=\"{BY}\">')</script>",
+        f'<textarea><a rel="license" href="{BY}"></textarea>',
+        f'<meta name="description" property="license" content="{BY}">',
+        f'<div rel=license href="{BY}">',
         '<a href="https://creativecommons.jp/">',
     ],
 )

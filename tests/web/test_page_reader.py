@@ -114,6 +114,9 @@ def test_a_page_of_1999() -> None:
         "<p style='color:red; DISPLAY : none !important'>{}</p>",
         "<p style=display:none>{}</p>",
         "<div hidden><table><tr><td>{}</table></div>",
+        "<b hidden><p hidden></b>{}</p>",
+        "<div hidden><b hidden><p></b>{}</p></div>",
+        "<form hidden><div></form>{}</div>",
         "<template><p>{}</p></template>",
         "<script>{}</script>",
         "<style>{}</style>",
@@ -150,6 +153,8 @@ def test_what_is_not_shown(hidden: str) -> None:
         "<!--->{}",
         "<!---->{}",
         "<template>x</template>{}",
+        "<a aria-hidden=true><div>隠<a>{}</a></div></a>",
+        "<b hidden><div>隠</b>{}",
         "</template>{}",
     ],
 )
@@ -197,6 +202,64 @@ def test_elements_in_templates_are_not_found() -> None:
     assert list(page.values("a", "href")) == [(int(page.find("a")[0]), "y")]
 
 
+@pytest.mark.parametrize(
+    "hiding",
+    [
+        "<!-- {} -->",
+        "<!-- > {} --!>",
+        "<script>'{}'</script>",
+        "<SCRIPT type=x>{}</Script >",
+        "<style>{}</style>",
+        "<title>{}</title>",
+        "<textarea>{}</textarea>",
+        "<xmp>{}</xmp>",
+        "<template>{}</template>",
+        "<template><template></template>{}</template>",
+        '<p title="{}">',
+        "<p title='{}'>",
+        "<? {}",
+        "<!doctype {}",
+    ],
+)
+def test_what_only_looks_like_a_tag_is_none(hiding: str) -> None:
+    page = read_page(hiding.format("<a href=x>") + "<link href=y>")
+    assert list(page.values("a", "href")) == []
+    assert [value for _, value in page.values("link", "href")] == ["y"]
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    ["<!-->", "<!--->", "<!---->", "</>", "< a>", "<1>", '<p title=">">', "a < b", "</p x='>'>", '<p a"b>', "<abbr>",
+     "<metadata>", "</a>", "<noscript>", "</template>", "<svg>", "<div hidden>", "<select>", "<table>"],
+)  # fmt: skip
+def test_what_does_not_hide_the_next_tag(harmless: str) -> None:
+    assert [value for _, value in read_page(harmless + "<a href=x>").values("a", "href")] == ["x"]
+
+
+@pytest.mark.parametrize("open_end", ["<!-- ", "<script>", "<title>", '<p title="', "<p "])
+def test_what_never_ends_swallows_the_rest(open_end: str) -> None:
+    page = read_page("<link>" + open_end + "<a href=x")
+    assert (len(page.find("link")), len(page.find("a"))) == (1, 0)
+
+
+VALUES = st.lists(st.sampled_from(["license", "LICENSE", "licens", "li", "x", " ", "&amp;", "&#108;icense", "紙"]))
+
+
+@given(st.lists(VALUES.map("".join), max_size=5))
+def test_a_quick_look_for_words_leaves_out_only_what_holds_none(written: list[str]) -> None:
+    page = read_page("<a>" + "".join(f'<a rel="{value}"><link rel="{value}">' for value in written))
+    everything = list(page.values("a", "rel"))
+    chosen = list(page.values("a", "rel", "nofollow license"))
+    assert len(everything) == len(written) and set(chosen) <= set(everything)
+    assert {pair for pair in everything if "license" in pair[1].lower()} <= set(chosen)
+
+
+def test_elements_without_a_number_are_found_by_name() -> None:
+    page = read_page("<x-紙 a=1><X-紙 a=2><x-y a=3>")
+    assert [value for _, value in page.values("x-紙", "a")] == ["1", "2"]
+    assert page.find("x-y").tolist() == [2]
+
+
 def test_a_byte_order_mark_is_no_text() -> None:
     assert read_page("\ufeff<p>紙").visible_text() == "紙"
 
@@ -211,6 +274,10 @@ def test_deep_pages_keep_their_text_and_their_outer_elements() -> None:
     assert page.capped == {"depth"}
     assert page.visible_text() == "奥\n手前\n外"
     assert page.texts["element"].tolist() == [MAX_DEPTH - 1, 0, -1]
+
+
+def test_a_depth_is_the_number_of_ancestors_whatever_was_closed_between() -> None:
+    assert read_page("<b><div></b><i>").elements["depth"].tolist() == [0, 1, 2]
 
 
 PIECES = [
@@ -232,7 +299,7 @@ def holds(page: Page) -> None:
     assert ((parents >= -1) & (parents < indices)).all()
     has_parent = parents >= 0
     assert (elements["depth"][~has_parent] == 0).all()
-    assert (elements["depth"][has_parent] > elements["depth"][parents[has_parent]]).all() or "depth" in page.capped
+    assert (elements["depth"][has_parent] == elements["depth"][parents[has_parent]] + 1).all()
     assert (elements["start"] < elements["content"]).all()
     assert (elements["content"] <= elements["end"]).all() and (elements["end"] <= size).all()
     assert (np.diff(elements["start"]) > 0).all()

@@ -12,16 +12,39 @@ import numpy.typing as npt
 from numba import njit
 
 from pipeline.web.page.elements import FOREIGN_TAG, TAG_NAMES, TAG_TABLES, TAGS, name_code
+from pipeline.web.page.hidden import is_value
 from pipeline.web.page.references import REFERENCE_TABLES, ReferenceTables, resolve, resolve_references, room
-from pipeline.web.page.stack import ELEMENT_COLUMNS, MAX_DEPTH, STACK_COLUMNS, STATE_SIZE, STEPS
-from pipeline.web.page.tokenizer import ATTRIBUTE_COLUMNS, HAS_REFERENCES, PADDING, short_code
+from pipeline.web.page.stack import (
+    ELEMENT_COLUMNS,
+    FIRST_ATTRIBUTE,
+    FLAGS,
+    IN_TEMPLATE,
+    LAST_ATTRIBUTE,
+    MAX_DEPTH,
+    STACK_COLUMNS,
+    STATE_SIZE,
+    STEPS,
+    TAG,
+)
+from pipeline.web.page.tokenizer import (
+    ATTRIBUTE_COLUMNS,
+    CODE,
+    HAS_REFERENCES,
+    NAME_END,
+    NAME_START,
+    PADDING,
+    REFERENCES,
+    VALUE_END,
+    VALUE_START,
+    is_word,
+    short_code,
+)
 from pipeline.web.page.tree import (
     AFTER_BREAK,
     CAPPED_ATTRIBUTES,
     CAPPED_DEPTH,
     CAPPED_ELEMENTS,
     CAPPED_TEXTS,
-    IN_TEMPLATE,
     KEEPS_NUL,
     TEXT_COLUMNS,
     TEXT_END,
@@ -30,6 +53,7 @@ from pipeline.web.page.tree import (
     TEXT_START,
     build,
 )
+from pipeline.web.page.words import count_byte
 
 # No page that is read by people comes near these; they bound the memory that a page can ask for.
 MAX_ELEMENTS = 500_000
@@ -57,7 +81,11 @@ ATTRIBUTE = np.dtype(
     [(name, np.int32) for name in ("name_start", "name_end", "value_start", "value_end", "code", "references")]
 )
 TEXT_NODE = np.dtype([(name, np.int32) for name in ("element", "start", "end", "flags")])
-assert (len(ELEMENT), len(ATTRIBUTE), len(TEXT_NODE)) == (ELEMENT_COLUMNS, ATTRIBUTE_COLUMNS, TEXT_COLUMNS)
+assert [len(record.names or ()) for record in (ELEMENT, ATTRIBUTE, TEXT_NODE)] == [
+    ELEMENT_COLUMNS,
+    ATTRIBUTE_COLUMNS,
+    TEXT_COLUMNS,
+]
 
 _CAPS = {
     CAPPED_ELEMENTS: "elements",
@@ -104,6 +132,66 @@ def _join(
     return position
 
 
+@njit(cache=True, nogil=True)
+def _holds_any(source: npt.NDArray[np.uint8], start: int, end: int, words: bytes) -> bool:
+    """Whether source[start:end] may hold one of the words, in lower case and parted by spaces, in any case.
+
+    A reference other than &amp; may stand for any letter.
+    """
+    for position in range(start, end):
+        if source[position] == 0x26 and not (end - position > 4 and is_word(source, position + 1, b"amp")):
+            return True
+    word_start = 0
+    while word_start < len(words):
+        length = 0
+        while word_start + length < len(words) and words[word_start + length] != 0x20:
+            length += 1
+        for position in range(start, end - length + 1):
+            equal = 0
+            while equal < length:
+                letter, wanted = source[position + equal], words[word_start + equal]
+                if letter != wanted and not (0x41 <= letter <= 0x5A and letter | 0x20 == wanted):
+                    break
+                equal += 1
+            if equal == length:
+                return True
+        word_start += length + 1
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _find_attributes(
+    source: npt.NDArray[np.uint8],
+    elements: npt.NDArray[np.int32],
+    attributes: npt.NDArray[np.int32],
+    tag: int,
+    code: int,
+    name: bytes,
+    words: bytes,
+) -> npt.NDArray[np.int64]:
+    """(n, 4) element, value's start and end, references, for elements of a tag outside of templates that have it.
+
+    Where words are given, a value that cannot hold one of them does not count.
+    """
+    found = np.empty((elements.shape[0], 4), dtype=np.int64)
+    number = 0
+    for element in range(elements.shape[0]):
+        if elements[element, TAG] != tag or elements[element, FLAGS] & IN_TEMPLATE:
+            continue
+        for index in range(elements[element, FIRST_ATTRIBUTE], elements[element, LAST_ATTRIBUTE]):
+            if attributes[index, CODE] != code:
+                continue
+            if not is_value(source, attributes[index, NAME_START], attributes[index, NAME_END], name):
+                continue
+            start, end = attributes[index, VALUE_START], attributes[index, VALUE_END]
+            if len(words) == 0 or _holds_any(source, start, end, words):
+                found[number, 0], found[number, 1], found[number, 2] = element, start, end
+                found[number, 3] = attributes[index, REFERENCES]
+                number += 1
+            break
+    return found[:number].copy()
+
+
 @lru_cache(maxsize=1024)
 def _name(name: str) -> tuple[bytes, int]:
     return name.encode("utf-8"), short_code(name_code(name))
@@ -115,7 +203,8 @@ class Page:
 
     elements: structured int32 of tag (a number of TAG_NAMES, 0 a name that is not there), parent (-1 at the top),
     start and end (of all its markup), content (behind its start tag), first_attribute and last_attribute (a range of
-    attributes, the last not in it), depth, and flags (HIDDEN, IN_TEMPLATE, FOREIGN, INTEGRATION_POINT).
+    attributes, the last not in it), depth (its ancestors, counted), and flags (HIDDEN, IN_TEMPLATE, FOREIGN,
+    INTEGRATION_POINT, HIDES_ITSELF).
     attributes: name_start, name_end, value_start, value_end (without quotes), code of the lower-case name, references
     (1 where the value holds "&"). texts: element (-1 at the top), start, end, flags (HAS_REFERENCES, BLANK,
     KEEPS_NUL, TEXT_HIDDEN, TEXT_IN_TEMPLATE, AFTER_BREAK).
@@ -172,19 +261,24 @@ class Page:
             found.setdefault(_lower(self.source[name_start:name_end]), self._value(start, end, references))
         return found
 
-    def values(self, tag: str, name: str) -> Iterator[tuple[int, str]]:
-        """(element, value) of every element of a tag that has the attribute, as `find` and `attribute` would."""
+    def values(self, tag: str, name: str, words: str = "") -> Iterator[tuple[int, str]]:
+        """(element, value) of every element of a tag that has the attribute, as `find` and `attribute` would.
+
+        Where `words` are given, in lower case and parted by spaces, values that hold none of them in any case may be
+        left out: a quick look at the bytes before a closer one.
+        """
         wanted, code = _name(name)
-        indices = np.flatnonzero(self.attributes["code"] == code)
-        if not indices.size:
-            return
-        owners = np.searchsorted(self.elements["first_attribute"], indices, side="right") - 1
-        chosen = np.isin(owners, self.find(tag))
-        previous = -1
-        for element, row in zip(owners[chosen].tolist(), self.attributes[indices[chosen]].tolist()):
-            name_start, name_end, start, end, _, references = row
-            if element != previous and self.source[name_start:name_end].lower() == wanted:
-                previous = element
+        found = _find_attributes(
+            np.frombuffer(self.source, dtype=np.uint8),
+            _rows(self.elements),
+            _rows(self.attributes),
+            TAGS.get(tag, 0),
+            code,
+            wanted,
+            words.encode("utf-8"),
+        )
+        for element, start, end, references in found.tolist():
+            if tag in TAGS or self.name(element) == tag:
                 yield element, self._value(start, end, references)
 
     def _value(self, start: int, end: int, references: int) -> str:
@@ -223,7 +317,7 @@ def _lower(name: bytes) -> str:
 
 
 def _rows(records: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
-    return records.view(np.int32).reshape(records.size, -1)
+    return records.view(np.int32).reshape(records.size, records.itemsize // 4)
 
 
 def read_page(html: str | bytes) -> Page:
@@ -241,7 +335,8 @@ def read_page(html: str | bytes) -> Page:
     size = len(source)
     if size > _LARGEST_PAGE:
         raise ValueError(f"a page of {size:,} bytes: at most {_LARGEST_PAGE:,} can be read")
-    markup = source.count(b"<")
+    padded = np.frombuffer(source + bytes(PADDING), dtype=np.uint8)
+    markup = count_byte(padded, 0x3C)
     elements = np.empty((min(markup, MAX_ELEMENTS), ELEMENT_COLUMNS), dtype=np.int32)
     # An attribute takes two bytes at least, a letter and what parts it from the next.
     attributes = np.empty((min(size // 2 if markup else 0, MAX_ATTRIBUTES), ATTRIBUTE_COLUMNS), dtype=np.int32)
@@ -249,7 +344,7 @@ def read_page(html: str | bytes) -> Page:
     texts = np.empty((min(2 * markup + 1, MAX_TEXTS), TEXT_COLUMNS), dtype=np.int32)
     state = np.zeros(STATE_SIZE, dtype=np.int64)
     element_count, attribute_count, text_count, capped = build(
-        np.frombuffer(source + bytes(PADDING), dtype=np.uint8),
+        padded,
         size,
         len(_UTF8_MARK) if source.startswith(_UTF8_MARK) else 0,
         *TAG_TABLES,

@@ -220,7 +220,7 @@ def on_start_tag(
 @njit(cache=True, nogil=True)
 def _find_closed(
     tag: int,
-    code: int,
+    code: np.int64,
     stack: npt.NDArray[np.int64],
     depth: int,
     open_count: npt.NDArray[np.int32],
@@ -269,7 +269,7 @@ def _find_closed(
 @njit(cache=True, nogil=True)
 def on_end_tag(
     tag: int,
-    code: int,
+    code: np.int64,
     stack: npt.NDArray[np.int64],
     depth: int,
     open_count: npt.NDArray[np.int32],

@@ -22,6 +22,8 @@ STATE_SIZE = 4
 # Columns of an element.
 TAG, PARENT, START, END, CONTENT, FIRST_ATTRIBUTE, LAST_ATTRIBUTE, DEPTH, FLAGS = range(9)
 ELEMENT_COLUMNS = 9
+# Bits of an element's flags; it is hidden by its own attributes or name, or by an ancestor's.
+HIDDEN, IN_TEMPLATE, FOREIGN, INTEGRATION_POINT, HIDES_ITSELF = (1 << bit for bit in range(5))
 
 
 @njit(cache=True, nogil=True)
@@ -85,6 +87,24 @@ def remove_entry(
 
 
 @njit(cache=True, nogil=True)
+def _show_again(
+    stack: npt.NDArray[np.int64],
+    depth: int,
+    index: int,
+    elements: npt.NDArray[np.int32],
+    state: npt.NDArray[np.int64],
+) -> None:
+    """Take back what the entry at `index` hid above it: a browser moves that block out of a formatting element."""
+    hidden = index > 0 and stack[index - 1, STACK_FLAGS] & HIDDEN != 0
+    for above in range(index + 1, depth):
+        state[STEPS] += 1
+        hidden = hidden or stack[above, STACK_FLAGS] & HIDES_ITSELF != 0
+        if not hidden:
+            stack[above, STACK_FLAGS] &= ~HIDDEN
+            elements[stack[above, STACK_ELEMENT], FLAGS] &= ~HIDDEN
+
+
+@njit(cache=True, nogil=True)
 def close_formatting(
     stack: npt.NDArray[np.int64],
     depth: int,
@@ -99,5 +119,7 @@ def close_formatting(
     for above in range(index + 1, depth):
         state[STEPS] += 1
         if flags[stack[above, STACK_TAG]] & SPECIAL:
+            if stack[index, STACK_FLAGS] & HIDES_ITSELF:
+                _show_again(stack, depth, index, elements, state)
             return remove_entry(stack, depth, index, open_count, elements, offset, state)
     return close_to(stack, depth, index, open_count, elements, offset)

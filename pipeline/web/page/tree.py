@@ -37,6 +37,11 @@ from pipeline.web.page.stack import (
     END,
     FIRST_ATTRIBUTE,
     FLAGS,
+    FOREIGN,
+    HIDDEN,
+    HIDES_ITSELF,
+    IN_TEMPLATE,
+    INTEGRATION_POINT,
     LAST_ATTRIBUTE,
     PARENT,
     STACK_CODE,
@@ -72,8 +77,6 @@ from pipeline.web.page.words import borrow
 TEXT_ELEMENT, TEXT_START, TEXT_END, TEXT_FLAGS = range(4)
 TEXT_COLUMNS = 4
 KEEPS_NUL, TEXT_HIDDEN, TEXT_IN_TEMPLATE, AFTER_BREAK = (1 << bit for bit in range(2, 6))
-# Bits of an element's flags.
-HIDDEN, IN_TEMPLATE, FOREIGN, INTEGRATION_POINT = (1 << bit for bit in range(4))
 # What a page's reading met: more elements, attributes or text nodes than there is room for, or deeper ones.
 CAPPED_ELEMENTS, CAPPED_ATTRIBUTES, CAPPED_TEXTS, CAPPED_DEPTH = (1 << bit for bit in range(4))
 
@@ -161,7 +164,7 @@ def _leave_foreign(
 
 
 @njit(cache=True, nogil=True)
-def _foreign_to_close(code: int, stack: npt.NDArray[np.int64], depth: int, state: npt.NDArray[np.int64]) -> int:
+def _foreign_to_close(code: np.int64, stack: npt.NDArray[np.int64], depth: int, state: npt.NDArray[np.int64]) -> int:
     """The foreign entry that an end tag in foreign content closes; -1 where HTML's rules hold."""
     index = depth - 1
     while index >= 0 and stack[index, STACK_FLAGS] & FOREIGN:
@@ -329,15 +332,17 @@ def _build(
             if flags[stack_tag] & NOT_SHOWN or (
                 now_used > used and tag != _HTML and tag != _BODY and hides_itself(source, attributes, used, now_used)
             ):
-                element_flags |= HIDDEN
+                element_flags |= HIDDEN | HIDES_ITSELF
             elements[element_count, TAG] = tag
-            elements[element_count, PARENT] = stack[depth - 1, STACK_ELEMENT] if depth > 0 else -1
+            parent = stack[depth - 1, STACK_ELEMENT] if depth > 0 else -1
+            elements[element_count, PARENT] = parent
             elements[element_count, START] = offset
             elements[element_count, END] = end
             elements[element_count, CONTENT] = end
             elements[element_count, FIRST_ATTRIBUTE] = used
             elements[element_count, LAST_ATTRIBUTE] = now_used
-            elements[element_count, DEPTH] = depth
+            # Not the stack's: an element that was closed from below is still an ancestor.
+            elements[element_count, DEPTH] = elements[parent, DEPTH] + 1 if parent >= 0 else 0
             elements[element_count, FLAGS] = element_flags
             used = now_used
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +17,11 @@ WORD = 8
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _ONES = np.uint64(0x0101010101010101)
 _SPACES = np.uint64(0x2020202020202020)
+_Array = TypeVar("_Array", bound=npt.NDArray[Any])
 
 
 @intrinsic
-def _load_word(typing_context: Any, source: Any, position: Any) -> Any:
+def _word_loader(typing_context: Any, source: Any, position: Any) -> Any:
     """source[position : position + 8] as a number whose lowest byte is the first; nothing is checked."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -32,7 +34,7 @@ def _load_word(typing_context: Any, source: Any, position: Any) -> Any:
 
 
 @intrinsic
-def _first_marked(typing_context: Any, marks: Any) -> Any:
+def _mark_finder(typing_context: Any, marks: Any) -> Any:
     """Index of the first byte, from the lowest, that has a bit set; `marks` is not 0."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -43,7 +45,7 @@ def _first_marked(typing_context: Any, marks: Any) -> Any:
 
 
 @intrinsic
-def borrow(typing_context: Any, array: Any) -> Any:
+def _lender(typing_context: Any, array: Any) -> Any:
     """The same array without a count of references, for use while its owner holds it.
 
     Compiled functions count up and down for each array at each call, which took longer than reading a page.
@@ -56,6 +58,21 @@ def borrow(typing_context: Any, array: Any) -> Any:
         return lent._getvalue()
 
     return array(array), generate
+
+
+# As the compiled functions call them: without the typing context.
+_load_word = cast(Callable[[npt.NDArray[np.uint8], int], np.uint64], _word_loader)
+_first_marked = cast(Callable[[np.uint64], int], _mark_finder)
+borrow = cast(Callable[[_Array], _Array], _lender)
+
+
+@njit(cache=True, nogil=True)
+def count_byte(source: npt.NDArray[np.uint8], mark: int) -> int:
+    """How often a byte occurs; compiled, as bytes.count took a seventh of a page's time."""
+    number = 0
+    for letter in source:
+        number += letter == mark
+    return number
 
 
 @njit(cache=True, nogil=True)
