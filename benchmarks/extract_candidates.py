@@ -1,7 +1,8 @@
 """The extractors that benchmarks/extract.py compares, each in a child process that a bad page cannot take along.
 
 A child speaks JSON lines: first {"ready": true} or {"missing": why}; then for each {"html", "url"} either
-{"text", "seconds"} or {"error"}. Seconds are taken in the child around the extractor alone, after one warm start.
+{"text", "seconds"} or {"error"}. Seconds are of CPU, taken in the child around the extractor alone: on a busy machine
+wall time holds the turns of others, which slow extractors wait for in every page and fast ones hardly ever.
 
     python -m benchmarks.extract_candidates NAME     serves one candidate
 """
@@ -124,7 +125,7 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The text of a page with the seconds it took, or a failure's reason with an empty text."""
+    """The text of a page with its seconds of CPU, or a failure's reason with an empty text and seconds of wall time."""
 
     text: str
     seconds: float
@@ -235,13 +236,13 @@ def serve(name: str) -> None:
     send({"ready": True})
     for line in sys.stdin:
         page = json.loads(line)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             text = extract(page["html"], page["url"])
         except Exception as error:  # noqa: BLE001 - whatever an extractor raises is counted as its failure
             send({"error": f"{type(error).__name__}: {error}"[:200]})
         else:
-            send({"text": text, "seconds": time.perf_counter() - started})
+            send({"text": text, "seconds": time.process_time() - started})
 
 
 if __name__ == "__main__":

@@ -19,11 +19,12 @@ send({ ready: true });
 
 for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
   const { html } = JSON.parse(line);
-  const started = performance.now();
+  const started = process.cpuUsage();
   try {
     const { document } = parseHTML(html);
     const text = new Readability(document).parse()?.textContent ?? '';
-    send({ text, seconds: (performance.now() - started) / 1000 });
+    const { user, system } = process.cpuUsage(started);
+    send({ text, seconds: (user + system) / 1e6 });
   } catch (error) {
     send({ error: String(error).slice(0, 200) });
   }

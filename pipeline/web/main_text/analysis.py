@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.web.main_text.blocks import BLOCK_COLUMNS, MAX_BLOCKS, find_blocks
+from pipeline.web.main_text.blocks import BLOCK_COLUMNS, MAX_BLOCKS, find_blocks, settle_hidden
 from pipeline.web.main_text.features import FEATURE_COUNT, build_features
 from pipeline.web.main_text.surroundings import SURROUNDINGS, describe
 from pipeline.web.page.reader import Page
@@ -18,17 +18,19 @@ from pipeline.web.page.tokenizer import PADDING
 class Analysis:
     """Blocks (n, BLOCK_COLUMNS) and features (FEATURE_COUNT, n) of a page, and what their making needed.
 
-    source is the page's bytes with zeros behind; texts (t, 4); bits (e,) and distances (e, SURROUNDINGS) by element;
-    `capped` says that blocks were left out.
+    source is the page's bytes with zeros behind; elements (e, 9) and texts (t, 4) as the reader's; bits (e,) and distances (e, SURROUNDINGS) by element;
+    `capped` says that blocks were left out, `unhidden` that hidden text was taken for shown by a script.
     """
 
     source: npt.NDArray[np.uint8]
+    elements: npt.NDArray[np.int32]
     texts: npt.NDArray[np.int32]
-    bits: npt.NDArray[np.uint8]
+    bits: npt.NDArray[np.uint16]
     distances: npt.NDArray[np.uint8]
     blocks: npt.NDArray[np.int32]
     features: npt.NDArray[np.int32]
     capped: bool
+    unhidden: bool
 
 
 def _rows(records: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
@@ -45,13 +47,15 @@ def analyse(page: Page) -> Analysis:
     )
     count = elements.shape[0]
     distances = np.empty((count, len(SURROUNDINGS)), dtype=np.uint8)
-    bits = np.empty(count, dtype=np.uint8)
+    bits = np.empty(count, dtype=np.uint16)
     owners = np.empty(count, dtype=np.int32)
     paths = np.empty(count, dtype=np.uint64)
     describe(source, elements, attributes, distances, bits, owners, paths)
+    texts = texts.copy()
+    unhidden = settle_hidden(texts, bits)
     blocks = np.empty((min(MAX_BLOCKS, len(page.source)), BLOCK_COLUMNS), dtype=np.int32)
     found, capped = find_blocks(source, texts, bits, owners, blocks)
     blocks = blocks[:found].copy()
     features = np.empty((FEATURE_COUNT, found), dtype=np.int32)
-    build_features(source, elements, texts, distances, owners, paths, blocks, features)
-    return Analysis(source, texts, bits, distances, blocks, features, capped)
+    build_features(source, elements, attributes, texts, distances, owners, paths, blocks, features)
+    return Analysis(source, elements, texts, bits, distances, blocks, features, capped, unhidden)

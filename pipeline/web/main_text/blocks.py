@@ -6,7 +6,16 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pipeline.web.main_text.surroundings import IN_CONTROL, IN_LINK, IN_PARENTHESIS, IN_READING, IN_STRONG
+from pipeline.web.main_text.surroundings import (
+    HEADING_MARK,
+    IN_CONTROL,
+    IN_LINK,
+    IN_PARENTHESIS,
+    IN_READING,
+    IN_STRONG,
+    UNSHOWN,
+)
+from pipeline.web.page.tokenizer import BLANK
 from pipeline.web.page.tree import (
     AFTER_BREAK,
     TEXT_ELEMENT,
@@ -88,11 +97,44 @@ def _kind(code: int) -> int:
     return OTHER
 
 
+# A page that hides this many times what it shows is one whose script shows it.
+_HIDDEN_TIMES = 2
+
+
+@njit(cache=True, nogil=True)
+def settle_hidden(texts: npt.NDArray[np.int32], bits: npt.NDArray[np.uint16]) -> bool:
+    """Flag as hidden what marks a heading, and take the flag from what only a script shows; returns whether it did.
+
+    Some programs send a page's text hidden, to be put in its place by a script: where twice as much is hidden as is
+    shown, the hidden text is the page's.
+    """
+    shown = hidden = 0
+    for index in range(texts.shape[0]):
+        flags, element = texts[index, TEXT_FLAGS], texts[index, TEXT_ELEMENT]
+        own_bits = bits[element] if element >= 0 else 0
+        if own_bits & HEADING_MARK:
+            texts[index, TEXT_FLAGS] |= TEXT_HIDDEN
+        elif not flags & (BLANK | TEXT_IN_TEMPLATE) and not own_bits & UNSHOWN:
+            size = texts[index, TEXT_END] - texts[index, TEXT_START]
+            if flags & TEXT_HIDDEN:
+                hidden += size
+            else:
+                shown += size
+    if hidden <= _HIDDEN_TIMES * shown:
+        return False
+    for index in range(texts.shape[0]):
+        element = texts[index, TEXT_ELEMENT]
+        own_bits = bits[element] if element >= 0 else 0
+        if not own_bits & (UNSHOWN | HEADING_MARK):
+            texts[index, TEXT_FLAGS] &= ~TEXT_HIDDEN
+    return True
+
+
 @njit(cache=True, nogil=True)
 def find_blocks(
     source: npt.NDArray[np.uint8],
     texts: npt.NDArray[np.int32],
-    bits: npt.NDArray[np.uint8],
+    bits: npt.NDArray[np.uint16],
     owners: npt.NDArray[np.int32],
     blocks: npt.NDArray[np.int32],
 ) -> tuple[int, bool]:

@@ -33,9 +33,12 @@ from pipeline.web.main_text.blocks import (
     SYMBOLS,
     WORDS,
 )
+from pipeline.web.main_text.anchors import best_container, heights_above, measure_from, smallest_with
+from pipeline.web.main_text.headline import headline_points
 from pipeline.web.main_text.surroundings import OWN_LINES, SURROUNDINGS, TAG_GROUPS
-from pipeline.web.page.elements import TAGS
-from pipeline.web.page.stack import DEPTH, PARENT, TAG
+from pipeline.web.page.elements import TAGS, name_code
+from pipeline.web.page.stack import DEPTH, FIRST_ATTRIBUTE, LAST_ATTRIBUTE, PARENT, TAG
+from pipeline.web.page.tokenizer import CODE, VALUE_END, VALUE_START, short_code
 from pipeline.web.page.tree import TEXT_END, TEXT_START
 
 # A share is a number from 0 to SCALE.
@@ -48,7 +51,9 @@ _OWN = (
     "control_share capitals first_letter last_letter letters_a_sentence is_prose depth"
 ).split()
 _LEVEL = "letters link_share prose_share blocks prose_density commas".split()
-_CORE = "in_core60 in_core90 steps_to_core60 steps_to_core90 before_core60 core60_letters core60_share".split()
+# Up to the innermost element that holds the block and the anchor, and down from there; and what that element holds.
+_ANCHORS = "core60 core90 top headline lead".split()
+_ANCHOR = "up down letters prose_share link_share".split()
 _NEIGHBOUR = "letters link_share ends same_owner same_path".split()
 _WINDOW = "letters link_share ends".split()
 _PAGE = (
@@ -60,13 +65,14 @@ _POSITION = (
     "block_share letter_share prose_before prose_after to_prose_before to_prose_after blocks_from_start "
     "blocks_to_end"
 ).split()
-_TITLE = "in_title title_in in_heading heading_in from_heading heading_seen from_title copies".split()
+_TITLE = "in_title title_in in_heading heading_in from_heading heading_seen from_title copies in_description".split()
 
 FEATURES: tuple[str, ...] = (
     *_OWN,
     *SURROUNDINGS,
     *(f"level{level}_{name}" for level in range(LEVELS) for name in _LEVEL),
-    *_CORE,
+    *(f"{anchor}_{name}" for anchor in _ANCHORS for name in _ANCHOR),
+    *"from_headline_block from_lead container_score".split(),
     *(f"{side}{step}_{name}" for side in ("before", "behind") for step in range(1, NEIGHBOURS + 1) for name in _NEIGHBOUR),
     *(f"{side}8_{name}" for side in ("before", "behind") for name in _WINDOW),
     *(f"page_{name}" for name in _PAGE),
@@ -77,7 +83,11 @@ FEATURES: tuple[str, ...] = (
 FEATURE_COUNT = len(FEATURES)
 _TITLE_COUNT = len(_TITLE)
 _SURROUNDING_COUNT = len(SURROUNDINGS)
-_TOP_HEADING = list(TAG_GROUPS).index("top_heading")
+_TOP_HEADING, _HEADING, _TITLE_WORD, _BREADCRUMB_WORD, _HEADER_TAG = (
+    SURROUNDINGS.index(name) for name in ("tag_top_heading", "tag_heading", "word_title", "word_breadcrumb", "tag_header")
+)
+_META = TAGS["meta"]
+_NAME, _PROPERTY, _CONTENT = (short_code(name_code(name)) for name in ("name", "property", "content"))
 
 # A sentence-bearing block ("prose") has an end mark, this many letters (a third of a letter of the Latin alphabet
 # counts), and less than this share of them in links.
@@ -141,9 +151,20 @@ def _scan_pairs(
 
 
 @njit(cache=True, nogil=True)
+def _ends_with_description(source: npt.NDArray[np.uint8], start: int, stop: int) -> bool:
+    """Whether a meta element's name is description, or og:description and the like."""
+    word = b"description"
+    for index in range(len(word)):
+        if source[stop - len(word) + index] | 0x20 != word[index]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
 def build_features(
     source: npt.NDArray[np.uint8],
     elements: npt.NDArray[np.int32],
+    attributes: npt.NDArray[np.int32],
     texts: npt.NDArray[np.int32],
     distances: npt.NDArray[np.uint8],
     owners: npt.NDArray[np.int32],
@@ -195,49 +216,13 @@ def build_features(
             mains += 1
         elif tag == _INPUT or tag == _BUTTON or tag == _SELECT or tag == _TEXTAREA:
             controls += 1
-    # The smallest elements that hold 60 and 90 % of the page's prose.
-    core60 = core90 = element_count
-    for index in range(element_count):
-        if total_prose > 0:
-            if sums[index, _S_PROSE] * 10 >= total_prose * 9 and (core90 == element_count or sums[index, _S_LETTERS] <= sums[core90, _S_LETTERS]):
-                core90 = index
-            if sums[index, _S_PROSE] * 10 >= total_prose * 6 and (core60 == element_count or sums[index, _S_LETTERS] <= sums[core60, _S_LETTERS]):
-                core60 = index
-    above60 = np.full(element_count + 1, 32767, dtype=np.int32)
-    above90 = np.full(element_count + 1, 32767, dtype=np.int32)
-    inside60 = np.zeros(element_count + 1, dtype=np.uint8)
-    inside90 = np.zeros(element_count + 1, dtype=np.uint8)
-    step, index = 0, core60
-    while index >= 0:
-        above60[index] = step
-        step += 1
-        if index == element_count:
-            break
-        index = elements[index, PARENT]
-        if index < 0:
-            index = element_count
-    step, index = 0, core90
-    while index >= 0:
-        above90[index] = step
-        step += 1
-        if index == element_count:
-            break
-        index = elements[index, PARENT]
-        if index < 0:
-            index = element_count
-    inside60[core60] = inside90[core90] = 1
-    for index in range(element_count):
-        parent = elements[index, PARENT]
-        if parent < 0:
-            parent = element_count
-        if inside60[parent]:
-            inside60[index] = 1
-        if inside90[parent]:
-            inside90[index] = 1
-        if above60[index] == 32767:
-            above60[index] = above60[parent]
-        if above90[index] == 32767:
-            above90[index] = above90[parent]
+    weights = np.empty(count, dtype=np.int64)
+    for row in range(count):
+        weights[row] = _weight(blocks, row)
+    core60 = smallest_with(sums, _S_PROSE, _S_LETTERS, 6, total_prose)
+    core90 = smallest_with(sums, _S_PROSE, _S_LETTERS, 9, total_prose)
+    scores = np.empty(element_count + 1, dtype=np.int64)
+    top = best_container(elements, distances, blocks, weights, sums, _S_LETTERS, _S_LINKS, scores)
 
     # Blocks of one path.
     slots = 8
@@ -304,6 +289,85 @@ def build_features(
                 more, _, last = _scan_pairs(source, texts[index, TEXT_START], texts[index, TEXT_END], heading_bits, True, last)
                 heading_pairs += more
 
+    description_bits = np.zeros(_TITLE_BITS, dtype=np.uint8)
+    description_pairs = 0
+    for index in range(element_count):
+        if elements[index, TAG] != _META:
+            continue
+        content = -1
+        described = False
+        for attribute in range(elements[index, FIRST_ATTRIBUTE], elements[index, LAST_ATTRIBUTE]):
+            code = attributes[attribute, CODE]
+            start, stop = attributes[attribute, VALUE_START], attributes[attribute, VALUE_END]
+            if code == _CONTENT:
+                content = attribute
+            elif code == _NAME or code == _PROPERTY:
+                described = described or (stop - start >= 11 and _ends_with_description(source, start, stop))
+        if described and content >= 0 and description_pairs < 600:
+            start, stop = attributes[content, VALUE_START], attributes[content, VALUE_END]
+            more, _, _ = _scan_pairs(source, start, min(stop, start + 2000), description_bits, True, -1)
+            description_pairs += more
+    # What each block says of them, and the blocks that say most: the headline and the lead.
+    says = np.zeros((5, count), dtype=np.int32)
+    headline = lead = -1
+    headline_score = 0
+    lead_score = 400
+    for row in range(count):
+        if blocks[row, LETTERS] > 400:
+            if description_pairs == 0:
+                continue
+        pairs = in_title = in_heading = in_description = 0
+        last = last_heading = last_description = -1
+        for index in range(blocks[row, FIRST_TEXT], blocks[row, BEHIND_TEXT]):
+            start, stop = texts[index, TEXT_START], texts[index, TEXT_END]
+            stop = min(stop, start + 1500)
+            more, found, after = _scan_pairs(source, start, stop, title_bits, False, last)
+            _, found_heading, _ = _scan_pairs(source, start, stop, heading_bits, False, last)
+            _, found_description, _ = _scan_pairs(source, start, stop, description_bits, False, last)
+            last = after
+            pairs += more
+            in_title += found
+            in_heading += found_heading
+            in_description += found_description
+        says[0, row] = _share(in_title, pairs)
+        says[1, row] = min(_share(in_title, title_pairs), SCALE)
+        says[2, row] = _share(in_heading, pairs)
+        says[3, row] = min(_share(in_heading, heading_pairs), SCALE)
+        says[4, row] = _share(in_description, pairs)
+        owner = blocks[row, OWNER]
+        if owner >= 0:
+            score = headline_points(
+                says[0, row], says[1, row], blocks[row, LETTERS], distances[owner, _TOP_HEADING], distances[owner, _HEADING],
+                distances[owner, _TITLE_WORD], distances[owner, _BREADCRUMB_WORD], distances[owner, _HEADER_TAG],
+            )
+            if score > headline_score:
+                headline, headline_score = row, score
+        # A lead of ten letters may be chance; of sixty it is not.
+        score = says[4, row] * min(pairs, 60) // 60
+        if score > lead_score and prose[row] > 0:
+            lead, lead_score = row, score
+    up = np.empty((5, element_count + 1), dtype=np.int32)
+    common = np.empty((5, element_count + 1), dtype=np.int32)
+    heights = np.zeros((5, element_count + 1), dtype=np.int32)
+    known = np.zeros(5, dtype=np.uint8)
+    for anchor in range(5):
+        element = element_count
+        if anchor == 0:
+            element = core60
+        elif anchor == 1:
+            element = core90
+        elif anchor == 2:
+            element = top
+        elif anchor == 3 and headline >= 0:
+            element = blocks[headline, OWNER]
+        elif anchor == 4 and lead >= 0:
+            element = blocks[lead, OWNER]
+        if element < 0:
+            element = element_count
+        known[anchor] = 1 if element < element_count else 0
+        measure_from(elements, element, up[anchor], common[anchor])
+        heights_above(elements, element, heights[anchor])
+
     running_letters = running_prose = 0
     last_prose = -1000
     best_title = -1
@@ -355,14 +419,22 @@ def build_features(
                 if ancestor >= 0 and OWN_LINES[elements[ancestor, TAG]] and sums[ancestor, _S_BLOCKS] > sums[here, _S_BLOCKS]:
                     break
         here = owner if owner >= 0 else element_count
-        out[feature, row] = inside60[here]
-        out[feature + 1, row] = inside90[here]
-        out[feature + 2, row] = above60[here] if not inside60[here] else 0
-        out[feature + 3, row] = above90[here] if not inside90[here] else 0
-        out[feature + 4, row] = 1 if core60 < element_count and here < core60 else 0
-        out[feature + 5, row] = sums[core60, _S_LETTERS]
-        out[feature + 6, row] = _share(sums[core60, _S_LETTERS], total_letters)
-        feature += 7
+        for anchor in range(5):
+            shared = common[anchor, here]
+            if known[anchor]:
+                out[feature, row] = up[anchor, here]
+                out[feature + 1, row] = heights[anchor, shared]
+                out[feature + 2, row] = sums[shared, _S_LETTERS]
+                out[feature + 3, row] = _share(sums[shared, _S_PROSE], total_prose)
+                out[feature + 4, row] = _share(sums[shared, _S_LINKS], sums[shared, _S_LETTERS])
+            else:
+                for column in range(5):
+                    out[feature + column, row] = -1
+            feature += 5
+        out[feature, row] = row - headline if headline >= 0 else -10000
+        out[feature + 1, row] = row - lead if lead >= 0 else -10000
+        out[feature + 2, row] = scores[here] * SCALE // scores[top] if scores[top] > 0 else 0
+        feature += 3
         # The blocks around it.
         for side in (-1, 1):
             for step in range(1, NEIGHBOURS + 1):
@@ -429,21 +501,8 @@ def build_features(
         out[feature + 7, row] = count - row
         feature += 8
         # What it says of the title.
-        pairs = in_title = in_heading = 0
-        if letters <= 200:
-            last = last_heading = -1
-            for index in range(blocks[row, FIRST_TEXT], blocks[row, BEHIND_TEXT]):
-                start, stop = texts[index, TEXT_START], texts[index, TEXT_END]
-                more, found, after = _scan_pairs(source, start, stop, title_bits, False, last)
-                _, found_heading, last_heading = _scan_pairs(source, start, stop, heading_bits, False, last)
-                last = after
-                pairs += more
-                in_title += found
-                in_heading += found_heading
-        out[feature, row] = _share(in_title, pairs)
-        out[feature + 1, row] = min(_share(in_title, title_pairs), SCALE)
-        out[feature + 2, row] = _share(in_heading, pairs)
-        out[feature + 3, row] = min(_share(in_heading, heading_pairs), SCALE)
+        for column in range(4):
+            out[feature + column, row] = says[column, row]
         out[feature + 4, row] = row - first_heading if first_heading >= 0 else -1000
         out[feature + 5, row] = 1 if 0 <= first_heading <= row else 0
         title_match = min(out[feature, row], out[feature + 1, row])
@@ -451,6 +510,7 @@ def build_features(
             best_title_share = title_match
             best_title = row
         out[feature + 7, row] = copies[copy_of[row]]
+        out[feature + 8, row] = says[4, row]
     next_prose = 100_000
     position_base = title_base - 8
     for row in range(count - 1, -1, -1):

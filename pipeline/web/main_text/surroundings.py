@@ -7,7 +7,7 @@ import numpy.typing as npt
 from numba import njit
 
 from pipeline.web.main_text.words import FOUND, GROUPS, LETTER_CLASSES, MOVES, WORD_GROUPS, word_groups
-from pipeline.web.page.elements import BREAKS_LINE, TAG_NAMES, TAGS, name_code
+from pipeline.web.page.elements import BREAKS_LINE, NOT_SHOWN, TAG_NAMES, TAG_TABLES, TAGS, name_code
 from pipeline.web.page.stack import FIRST_ATTRIBUTE, FLAGS, LAST_ATTRIBUTE, PARENT, TAG
 from pipeline.web.page.tokenizer import CODE, VALUE_END, VALUE_START, short_code
 from pipeline.web.page.tree import FOREIGN
@@ -45,23 +45,26 @@ TAG_GROUPS: dict[str, str] = {
 }
 # Distances are counted in elements and go no further than this; FAR says that there is none.
 FAR = 24
+_HEADING_MARK_GROUP = list(WORD_GROUPS).index("heading_mark")
 SURROUNDINGS = (*(f"tag_{name}" for name in TAG_GROUPS), *(f"word_{name}" for name in WORD_GROUPS))
 TAG_GROUP_COUNT = len(TAG_GROUPS)
 
 # Bits of what an element and those above it make of the text in it.
-IN_LINK, IN_READING, IN_PARENTHESIS, IN_PREFORMATTED, IN_CELL, IN_STRONG, IN_CONTROL = (1 << bit for bit in range(7))
+IN_LINK, IN_READING, IN_PARENTHESIS, IN_PREFORMATTED, IN_CELL, IN_STRONG, IN_CONTROL, UNSHOWN, HEADING_MARK = (
+    1 << bit for bit in range(9)
+)
 
 _CLASS, _ID, _ROLE, _ITEMPROP = (short_code(name_code(name)) for name in ("class", "id", "role", "itemprop"))
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
-def _tag_tables() -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def _tag_tables() -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
     """By tag number: its group (-1 none), the bits of its text, and whether it stands on lines of its own."""
     groups = np.full(len(TAG_NAMES), -1, dtype=np.int8)
     for group, names in enumerate(TAG_GROUPS.values()):
         for name in names.split():
             groups[TAGS[name]] = group
-    bits = np.zeros(len(TAG_NAMES), dtype=np.uint8)
+    bits = np.zeros(len(TAG_NAMES), dtype=np.uint16)
     for bit, names in (
         (IN_LINK, "a"),
         (IN_READING, "rt rtc"),
@@ -73,8 +76,7 @@ def _tag_tables() -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint8], npt.NDAr
     ):
         for name in names.split():
             bits[TAGS[name]] |= bit
-    from pipeline.web.page.elements import TAG_TABLES
-
+    bits[TAG_TABLES.flags[: len(TAG_NAMES)] & NOT_SHOWN != 0] |= UNSHOWN
     own_lines = (TAG_TABLES.flags[: len(TAG_NAMES)] & BREAKS_LINE != 0).astype(np.uint8)
     own_lines[TAGS["br"]] = 0
     return groups, bits, own_lines
@@ -89,7 +91,7 @@ def describe(
     elements: npt.NDArray[np.int32],
     attributes: npt.NDArray[np.int32],
     distances: npt.NDArray[np.uint8],
-    bits: npt.NDArray[np.uint8],
+    bits: npt.NDArray[np.uint16],
     owners: npt.NDArray[np.int32],
     paths: npt.NDArray[np.uint64],
 ) -> None:
@@ -131,6 +133,8 @@ def describe(
             start, end = attributes[attribute, VALUE_START], attributes[attribute, VALUE_END]
             groups = word_groups(source, start, end, MOVES, FOUND, LETTER_CLASSES)
             if groups:
+                if groups >> np.uint32(_HEADING_MARK_GROUP) & np.uint32(1):
+                    bits[index] |= HEADING_MARK
                 for group in range(GROUPS):
                     if groups >> np.uint32(group) & np.uint32(1):
                         distances[index, TAG_GROUP_COUNT + group] = 0

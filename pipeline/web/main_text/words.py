@@ -37,6 +37,8 @@ WORD_GROUPS: dict[str, str] = {
     "wrapper": "wrap container inner section =block =box module =area",
     "footnote": "footnote reference citation =cite",
     "lead": "=lead excerpt summary description =desc abstract intro",
+    # Signs that a site's program puts behind headings: links to them, and links to edit them.
+    "heading_mark": "headerlink editsection header-anchor heading-anchor anchorjs",
 }
 GROUPS = len(WORD_GROUPS)
 # Letters of a name that are looked at: all but the names of hostile pages.

@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from pipeline.web.main_text.analysis import Analysis
 from pipeline.web.main_text.blocks import BEHIND_TEXT, FIRST_TEXT, OWNER
 from pipeline.web.main_text.surroundings import IN_PARENTHESIS, IN_PREFORMATTED, IN_READING
 from pipeline.web.page.elements import TAGS
-from pipeline.web.page.references import ReferenceTables, resolve
+from pipeline.web.page.reader import Page
+from pipeline.web.page.references import REFERENCE_TABLES, ReferenceTables, resolve, room
 from pipeline.web.page.stack import PARENT, TAG
 from pipeline.web.page.tokenizer import HAS_REFERENCES
 from pipeline.web.page.tree import (
@@ -149,7 +151,7 @@ def write_blocks(
     source: npt.NDArray[np.uint8],
     elements: npt.NDArray[np.int32],
     texts: npt.NDArray[np.int32],
-    bits: npt.NDArray[np.uint8],
+    bits: npt.NDArray[np.uint16],
     blocks: npt.NDArray[np.int32],
     kept: npt.NDArray[np.uint8],
     table_style: int,
@@ -265,3 +267,35 @@ def write_blocks(
         out[position + 1] = _BAR
         position += 2
     return position
+
+
+def written(
+    page: Page, found: Analysis, kept: npt.NDArray[np.uint8], tables: str = "rows", ruby: str = "dropped"
+) -> tuple[bytes, npt.NDArray[np.int64]]:
+    """The chosen blocks of a page as UTF-8, and where each block ends in it; kept (n,) is 1 for those to write."""
+    letters = int((found.texts[:, TEXT_END] - found.texts[:, TEXT_START]).sum(dtype=np.int64)) if len(kept) else 0
+    readings = RUBY.index(ruby) == 1
+    room_needed = room(letters, b"\0" in page.source) + 40 * len(kept) + (6 * len(found.texts) if readings else 0) + 64
+    out = np.empty(room_needed, dtype=np.uint8)
+    ends = np.empty(len(kept), dtype=np.int64)
+    end = write_blocks(
+        found.source,
+        found.elements,
+        found.texts,
+        found.bits,
+        found.blocks,
+        kept,
+        TABLES.index(tables),
+        readings,
+        REFERENCE_TABLES,
+        out,
+        ends,
+    )
+    return out[:end].tobytes(), ends
+
+
+def block_texts(page: Page, found: Analysis) -> list[str]:
+    """Every block's own text, stripped."""
+    text, ends = written(page, found, np.ones(len(found.blocks), dtype=np.uint8))
+    starts = [0, *ends[:-1].tolist()]
+    return [text[start:end].decode("utf-8", "replace").strip() for start, end in zip(starts, ends.tolist())]

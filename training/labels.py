@@ -1,0 +1,120 @@
+"""Labels: which of a page's blocks stand in its gold text, found by aligning the two."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+# A block of this many letters is placed wherever it occurs in the gold; a shorter one only between its neighbours.
+LONG = 14
+_GRAM = 5
+# Occurrences of a block that are looked at.
+_TRIES = 50
+
+
+def squeeze(text: str) -> str:
+    """A text without its white space, in small letters: what is compared."""
+    return "".join(text.split()).casefold()
+
+
+class _Gold:
+    """A gold text of which parts are taken as they are found."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.taken = np.zeros(len(text) + 1, dtype=bool)
+        self.grams: dict[str, list[int]] = {}
+        for start in range(len(text) - _GRAM + 1):
+            self.grams.setdefault(text[start : start + _GRAM], []).append(start)
+
+    def find(self, wanted: str, expected: int, low: int, high: int) -> int:
+        """Where `wanted` stands within low to high, untaken, nearest to `expected`; -1 if nowhere."""
+        best = -1
+        start = self.text.find(wanted, low, high)
+        tries = 0
+        while start >= 0 and tries < _TRIES:
+            if not self.taken[start : start + len(wanted)].any() and (
+                best < 0 or abs(start - expected) < abs(best - expected)
+            ):
+                best = start
+            tries += 1
+            start = self.text.find(wanted, start + 1, high)
+        return best
+
+    def share(self, wanted: str) -> tuple[float, list[int]]:
+        """Share of the 5-grams of `wanted` that stand in untaken gold, and where, each once."""
+        places = []
+        total = len(wanted) - _GRAM + 1
+        last = -1
+        for start in range(total):
+            found = self.grams.get(wanted[start : start + _GRAM], ())
+            # Behind the place of the gram before where there is one.
+            index = bisect_left(found, last + 1) if last >= 0 else 0
+            candidates = [*found[index : index + 3], *found[:3]]
+            place = next((candidate for candidate in candidates if not self.taken[candidate]), -1)
+            if place >= 0:
+                places.append(place)
+                last = place
+        return (len(places) / total if total > 0 else 0.0), places
+
+
+def label_blocks(blocks: Sequence[str], gold: str) -> npt.NDArray[np.float32]:
+    """For each block of a page, in its order, the share of it that stands in the gold text, 0 to 1.
+
+    Long blocks are placed first, the longest before the others; short ones then where their neighbours leave room.
+    """
+    letters = [squeeze(block) for block in blocks]
+    rest = _Gold(squeeze(gold))
+    labels = np.zeros(len(blocks), dtype=np.float32)
+    starts = np.full(len(blocks), -1, dtype=np.int64)
+    ends = np.full(len(blocks), -1, dtype=np.int64)
+    size = len(rest.text)
+    before = np.concatenate([[0], np.cumsum([len(text) for text in letters])])
+    scale = size / max(1, before[-1])
+
+    def place(index: int, start: int, end: int) -> None:
+        starts[index], ends[index] = start, end
+        rest.taken[start:end] = True
+
+    long_ones = sorted(
+        (index for index, text in enumerate(letters) if len(text) >= LONG), key=lambda index: -len(letters[index])
+    )
+    partial = []
+    for index in long_ones:
+        start = rest.find(letters[index], int(before[index] * scale), 0, size)
+        if start >= 0:
+            labels[index] = 1.0
+            place(index, start, start + len(letters[index]))
+        else:
+            partial.append(index)
+    for index in partial:
+        share, places = rest.share(letters[index])
+        if share >= 0.3:
+            labels[index] = share
+            low = int(np.quantile(places, 0.1))
+            starts[index], ends[index] = low, int(np.quantile(places, 0.9)) + _GRAM
+            for spot in places:
+                rest.taken[spot : spot + _GRAM] = True
+    # Short ones: what the neighbours leave between them, from the top down.
+    next_start = np.full(len(blocks) + 1, size, dtype=np.int64)
+    for index in range(len(blocks) - 1, -1, -1):
+        next_start[index] = starts[index] if starts[index] >= 0 else next_start[index + 1]
+    last_end = 0
+    for index, text in enumerate(letters):
+        if starts[index] >= 0:
+            last_end = int(ends[index])
+            continue
+        if not text or len(text) >= LONG:
+            continue
+        # Where long neighbours stand in another order than in the gold, nothing lies between them.
+        low, high = last_end, int(next_start[index + 1])
+        slack = 3 * LONG
+        start = rest.find(text, low, max(0, low - 2), min(size, max(high, low) + 2)) if high >= low else -1
+        if start >= 0 and (start - low <= slack or high - start - len(text) <= slack or len(text) >= 6):
+            labels[index] = 1.0
+            place(index, start, start + len(text))
+            last_end = start + len(text)
+    return labels
