@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from itertools import pairwise
 
 from pipeline.web.consent import find_consent
 from pipeline.web.license import find_license
@@ -93,8 +94,7 @@ def main() -> int:
             page = read_page(html)
             works.append((len(page.source) + max(0, page.steps - MAX_DEPTH**2)) / len(page.source))
             times.append(seconds_of(html) / len(page.source) * 1e9)
-        # The stack's first filling is a part of the smallest page that later ones hardly notice.
-        grows = works[2] > 1.1 * works[1] and works[2] > 3 * MAX_DEPTH
+        grows = any(later > 1.1 * earlier for earlier, later in pairwise(works))
         growing += grows
         numbers = "  ".join(f"{work:8.2f} {nanoseconds:8.1f}" for work, nanoseconds in zip(works, times))
         print(f"{family:36} {numbers}  {'GROWS' if grows else ''}{', '.join(sorted(page.capped))}")
