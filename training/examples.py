@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +19,14 @@ from training.pages import LabelledPage
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A labelled page's blocks: features (FEATURE_COUNT, n), labels (n,) from 0 to 1, letters (n,)."""
+    """A labelled page's blocks: features (FEATURE_COUNT, n), labels (n,) from 0 to 1, letters (n,), their texts."""
 
     page: LabelledPage
     features: npt.NDArray[np.int32]
     labels: npt.NDArray[np.float32]
     letters: npt.NDArray[np.int32]
     texts: tuple[str, ...]
+    found: Analysis
 
 
 def make_example(labelled: LabelledPage) -> Example:
@@ -31,4 +34,12 @@ def make_example(labelled: LabelledPage) -> Example:
     page: Page = read_page(labelled.html)
     found: Analysis = analyse(page)
     texts = tuple(block_texts(page, found))
-    return Example(labelled, found.features, label_blocks(texts, labelled.gold), found.blocks[:, LETTERS].copy(), texts)
+    return Example(
+        labelled, found.features, label_blocks(texts, labelled.gold), found.blocks[:, LETTERS].copy(), texts, found
+    )
+
+
+def make_examples(pages: Sequence[LabelledPage], workers: int = 2) -> list[Example]:
+    """Examples of pages, in their order, made in a few processes."""
+    with ProcessPoolExecutor(workers) as pool:
+        return list(pool.map(make_example, pages, chunksize=20))

@@ -31,23 +31,31 @@ def _components(pages: Sequence[LabelledPage]) -> dict[str, str]:
     return {group: root(group) for group in list(parent)}
 
 
-def split(pages: Sequence[LabelledPage], folds: int = FOLDS) -> list[tuple[list[int], list[int]]]:
-    """(training, scored) indices of pages for each fold; each page that is scored is so once.
+def split(
+    pages: Sequence[LabelledPage], folds: int = FOLDS, with_unscored: bool = False
+) -> list[tuple[list[int], list[int]]]:
+    """(training, held out) indices of pages for each fold; each page that is scored is held out once.
 
-    A fold's training pages share no group with its scored ones. The parting depends on the groups' names alone.
+    A fold's training pages share no group with held-out ones of scored sets. Pages of unscored sets are held out too
+    where asked for, by their package. The parting depends on the groups' names alone.
     """
     components = _components([page for page in pages if page.set not in UNSCORED])
 
     def fold_of(page: LabelledPage) -> int:
-        name = components[min(page.groups)]
+        name = page.site if page.set in UNSCORED else components[min(page.groups)]
         return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") % folds
 
     parts = []
     for fold in range(folds):
-        scored = [
-            index for index, page in enumerate(pages) if page.set not in UNSCORED and fold_of(page) == fold
-        ]
-        held_out = frozenset(group for index in scored for group in pages[index].groups)
-        training = [index for index, page in enumerate(pages) if not page.groups & held_out]
-        parts.append((training, scored))
+        inside = [index for index, page in enumerate(pages) if fold_of(page) == fold]
+        scored = [index for index in inside if pages[index].set not in UNSCORED]
+        groups = frozenset(group for index in scored for group in pages[index].groups)
+        held_out = inside if with_unscored else scored
+        left_out = frozenset(held_out)
+        parts.append(
+            (
+                [index for index, page in enumerate(pages) if index not in left_out and not page.groups & groups],
+                held_out,
+            )
+        )
     return parts

@@ -19,10 +19,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.web import charset
+from pipeline.web.page import read_page
 from pipeline.web.warc import read_records
 
 # Second-level names under which Japanese and British sites register.
-_SECOND_LEVEL = frozenset("ac ad co com ed edu go gov gr lg ne net or org".split())
+_SECOND_LEVEL = frozenset(["ac", "ad", "co", "com", "ed", "edu", "go", "gov", "gr", "lg", "ne", "net", "or", "org"])
 # Packages of one book or program in several languages, or of one tool chain, share templates.
 _TEMPLATES = (
     "debian-handbook",
@@ -44,7 +45,7 @@ class LabelledPage:
 
     `set` names where it is from and how it is scored: ja-sites, ja-manuals, zh, other, web, wcxb, articles,
     readability, framed. `groups` are what it shares with other pages (site, package, theme, frame): a page is never
-    scored by a model that was trained on a page of one of its groups.
+    scored by a model that was trained on a page of one of its groups. `published_gold` is the gold without corrections.
     """
 
     id: str
@@ -55,6 +56,7 @@ class LabelledPage:
     url: str
     html: str
     gold: str
+    published_gold: str
 
 
 def registered_domain(url_or_host: str) -> str:
@@ -70,20 +72,38 @@ def template_of(package: str) -> str:
     return next((name for name in _TEMPLATES if package.startswith(name)), package)
 
 
-def _overlays(folder: Path) -> dict[str, str]:
-    """Corrected gold texts by the SHA-256 of the page's file."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.txt"))}
+def _overlays(table: Path) -> dict[str, tuple[str, str]]:
+    """Corrections of dirty gold by the SHA-256 of the page's file: (operation, lines)."""
+    with table.open(encoding="utf-8") as lines:
+        return {row["page_sha256"]: (row["operation"], row["lines"]) for row in csv.DictReader(lines, delimiter="\t")}
 
 
-OVERLAYS = _overlays(Path(__file__).with_name("gold_overlays"))
+OVERLAYS = _overlays(Path(__file__).with_name("gold_overlays.tsv"))
+
+
+def corrected(gold: str, html: str, operation: str, lines: str) -> str:
+    """A gold text without the lines that an overlay drops (1-2,4: counted from 1), or the page's whole visible text.
+
+    Raises ValueError for another operation.
+    """
+    if operation == "visible_text":
+        return read_page(html).visible_text()
+    if operation != "drop_lines":
+        raise ValueError(f"gold_overlays.tsv: no such operation: {operation}")
+    ranges = [part.partition("-")[::2] for part in lines.split(",")]
+    dropped = {number for first, last in ranges for number in range(int(first), int(last or first) + 1)}
+    return "\n".join(line for number, line in enumerate(gold.split("\n"), 1) if number not in dropped)
 
 
 def _page(key: str, name: str, body: bytes, gold: str, entry: dict[str, Any], groups: set[str]) -> LabelledPage:
-    gold = OVERLAYS.get(hashlib.sha256(body).hexdigest(), gold)
     html = charset.decode(body, None).text
+    overlay = OVERLAYS.get(hashlib.sha256(body).hexdigest())
+    published = gold
+    if overlay:
+        gold = corrected(gold, html, *overlay)
     url = entry.get("url") or ""
     site = entry.get("site") or min(groups)
-    return LabelledPage(key, name, site, frozenset(groups), entry.get("page_type"), url, html, gold)
+    return LabelledPage(key, name, site, frozenset(groups), entry.get("page_type"), url, html, gold, published)
 
 
 def _dev(folder: Path) -> Iterator[LabelledPage]:
@@ -158,7 +178,15 @@ def _framed(bench: Path, seed: int) -> Iterator[LabelledPage]:
                 groups.add(registered_domain(row["skin"].partition("-")[2].partition("_")[0]))
             html = charset.decode(record.body, record.http_charset).text
             yield LabelledPage(
-                f"framed {row['url']}", "framed", min(groups), frozenset(groups), None, row["url"], html, gold[row["url"]]
+                f"framed {row['url']}",
+                "framed",
+                min(groups),
+                frozenset(groups),
+                None,
+                row["url"],
+                html,
+                gold[row["url"]],
+                gold[row["url"]],
             )
 
 

@@ -18,7 +18,8 @@ from pipeline.web.page.tokenizer import PADDING
 class Analysis:
     """Blocks (n, BLOCK_COLUMNS) and features (FEATURE_COUNT, n) of a page, and what their making needed.
 
-    source is the page's bytes with zeros behind; elements (e, 9) and texts (t, 4) as the reader's; bits (e,) and distances (e, SURROUNDINGS) by element;
+    source is the page's bytes with zeros behind; elements (e, 9) and texts (t, 4) as the reader's; bits (e,), paths
+    (e,) and distances (e, SURROUNDINGS) by element;
     `capped` says that blocks were left out, `unhidden` that hidden text was taken for shown by a script.
     """
 
@@ -27,6 +28,7 @@ class Analysis:
     texts: npt.NDArray[np.int32]
     bits: npt.NDArray[np.uint16]
     distances: npt.NDArray[np.uint8]
+    paths: npt.NDArray[np.uint64]
     blocks: npt.NDArray[np.int32]
     features: npt.NDArray[np.int32]
     capped: bool
@@ -58,4 +60,4 @@ def analyse(page: Page) -> Analysis:
     blocks = blocks[:found].copy()
     features = np.empty((FEATURE_COUNT, found), dtype=np.int32)
     build_features(source, elements, attributes, texts, distances, owners, paths, blocks, features)
-    return Analysis(source, elements, texts, bits, distances, blocks, features, capped, unhidden)
+    return Analysis(source, elements, texts, bits, distances, paths, blocks, features, capped, unhidden)

@@ -59,7 +59,7 @@ def measure_from(
 
 @njit(cache=True, nogil=True)
 def heights_above(elements: npt.NDArray[np.int32], anchor: int, heights: npt.NDArray[np.int32]) -> None:
-    """heights (n + 1,): for the elements that hold the anchor, how many elements above it they stand; others are left."""
+    """Fill heights (n + 1,) for the elements that hold the anchor: how many elements above it they stand."""
     count = elements.shape[0]
     step, index = 0, anchor
     while True:
@@ -73,17 +73,13 @@ def heights_above(elements: npt.NDArray[np.int32], anchor: int, heights: npt.NDA
 
 
 @njit(cache=True, nogil=True)
-def smallest_with(
-    sums: npt.NDArray[np.int64], column: int, size: int, parts: int, whole: int
-) -> int:
+def smallest_with(sums: npt.NDArray[np.int64], column: int, size: int, parts: int, whole: int) -> int:
     """The element with the least of column `size` that holds parts tenths of what the page has of `column`."""
     count = sums.shape[0] - 1
     best = count
     if whole > 0:
         for index in range(count):
-            if sums[index, column] * 10 >= whole * parts and (
-                best == count or sums[index, size] <= sums[best, size]
-            ):
+            if sums[index, column] * 10 >= whole * parts and (best == count or sums[index, size] <= sums[best, size]):
                 best = index
     return best
 
@@ -134,7 +130,7 @@ def best_container(
                 score -= 400
                 break
         tag = elements[index, TAG]
-        if tag == _FORM or tag == _LIST_ITEM or tag == _UL or tag == _OL:
+        if tag in (_FORM, _LIST_ITEM, _UL, _OL):
             score -= 300
         if score > 0 and sums[index, letters] > 0:
             score = score * (sums[index, letters] - sums[index, links]) // sums[index, letters]

@@ -56,7 +56,9 @@ BLOCK_COLUMNS = 22
 MAX_BLOCKS = 20_000
 
 # Kinds of a first or last letter.
-NO_LETTER, KANA_LETTER, HAN_LETTER, ALPHABETIC_LETTER, DIGIT_LETTER, END_MARK, COMMA_MARK, OPENING, CLOSING, OTHER = range(10)
+NO_LETTER, KANA_LETTER, HAN_LETTER, ALPHABETIC_LETTER, DIGIT_LETTER, END_MARK, COMMA_MARK, OPENING, CLOSING, OTHER = (
+    range(10)
+)
 
 _FULL_STOPS = np.array(sorted(ord(letter) for letter in "。．！？｡"), dtype=np.int32)
 
@@ -80,9 +82,25 @@ def _kind(code: int) -> int:
         return OTHER
     if 0x3041 <= code <= 0x30FF or 0xFF66 <= code <= 0xFF9F:
         return KANA_LETTER if code != 0x30FB else OTHER
-    if 0x4E00 <= code <= 0x9FFF or 0x3400 <= code <= 0x4DBF or code == 0x3005 or 0x20000 <= code <= 0x3FFFF or 0xAC00 <= code <= 0xD7A3:
+    if (
+        0x4E00 <= code <= 0x9FFF
+        or 0x3400 <= code <= 0x4DBF
+        or code == 0x3005
+        or 0x20000 <= code <= 0x3FFFF
+        or 0xAC00 <= code <= 0xD7A3
+    ):
         return HAN_LETTER
-    if code == 0x3002 or code == 0xFF01 or code == 0xFF1F or code == 0xFF0E or code == 0xFF61 or code == 0x2026 or code == 0x0964 or code == 0x06D4 or code == 0x061F:
+    if (
+        code == 0x3002
+        or code == 0xFF01
+        or code == 0xFF1F
+        or code == 0xFF0E
+        or code == 0xFF61
+        or code == 0x2026
+        or code == 0x0964
+        or code == 0x06D4
+        or code == 0x061F
+    ):
         return END_MARK
     if code == 0x3001 or code == 0xFF0C or code == 0xFF64 or code == 0x060C:
         return COMMA_MARK
@@ -179,7 +197,13 @@ def find_blocks(
             if code < 0x80:
                 position += 1
                 if code == 0x26:
-                    if position + 4 < stop and source[position] == 0x6E and source[position + 1] == 0x62 and source[position + 2] == 0x73 and source[position + 3] == 0x70:
+                    if (
+                        position + 4 < stop
+                        and source[position] == 0x6E
+                        and source[position + 1] == 0x62
+                        and source[position + 2] == 0x73
+                        and source[position + 3] == 0x70
+                    ):
                         position += 4
                         if position < stop and source[position] == 0x3B:
                             position += 1
@@ -197,13 +221,22 @@ def find_blocks(
                     spaced = True
                     continue
             elif code < 0xF0:
-                code = (code & 0x0F) << 12 | (np.int64(source[position + 1]) & 0x3F) << 6 | np.int64(source[position + 2]) & 0x3F
+                code = (
+                    (code & 0x0F) << 12
+                    | (np.int64(source[position + 1]) & 0x3F) << 6
+                    | np.int64(source[position + 2]) & 0x3F
+                )
                 position += 3
                 if code == 0x3000 or 0x2000 <= code <= 0x200F or code == 0xFEFF or code == 0x2028 or code == 0x2029:
                     spaced = True
                     continue
             else:
-                code = (code & 0x07) << 18 | (np.int64(source[position + 1]) & 0x3F) << 12 | (np.int64(source[position + 2]) & 0x3F) << 6 | np.int64(source[position + 3]) & 0x3F
+                code = (
+                    (code & 0x07) << 18
+                    | (np.int64(source[position + 1]) & 0x3F) << 12
+                    | (np.int64(source[position + 2]) & 0x3F) << 6
+                    | np.int64(source[position + 3]) & 0x3F
+                )
                 position += 4
             if not open_block:
                 if count == blocks.shape[0]:

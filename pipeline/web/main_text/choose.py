@@ -1,4 +1,4 @@
-"""Choose: which blocks of a page are its main text, from what the trees say of each, and how good the choice must be."""
+"""Choose: which blocks of a page are its main text, from the chances that the trees give them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pipeline.web.main_text.blocks import LETTERS
 CHANCE = 1023
 # Letters of a block that count: a book on one line must not overflow what is summed.
 _MOST_LETTERS = 1 << 24
+
 
 @njit(cache=True, nogil=True)
 def choose(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from pipeline.web.main_text.anchors import best_container, heights_above, measure_from, smallest_with
 from pipeline.web.main_text.blocks import (
     ALPHABETIC,
     BEHIND_TEXT,
@@ -33,9 +34,8 @@ from pipeline.web.main_text.blocks import (
     SYMBOLS,
     WORDS,
 )
-from pipeline.web.main_text.anchors import best_container, heights_above, measure_from, smallest_with
 from pipeline.web.main_text.headline import headline_points
-from pipeline.web.main_text.surroundings import OWN_LINES, SURROUNDINGS, TAG_GROUPS
+from pipeline.web.main_text.surroundings import OWN_LINES, SURROUNDINGS
 from pipeline.web.page.elements import TAGS, name_code
 from pipeline.web.page.stack import DEPTH, FIRST_ATTRIBUTE, LAST_ATTRIBUTE, PARENT, TAG
 from pipeline.web.page.tokenizer import CODE, VALUE_END, VALUE_START, short_code
@@ -47,8 +47,8 @@ LEVELS = 5
 NEIGHBOURS = 3
 
 _OWN = (
-    "letters words kana han digits alphabetic punctuation ends commas symbols link_share links strong_share "
-    "control_share capitals first_letter last_letter letters_a_sentence is_prose depth"
+    "letters words kana han digits alphabetic punctuation ends commas symbols link_share links "
+    "strong_share control_share capitals first_letter last_letter letters_a_sentence is_prose depth"
 ).split()
 _LEVEL = "letters link_share prose_share blocks prose_density commas".split()
 # Up to the innermost element that holds the block and the anchor, and down from there; and what that element holds.
@@ -57,13 +57,12 @@ _ANCHOR = "up down letters prose_share link_share".split()
 _NEIGHBOUR = "letters link_share ends same_owner same_path".split()
 _WINDOW = "letters link_share ends".split()
 _PAGE = (
-    "letters blocks link_share prose_letters prose_share kana_share longest items cells paragraphs articles mains "
-    "controls elements"
+    "letters blocks link_share prose_letters prose_share kana_share longest items cells paragraphs "
+    "articles mains controls elements"
 ).split()
 _PATH = "blocks letters link_share prose_share mean_letters first last".split()
 _POSITION = (
-    "block_share letter_share prose_before prose_after to_prose_before to_prose_after blocks_from_start "
-    "blocks_to_end"
+    "block_share letter_share prose_before prose_after to_prose_before to_prose_after blocks_from_start blocks_to_end"
 ).split()
 _TITLE = "in_title title_in in_heading heading_in from_heading heading_seen from_title copies in_description".split()
 
@@ -72,8 +71,13 @@ FEATURES: tuple[str, ...] = (
     *SURROUNDINGS,
     *(f"level{level}_{name}" for level in range(LEVELS) for name in _LEVEL),
     *(f"{anchor}_{name}" for anchor in _ANCHORS for name in _ANCHOR),
-    *"from_headline_block from_lead container_score".split(),
-    *(f"{side}{step}_{name}" for side in ("before", "behind") for step in range(1, NEIGHBOURS + 1) for name in _NEIGHBOUR),
+    *["from_headline_block", "from_lead", "container_score"],
+    *(
+        f"{side}{step}_{name}"
+        for side in ("before", "behind")
+        for step in range(1, NEIGHBOURS + 1)
+        for name in _NEIGHBOUR
+    ),
     *(f"{side}8_{name}" for side in ("before", "behind") for name in _WINDOW),
     *(f"page_{name}" for name in _PAGE),
     *(f"path_{name}" for name in _PATH),
@@ -84,7 +88,8 @@ FEATURE_COUNT = len(FEATURES)
 _TITLE_COUNT = len(_TITLE)
 _SURROUNDING_COUNT = len(SURROUNDINGS)
 _TOP_HEADING, _HEADING, _TITLE_WORD, _BREADCRUMB_WORD, _HEADER_TAG = (
-    SURROUNDINGS.index(name) for name in ("tag_top_heading", "tag_heading", "word_title", "word_breadcrumb", "tag_header")
+    SURROUNDINGS.index(name)
+    for name in ("tag_top_heading", "tag_heading", "word_title", "word_breadcrumb", "tag_header")
 )
 _META = TAGS["meta"]
 _NAME, _PROPERTY, _CONTENT = (short_code(name_code(name)) for name in ("name", "property", "content"))
@@ -96,7 +101,9 @@ _PROSE_LINKS = 400
 # Sums of a subtree.
 _S_LETTERS, _S_LINKS, _S_PROSE, _S_BLOCKS, _S_COMMAS = range(5)
 _TITLE_BITS = 8192
-_LI, _TD, _TH, _P, _ARTICLE, _MAIN, _TITLE_TAG, _INPUT = (TAGS[name] for name in ("li", "td", "th", "p", "article", "main", "title", "input"))
+_LI, _TD, _TH, _P, _ARTICLE, _MAIN, _TITLE_TAG, _INPUT = (
+    TAGS[name] for name in ("li", "td", "th", "p", "article", "main", "title", "input")
+)
 _BUTTON, _SELECT, _TEXTAREA = TAGS["button"], TAGS["select"], TAGS["textarea"]
 
 
@@ -154,10 +161,10 @@ def _scan_pairs(
 def _ends_with_description(source: npt.NDArray[np.uint8], start: int, stop: int) -> bool:
     """Whether a meta element's name is description, or og:description and the like."""
     word = b"description"
-    for index in range(len(word)):
-        if source[stop - len(word) + index] | 0x20 != word[index]:
-            return False
-    return True
+    equal = 0
+    while equal < len(word) and source[stop - len(word) + equal] | 0x20 == word[equal]:
+        equal += 1
+    return equal == len(word)
 
 
 @njit(cache=True, nogil=True)
@@ -206,7 +213,7 @@ def build_features(
         tag = elements[index, TAG]
         if tag == _LI:
             items += 1
-        elif tag == _TD or tag == _TH:
+        elif tag in (_TD, _TH):
             cells += 1
         elif tag == _P:
             paragraphs += 1
@@ -214,7 +221,7 @@ def build_features(
             articles += 1
         elif tag == _MAIN:
             mains += 1
-        elif tag == _INPUT or tag == _BUTTON or tag == _SELECT or tag == _TEXTAREA:
+        elif tag in (_INPUT, _BUTTON, _SELECT, _TEXTAREA):
             controls += 1
     weights = np.empty(count, dtype=np.int64)
     for row in range(count):
@@ -275,7 +282,12 @@ def build_features(
         element = texts[index, 0]
         if element >= 0 and elements[element, TAG] == _TITLE_TAG and title_pairs == 0:
             title_pairs, _, _ = _scan_pairs(
-                source, texts[index, TEXT_START], min(texts[index, TEXT_END], texts[index, TEXT_START] + 1000), title_bits, True, -1
+                source,
+                texts[index, TEXT_START],
+                min(texts[index, TEXT_END], texts[index, TEXT_START] + 1000),
+                title_bits,
+                True,
+                -1,
             )
             break
     first_heading = -1
@@ -286,7 +298,9 @@ def build_features(
                 first_heading = row
             last = -1
             for index in range(blocks[row, FIRST_TEXT], blocks[row, BEHIND_TEXT]):
-                more, _, last = _scan_pairs(source, texts[index, TEXT_START], texts[index, TEXT_END], heading_bits, True, last)
+                more, _, last = _scan_pairs(
+                    source, texts[index, TEXT_START], texts[index, TEXT_END], heading_bits, True, last
+                )
                 heading_pairs += more
 
     description_bits = np.zeros(_TITLE_BITS, dtype=np.uint8)
@@ -301,7 +315,7 @@ def build_features(
             start, stop = attributes[attribute, VALUE_START], attributes[attribute, VALUE_END]
             if code == _CONTENT:
                 content = attribute
-            elif code == _NAME or code == _PROPERTY:
+            elif code in (_NAME, _PROPERTY):
                 described = described or (stop - start >= 11 and _ends_with_description(source, start, stop))
         if described and content >= 0 and description_pairs < 600:
             start, stop = attributes[content, VALUE_START], attributes[content, VALUE_END]
@@ -313,11 +327,10 @@ def build_features(
     headline_score = 0
     lead_score = 400
     for row in range(count):
-        if blocks[row, LETTERS] > 400:
-            if description_pairs == 0:
-                continue
+        if blocks[row, LETTERS] > 400 and description_pairs == 0:
+            continue
         pairs = in_title = in_heading = in_description = 0
-        last = last_heading = last_description = -1
+        last = -1
         for index in range(blocks[row, FIRST_TEXT], blocks[row, BEHIND_TEXT]):
             start, stop = texts[index, TEXT_START], texts[index, TEXT_END]
             stop = min(stop, start + 1500)
@@ -337,8 +350,14 @@ def build_features(
         owner = blocks[row, OWNER]
         if owner >= 0:
             score = headline_points(
-                says[0, row], says[1, row], blocks[row, LETTERS], distances[owner, _TOP_HEADING], distances[owner, _HEADING],
-                distances[owner, _TITLE_WORD], distances[owner, _BREADCRUMB_WORD], distances[owner, _HEADER_TAG],
+                says[0, row],
+                says[1, row],
+                blocks[row, LETTERS],
+                distances[owner, _TOP_HEADING],
+                distances[owner, _HEADING],
+                distances[owner, _TITLE_WORD],
+                distances[owner, _BREADCRUMB_WORD],
+                distances[owner, _HEADER_TAG],
             )
             if score > headline_score:
                 headline, headline_score = row, score
@@ -416,7 +435,11 @@ def build_features(
             # Up to the next element with lines of its own that holds more than this one does.
             while ancestor >= 0:
                 ancestor = elements[ancestor, PARENT]
-                if ancestor >= 0 and OWN_LINES[elements[ancestor, TAG]] and sums[ancestor, _S_BLOCKS] > sums[here, _S_BLOCKS]:
+                if (
+                    ancestor >= 0
+                    and OWN_LINES[elements[ancestor, TAG]]
+                    and sums[ancestor, _S_BLOCKS] > sums[here, _S_BLOCKS]
+                ):
                     break
         here = owner if owner >= 0 else element_count
         for anchor in range(5):

@@ -13,7 +13,14 @@ _NEAR_HEADING, _NEAR_WORD, _NEAR_BREADCRUMB, _NEAR_HEADER = 3, 2, 6, 2
 
 @njit(cache=True, nogil=True)
 def headline_points(
-    in_title: int, title_in: int, letters: int, top_heading: int, heading: int, title_word: int, breadcrumb: int, header: int
+    in_title: int,
+    title_in: int,
+    letters: int,
+    top_heading: int,
+    heading: int,
+    title_word: int,
+    breadcrumb: int,
+    header: int,
 ) -> int:
     """How much a block is the page's headline, 0 if not at all.
 

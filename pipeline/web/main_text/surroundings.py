@@ -1,4 +1,4 @@
-"""Surroundings: for every element of a page, what stands around it: how far up a nav, an article, a class of a kind is."""
+"""Surroundings: how far above every element of a page a nav, an article or a class of some kind stands."""
 
 from __future__ import annotations
 

@@ -6,18 +6,11 @@ once.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-
-from pipeline.web.main_text.choose import CHANCE
 
 # Blocks that go through all trees together, so that what they need stays near the processor.
 _BATCH = 256
@@ -25,7 +18,8 @@ _BATCH = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trees:
-    """t trees of depth d: features and limits (t, d), leaves (t, 2**d), bias, and steps (CHANCE,) where a sum's chance rises.
+    """t trees of depth d: features and limits (t, d), leaves (t, 2**d), bias, and
+    steps (CHANCE,) at which a chance rises.
 
     A block goes to leaf number sum of 2**level for each level at which its feature is greater than the limit.
     """

@@ -25,7 +25,7 @@ WORD_GROUPS: dict[str, str] = {
     "advertisement": "=ad =ads advert sponsor promo adsense =pr affiliate =dfp =gpt",
     "meta": "meta byline author =date =time posted publish category =cat =tag =tags profile writer credit =info",
     "pager": "pager paging pagination =page =prev =next previous",
-    "form": "login signin =form search subscribe newsletter =mail register member =cart modal popup cookie dialog overlay",
+    "form": "login signin =form search subscribe newsletter =mail register member =cart modal popup cookie dialog",
     "list": "list =item card grid archive =feed =index",
     "product": "product price =shop goods =sku spec =buy stock",
     "code": "=code highlight syntax source =pre",

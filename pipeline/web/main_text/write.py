@@ -116,7 +116,7 @@ def find_cells(
         parent = elements[index, PARENT]
         ordinals[index] = 0
         single[index] = 1 if tag == _TR else 0
-        if tag == _TD or tag == _TH:
+        if tag in (_TD, _TH):
             cells[index] = index
             if parent >= 0:
                 ordinals[index] = blocks_in[parent]

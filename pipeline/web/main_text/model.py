@@ -1,0 +1,76 @@
+"""Model: the committed trees that say which blocks are main text, what type a page is, and how far to trust it.
+
+`main_text.npz` beside this file is made by `make train-extractor`; docs/main-text-model.md is its card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.web.main_text.features import FEATURES
+from pipeline.web.main_text.page_type import PAGE_FEATURES
+from pipeline.web.main_text.second_look import SECOND_FEATURES
+from pipeline.web.main_text.trees import Trees
+
+MODEL_FILE = Path(__file__).with_name("main_text.npz")
+PAGE_TYPES = ("article", "collection", "documentation", "forum", "listing", "product", "service")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """first: trees over FEATURES; second: over FEATURES and SECOND_FEATURES; types: one set of trees a page type, over
+    PAGE_FEATURES; calibration (1001,): thousandths of F1 seen where so many were expected; digest: 12 hexadecimal
+    digits of the file.
+    """
+
+    first: Trees
+    second: Trees
+    types: tuple[Trees, ...]
+    calibration: npt.NDArray[np.int32]
+    digest: str
+
+
+def _trees(arrays: dict[str, npt.NDArray[np.generic]], name: str) -> Trees:
+    return Trees(
+        np.ascontiguousarray(arrays[f"{name}_columns"], dtype=np.int32),
+        np.ascontiguousarray(arrays[f"{name}_limits"], dtype=np.int32),
+        np.ascontiguousarray(arrays[f"{name}_leaves"], dtype=np.int32),
+        int(arrays[f"{name}_bias"]),
+        np.ascontiguousarray(arrays[f"{name}_steps"], dtype=np.int64),
+    )
+
+
+def load_model(content: bytes) -> Model:
+    """A model from a file's bytes.
+
+    Raises ValueError where it was made for other features than this version of the package computes.
+    """
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    if str(arrays["features"]) != feature_digest():
+        raise ValueError("the main-text model was made for other features: make it anew with `make train-extractor`")
+    return Model(
+        _trees(arrays, "first"),
+        _trees(arrays, "second"),
+        tuple(_trees(arrays, f"type_{name}") for name in PAGE_TYPES),
+        np.ascontiguousarray(arrays["calibration"], dtype=np.int32),
+        hashlib.blake2b(content, digest_size=6).hexdigest(),
+    )
+
+
+def feature_digest() -> str:
+    """A digest of the features' names and order, which a model and this package must share."""
+    return hashlib.blake2b("\n".join((*FEATURES, *SECOND_FEATURES, *PAGE_FEATURES)).encode(), digest_size=8).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def committed_model() -> Model:
+    """The model that comes with the package, read once a process."""
+    return load_model(MODEL_FILE.read_bytes())

@@ -1,0 +1,71 @@
+"""Boosting: CatBoost's oblivious trees, trained from seeds and turned into whole numbers."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from math import ceil, floor, log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from catboost import CatBoostClassifier, Pool
+
+from pipeline.web.main_text.choose import CHANCE
+from pipeline.web.main_text.trees import Trees
+
+DEPTH = 6
+# Leaves are stored as whole parts of this many; 200 trees' sums stay far within 32 bits.
+LEAF_SCALE = 1 << 14
+_NEVER = np.iinfo(np.int32).max
+
+
+def train(
+    features: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.float32],
+    weights: npt.NDArray[np.float64],
+    trees: int,
+    rate: float,
+    depth: int = DEPTH,
+    seed: int = 1,
+) -> Trees:
+    """Trees that predict labels from 0 to 1 by features (n, f), rows weighted."""
+    model = CatBoostClassifier(
+        iterations=trees,
+        depth=depth,
+        learning_rate=rate,
+        loss_function="CrossEntropy",
+        border_count=64,
+        bootstrap_type="Bernoulli",
+        subsample=0.6,
+        rsm=0.3,
+        l2_leaf_reg=3,
+        random_seed=seed,
+        thread_count=2,
+        allow_writing_files=False,
+        verbose=False,
+    )
+    model.fit(Pool(features, labels, weight=weights))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.json"
+        model.save_model(str(path), format="json")
+        return whole_numbers(json.loads(path.read_text()), depth)
+
+
+def whole_numbers(model: dict[str, Any], depth: int) -> Trees:
+    """Trees of CatBoost's JSON form as whole numbers: features are whole, so a border of 2.5 asks for more than 2."""
+    scale, (bias,) = model["scale_and_bias"]
+    numbers = [feature["flat_feature_index"] for feature in model["features_info"]["float_features"]]
+    trees = model["oblivious_trees"]
+    columns = np.zeros((len(trees), depth), dtype=np.int32)
+    limits = np.full((len(trees), depth), _NEVER, dtype=np.int32)
+    leaves = np.zeros((len(trees), 1 << depth), dtype=np.int32)
+    for row, tree in enumerate(trees):
+        for level, question in enumerate(tree["splits"] or []):
+            columns[row, level] = numbers[question["float_feature_index"]]
+            limits[row, level] = floor(question["border"])
+        values = [round(value * scale * LEAF_SCALE) for value in tree["leaf_values"]]
+        leaves[row, : len(values)] = values
+    steps = [ceil(LEAF_SCALE * log((chance - 0.5) / (CHANCE + 0.5 - chance))) for chance in range(1, CHANCE + 1)]
+    return Trees(columns, limits, leaves, round(bias * LEAF_SCALE), np.array(steps, dtype=np.int64))

@@ -1,0 +1,150 @@
+"""Train: `python -m training.train --data ../shared/data --bench BENCH` makes the committed main-text model."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import resource
+import sys
+import time
+import zipfile
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.web.main_text.model import MODEL_FILE, PAGE_TYPES, feature_digest, load_model
+from pipeline.web.main_text.trees import Trees, sum_trees
+from training.crossval import Held, cross_validate, headline_belongs, text_of
+from training.examples import Example, make_examples
+from training.fit import TYPE_NAMES, fit_looks, fit_types, page_features
+from training.folds import split
+from training.pages import load_pages
+from training.score import interval, score
+
+
+def calibration(expected: Sequence[int], seen: Sequence[float]) -> npt.NDArray[np.int32]:
+    """Table (1001,) from expected F1 to that seen, both in thousandths: the rising curve nearest to what was seen.
+
+    Pool-adjacent-violators over pages in the order of what was expected; straight lines between the pools' middles.
+    """
+    order = np.argsort(expected, kind="stable")
+    pools: list[list[float]] = []
+    for index in order:
+        pools.append([float(expected[index]), 1000 * float(seen[index]), 1.0])
+        while len(pools) > 1 and pools[-2][1] >= pools[-1][1]:
+            where, value, weight = pools.pop()
+            other = pools[-1]
+            whole = weight + other[2]
+            pools[-1] = [
+                (where * weight + other[0] * other[2]) / whole,
+                (value * weight + other[1] * other[2]) / whole,
+                whole,
+            ]
+    middles, values = [pool[0] for pool in pools], [pool[1] for pool in pools]
+    return np.clip(np.rint(np.interp(np.arange(1001), middles, values)), 0, 1000).astype(np.int32)
+
+
+def packed(first: Trees, second: Trees, types: Sequence[Trees], table: npt.NDArray[np.int32]) -> bytes:
+    """A model as the bytes of its file: the same arrays give the same bytes."""
+    arrays: dict[str, npt.NDArray[np.generic]] = {"features": np.array(feature_digest()), "calibration": table}
+    named = {"first": first, "second": second} | {f"type_{name}": trees for name, trees in zip(PAGE_TYPES, types)}
+    for name, trees in named.items():
+        arrays |= {
+            f"{name}_columns": trees.features.astype(np.int16),
+            f"{name}_limits": trees.limits,
+            f"{name}_leaves": trees.leaves,
+            f"{name}_bias": np.array(trees.bias),
+            f"{name}_steps": trees.steps.astype(np.int32),
+        }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, array in sorted(arrays.items()):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), member.getvalue(), zipfile.ZIP_DEFLATED
+            )
+    return file.getvalue()
+
+
+def type_accuracy(examples: Sequence[Example], kept: dict[int, npt.NDArray[np.uint8]]) -> tuple[int, int]:
+    """How many pages of known type get it from trees that had not seen their groups, and of how many."""
+    right = whole = 0
+    for training, held_out in split([example.page for example in examples]):
+        types = fit_types(examples, [index for index in training if index in kept], kept)
+        for index in held_out:
+            known = examples[index].page.page_type
+            if not known or not len(examples[index].letters):
+                continue
+            sums = []
+            for trees in types:
+                out = np.empty(1, dtype=np.int32)
+                sum_trees(
+                    page_features(examples[index], kept[index]),
+                    trees.features,
+                    trees.limits,
+                    trees.leaves,
+                    trees.bias,
+                    out,
+                )
+                sums.append(int(out[0]))
+            right += PAGE_TYPES[int(np.argmax(sums))] == TYPE_NAMES.get(known, known)
+            whole += 1
+    return right, whole
+
+
+def print_scores(examples: Sequence[Example], held: dict[int, Held]) -> list[float]:
+    """Print F1 by set, and by page type of the largest; returns F1 of each page in `held`, in its order."""
+    scores = []
+    rows: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
+    for index, choice in held.items():
+        page = examples[index].page
+        text = text_of(examples[index], choice.kept, headline_belongs(page))
+        scores.append(score(text, page.gold).f1)
+        row = (scores[-1], score(text, page.published_gold).f1, page.site)
+        rows[page.set].append(row)
+        if page.set == "wcxb":
+            rows[f"wcxb {page.page_type}"].append(row)
+    print("set                      n     F1   95 % by site   F1 against gold as published")
+    for name, values in sorted(rows.items()):
+        low, high = interval([value[0] for value in values], [value[2] for value in values])
+        mean, published = np.mean([value[0] for value in values]), np.mean([value[1] for value in values])
+        print(f"{name:22s} {len(values):4d}  {mean:.4f} [{low:.3f} {high:.3f}]   {published:.4f}")
+    return scores
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, score across sites, and write the model."""
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=main.__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with dev/, web/ and train/")
+    parser.add_argument("--bench", type=Path, help="a built benchmark, some of whose framed pages are trained on")
+    parser.add_argument("--out", type=Path, default=MODEL_FILE)
+    settings = parser.parse_args(arguments)
+    begun = time.monotonic()
+    pages = load_pages(settings.data, settings.bench)
+    print(f"{len(pages):,} labelled pages")
+    examples = make_examples(pages)
+    held = cross_validate(examples)
+    scores = print_scores(examples, held)
+    table = calibration([choice.expected for choice in held.values()], scores)
+    kept = {index: choice.kept for index, choice in held.items()}
+    right, whole = type_accuracy(examples, kept)
+    print(f"page type: {right} of {whole} right")
+    everything = list(range(len(examples)))
+    first, second = fit_looks(examples, everything)
+    content = packed(first, second, fit_types(examples, list(kept), kept), table)
+    settings.out.write_bytes(content)
+    model = load_model(content)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(
+        f"{settings.out.name}: {len(content):,} bytes, digest {model.digest}, "
+        f"{time.monotonic() - begun:.0f} s, {memory:.1f} GB",
+        file=sys.stderr,
+    )
+
+
+if __name__ == "__main__":
+    main()
