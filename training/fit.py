@@ -27,6 +27,10 @@ EVEN_WEIGHT = 0.3
 FULL_WEIGHT_BLOCKS = 10
 # Types on whose pages the headline belongs to the text where the gold leaves it out; on others the gold may be right.
 HEADLINE_TYPES = frozenset({None, "article", "documentation", "forum"})
+# How much a page counts by its set, and by its type where the set has many: there are few Japanese pages, and few
+# English ones of some types; manuals are many and alike.
+SET_WEIGHTS = {"ja-sites": 2.0, "web": 2.0, "fixtures": 2.0, "zh": 2.0, "framed": 0.5}
+TYPE_WEIGHTS = {"product": 2.0, "forum": 1.5, "collection": 1.5, "listing": 1.5}
 # The test pages' own types in terms of PAGE_TYPES.
 TYPE_NAMES = {"event": "service", "company": "service", "profile": "service", "list": "listing", "minutes": "article"}
 
@@ -40,6 +44,7 @@ def targets(example: Example) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.f
     letters = example.letters.astype(np.float64)
     weights = letters / max(1.0, letters.sum()) + EVEN_WEIGHT / max(1, len(letters))
     weights *= min(1.0, len(letters) / FULL_WEIGHT_BLOCKS)
+    weights *= SET_WEIGHTS.get(example.page.set, TYPE_WEIGHTS.get(str(example.page.page_type), 1.0))
     headline = headline_of(example.found)
     if headline >= 0 and labels[headline] < 0.5 and example.page.set != "framed":
         if example.page.page_type in HEADLINE_TYPES:

@@ -35,6 +35,7 @@ _TEMPLATES = (
     "rust-web-doc",
     "scilab-doc",
 )
+FIXTURES = Path(__file__).resolve().parents[1] / "tests" / "web" / "main_text"
 FRAMED_PER_PACKAGE = 16
 FRAMED_PER_SKIN = 12
 
@@ -44,7 +45,7 @@ class LabelledPage:
     """A decoded page and its gold text.
 
     `set` names where it is from and how it is scored: ja-sites, ja-manuals, zh, other, web, wcxb, articles,
-    readability, framed. `groups` are what it shares with other pages (site, package, theme, frame): a page is never
+    readability, fixtures, framed. `groups` are what it shares with other pages (site, package, theme, frame): a page is never
     scored by a model that was trained on a page of one of its groups. `published_gold` is the gold without corrections.
     """
 
@@ -190,10 +191,26 @@ def _framed(bench: Path, seed: int) -> Iterator[LabelledPage]:
             )
 
 
+def _fixtures(folder: Path) -> Iterator[LabelledPage]:
+    """The project's own pages: Japanese blogs, forums, shops and old mark-up in the manner of real sites."""
+    for index in sorted(folder.glob("index-*.tsv")):
+        for line in index.read_text(encoding="utf-8").splitlines():
+            name, page_type, _ = line.split("\t")
+            html = (folder / f"{name}.html").read_text(encoding="utf-8")
+            gold = (folder / f"{name}.txt").read_text(encoding="utf-8")
+            site = f"fixture {name}"
+            yield LabelledPage(name, "fixtures", site, frozenset({site}), page_type, "", html, gold, gold)
+
+
 def load_pages(data: Path, bench: Path | None = None, seed: int = 1) -> list[LabelledPage]:
     """All labelled pages under a folder with dev/, web/ and train/, and some of a built benchmark.
 
     Raises FileNotFoundError where a part is missing.
     """
-    pages = [*_dev(data / "dev"), *_web(data / "web"), *_pack(data / "train" / "extraction.tar.xz")]
+    pages = [
+        *_dev(data / "dev"),
+        *_web(data / "web"),
+        *_pack(data / "train" / "extraction.tar.xz"),
+        *_fixtures(FIXTURES),
+    ]
     return pages + (list(_framed(bench, seed)) if bench else [])

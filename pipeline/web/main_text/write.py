@@ -27,7 +27,7 @@ from pipeline.web.page.tree import (
 TABLES = ("rows", "markdown", "dropped")
 RUBY = ("dropped", "parentheses")
 _TABLE, _TR, _TD, _TH = (TAGS[name] for name in ("table", "tr", "td", "th"))
-_NEWLINE, _TAB, _SPACE, _BAR, _DASH, _BACKSLASH = (ord(letter) for letter in "\n\t |-\\")
+_NEWLINE, _TAB, _SPACE, _BAR, _DASH = (ord(letter) for letter in "\n\t |-")
 _OPENING, _CLOSING = np.frombuffer("（".encode(), np.uint8), np.frombuffer("）".encode(), np.uint8)
 
 
@@ -47,10 +47,10 @@ def _is_blank(out: npt.NDArray[np.uint8], position: int, end: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _tidy(out: npt.NDArray[np.uint8], start: int, end: int, in_row: bool) -> int:
-    """Make white space in out[start:end] one space, that of U+3000 as it stands, and none at the ends; the new end.
+def _tidy(out: npt.NDArray[np.uint8], start: int, end: int) -> int:
+    """Make white space in out[start:end] one space and none at the ends; returns the new end.
 
-    A bar in a row of Markdown is escaped by the caller's room: none is written here.
+    U+3000 stays as the page has it, but for the end.
     """
     write = start
     pending = False
@@ -69,20 +69,49 @@ def _tidy(out: npt.NDArray[np.uint8], start: int, end: int, in_row: bool) -> int
             pending = True
             position += blank
             continue
-        if write > start:
-            if wide_to > 0:
-                for index in range(wide_from, wide_to):
-                    out[write] = out[index]
-                    write += 1
-            elif pending:
-                out[write] = _SPACE
+        if wide_to > 0:
+            # Before the first letter it indents a paragraph.
+            for index in range(wide_from, wide_to):
+                out[write] = out[index]
                 write += 1
+        elif pending and write > start:
+            out[write] = _SPACE
+            write += 1
         pending = False
         wide_from = wide_to = 0
         out[write] = out[position]
         write += 1
         position += 1
     return write
+
+
+@njit(cache=True, nogil=True)
+def _close_row(out: npt.NDArray[np.uint8], position: int, cells: int, heading: bool) -> int:
+    """End a row of Markdown, and draw the line below a table's first row; returns the new end."""
+    out[position] = _SPACE
+    out[position + 1] = _BAR
+    position += 2
+    if heading:
+        out[position] = _NEWLINE
+        out[position + 1] = _BAR
+        position += 2
+        for _ in range(cells):
+            out[position] = _SPACE
+            for index in range(1, 4):
+                out[position + index] = _DASH
+            out[position + 4] = _SPACE
+            out[position + 5] = _BAR
+            position += 6
+    return position
+
+
+@njit(cache=True, nogil=True)
+def _table_of(elements: npt.NDArray[np.int32], row: int) -> int:
+    """The table that a row stands in, -1 if none."""
+    index = elements[row, PARENT]
+    while index >= 0 and elements[index, TAG] != _TABLE:
+        index = elements[index, PARENT]
+    return index
 
 
 @njit(cache=True, nogil=True)
@@ -179,6 +208,7 @@ def write_blocks(
     position = 0
     open_row = -1
     open_ordinal = 0
+    last_table = -1
     for row in range(count):
         ends[row] = position
         if not kept[row]:
@@ -203,9 +233,9 @@ def write_blocks(
                     position += 1
         else:
             if open_row >= 0 and table_style == 1:
-                out[position] = _SPACE
-                out[position + 1] = _BAR
-                position += 2
+                table = _table_of(elements, open_row)
+                position = _close_row(out, position, open_ordinal + 1, table != last_table)
+                last_table = table
             if position > 0:
                 out[position] = _NEWLINE
                 position += 1
@@ -255,7 +285,7 @@ def write_blocks(
                 out[start + index - first] = out[index]
             position = start + end - first
         else:
-            position = _tidy(out, start, position, table_row >= 0 and table_style == 1)
+            position = _tidy(out, start, position)
         if position == start:
             position = before
             continue
@@ -263,9 +293,7 @@ def write_blocks(
         open_ordinal = ordinals[cell] if table_row >= 0 else 0
         ends[row] = position
     if open_row >= 0 and table_style == 1:
-        out[position] = _SPACE
-        out[position + 1] = _BAR
-        position += 2
+        position = _close_row(out, position, open_ordinal + 1, _table_of(elements, open_row) != last_table)
     return position
 
 
@@ -275,7 +303,11 @@ def written(
     """The chosen blocks of a page as UTF-8, and where each block ends in it; kept (n,) is 1 for those to write."""
     letters = int((found.texts[:, TEXT_END] - found.texts[:, TEXT_START]).sum(dtype=np.int64)) if len(kept) else 0
     readings = RUBY.index(ruby) == 1
-    room_needed = room(letters, b"\0" in page.source) + 40 * len(kept) + (6 * len(found.texts) if readings else 0) + 64
+    tags = found.elements[:, TAG]
+    cells = int(np.count_nonzero((tags == _TD) | (tags == _TH)))
+    # A block is parted from the next by a few bytes, a cell by as many, and a reading stands in two parentheses.
+    separators = 16 * (len(kept) + cells) + (6 * len(found.texts) if readings else 0) + 64
+    room_needed = room(letters, b"\0" in page.source) + separators
     out = np.empty(room_needed, dtype=np.uint8)
     ends = np.empty(len(kept), dtype=np.int64)
     end = write_blocks(

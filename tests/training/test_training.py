@@ -1,0 +1,97 @@
+"""Training: labels that agree with the gold, folds that keep sites apart, corrections that are made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.folds import split
+from training.labels import label_blocks, squeeze
+from training.pages import LabelledPage, corrected, registered_domain
+
+SENTENCES = (
+    "紙漉きの里では冬の冷たい水で楮の繊維を洗う。",
+    "職人は指先の感覚だけで厚みをそろえるという。",
+    "乾いた紙は板から静かにはがされ検品される。",
+    "修復の工房へ送られるまでに三か月がかかる。",
+    "道具の簀桁は竹と檜で作られ百年も使われる。",
+)
+
+
+def page(site: str, *groups: str, name: str = "web") -> LabelledPage:
+    return LabelledPage(site, name, site, frozenset({site, *groups}), None, "", "", "", "")
+
+
+@given(st.lists(st.booleans(), min_size=5, max_size=5))
+def test_blocks_that_are_the_gold_are_labelled_and_others_are_not(kept):
+    gold = "\n".join(text for text, keep in zip(SENTENCES, kept) if keep)
+    assert label_blocks(SENTENCES, gold).tolist() == [float(keep) for keep in kept]
+
+
+def test_a_short_block_belongs_where_the_gold_has_it_between_its_neighbours():
+    blocks = ["ホーム", SENTENCES[0], "小見出し", SENTENCES[1], "ホーム", "小見出し"]
+    gold = f"{SENTENCES[0]}\n小見出し\n{SENTENCES[1]}"
+    assert label_blocks(blocks, gold).tolist() == [0, 1, 1, 1, 0, 0]
+
+
+def test_a_block_of_which_the_gold_has_a_part_is_labelled_with_its_share():
+    share = label_blocks([SENTENCES[0] + "続きは会員だけが読めます。登録はこちら。"], SENTENCES[0])[0]
+    assert 0.3 < share < 0.8
+
+
+@given(st.text(max_size=60), st.lists(st.text(max_size=40), max_size=8))
+def test_labels_are_shares(gold, blocks):
+    labels = label_blocks(blocks, gold)
+    assert len(labels) == len(blocks) and ((labels >= 0) & (labels <= 1)).all()
+    assert not labels[[index for index, block in enumerate(blocks) if not squeeze(block)]].any()
+
+
+NAMES = st.sampled_from("abcdefgh")
+PAGES = st.lists(
+    st.builds(lambda site, group, name: page(site, group, name=name), NAMES, NAMES, st.sampled_from(["web", "framed"])),
+    max_size=25,
+)
+
+
+@given(PAGES, st.booleans())
+def test_no_page_is_held_out_from_a_model_that_saw_one_of_its_groups(pages, with_unscored):
+    held = []
+    for training, held_out in split(pages, 3, with_unscored):
+        held += held_out
+        assert not set(training) & set(held_out)
+        groups = {group for index in held_out if pages[index].set != "framed" for group in pages[index].groups}
+        assert not any(pages[index].groups & groups for index in training)
+    wanted = [index for index, item in enumerate(pages) if with_unscored or item.set != "framed"]
+    assert sorted(held) == wanted
+
+
+@pytest.mark.parametrize(
+    "url, domain",
+    [
+        ("https://www.example.co.jp/a", "example.co.jp"),
+        ("https://blog.example.com/", "example.com"),
+        ("http://example.jp", "example.jp"),
+        ("a.b.example.ne.jp", "example.ne.jp"),
+    ],
+)
+def test_a_site_is_what_somebody_registered(url, domain):
+    assert registered_domain(url) == domain
+
+
+def test_corrections_drop_the_lines_they_name_or_take_what_the_page_shows():
+    assert corrected("甲\n乙\n丙\n丁", "", "drop_lines", "1,3-4") == "乙"
+    assert corrected("壊", "<p>本文</p>", "visible_text", "") == "本文"
+    with pytest.raises(ValueError, match="no such operation"):
+        corrected("甲", "", "keep", "1")
+
+
+def test_calibration_rises_and_says_what_was_seen():
+    train = pytest.importorskip("training.train", exc_type=ImportError)
+    chooser = np.random.default_rng(1)
+    expected = chooser.integers(300, 1000, 4000)
+    seen = np.clip(expected / 1000 * 0.9 + chooser.normal(0, 0.05, 4000), 0, 1)
+    table = train.calibration(expected.tolist(), seen.tolist())
+    assert (np.diff(table) >= 0).all() and len(table) == 1001
+    assert abs(table[700] - 630) < 25

@@ -1,0 +1,264 @@
+"""Main text: what must hold of every page, whatever the model says of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.web.main_text import PAGE_TYPES, extract, extractor_name
+from pipeline.web.main_text.analysis import analyse
+from pipeline.web.main_text.blocks import LETTERS, MAX_BLOCKS
+from pipeline.web.main_text.choose import CHANCE, choose
+from pipeline.web.main_text.features import FEATURE_COUNT, FEATURES
+from pipeline.web.main_text.judge import judge
+from pipeline.web.main_text.model import committed_model, load_model
+from pipeline.web.main_text.trees import Trees, chances_of, sum_trees
+from pipeline.web.main_text.write import block_texts, written
+from pipeline.web.page import read_page
+
+PARAGRAPHS = (
+    "紙漉きの里では、冬の冷たい水で楮の繊維を洗い、簀桁を前後左右に揺すって一枚ずつ漉き上げていく。",
+    "水が冷たいほど繊維は締まり、丈夫な紙になるという。職人は指先の感覚だけで厚みをそろえる。",
+    "乾いた紙は板から静かにはがされ、検品のあと、東京や京都の修復工房へ送られていく。",
+)
+
+
+def article(body: str) -> str:
+    """A page with a frame, whose article is `body`."""
+    menu = "".join(
+        f"<li><a href=/{n}>{name}</a>" for n, name in enumerate(("ホーム", "会社案内", "採用", "お問い合わせ"))
+    )
+    return (
+        "<!DOCTYPE html><html lang=ja><head><title>冬の紙漉き | 里の便り</title></head><body>"
+        f"<header class=site-header><nav class=global-nav><ul>{menu}</ul></nav></header>"
+        f"<main><article class=entry-content><h1>冬の紙漉き</h1>{body}</article></main>"
+        f"<footer class=site-footer><ul>{menu}</ul><small>© 2024 里の便り</small></footer></body></html>"
+    )
+
+
+def whole(body: str, **styles: str) -> str:
+    """All of a body's blocks as they are written, chosen or not."""
+    page = read_page(body)
+    found = analyse(page)
+    return written(page, found, np.ones(len(found.blocks), dtype=np.uint8), **styles)[0].decode()
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def test_an_article_is_parted_from_its_frame():
+    text = extract(article("".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS))).text
+    assert text.split("\n") == ["冬の紙漉き", *PARAGRAPHS]
+
+
+def test_the_headline_can_be_left_out():
+    html = article("".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS))
+    assert extract(html, headline="dropped").text.split("\n") == [*PARAGRAPHS]
+
+
+def test_text_bytes_and_a_page_read_before_are_read_alike():
+    html = article("".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS))
+    assert extract(html) == extract(html.encode()) == extract(read_page(html))
+
+
+@pytest.mark.parametrize(
+    "html, text",
+    [
+        ("<p><b>東京</b>と<b>大阪</b>へ", "東京と大阪へ"),
+        ("<p>一行目<br>二行目<br><br>三行目", "一行目\n二行目\n三行目"),
+        ("<p>改行は\n  空白に", "改行は 空白に"),
+        ("<p>　字下げは\n残る　", "　字下げは 残る"),
+        ("<dl><dt>楮<dd>こうぞ<dt>三椏<dd>みつまた</dl>", "楮\nこうぞ\n三椏\nみつまた"),
+        ("<p>本文<script>var 文;</script>続き<template>型</template><i hidden>隠</i>", "本文続き"),
+        ("<noscript><p>投稿です。</p></noscript>", "投稿です。"),
+        ("<h2>見出し<a class=headerlink href=#a>¶</a></h2>", "見出し"),
+        ("<p>A&amp;B &hearts; &#x3042;&nbsp;い", "A&B ♥ あ い"),
+        ("<pre>  def f():\n\n      return 1\n</pre>", "  def f():\n\n      return 1"),
+        ("<pre><span>a</span>\n  <b>b</b></pre>", "a\n  b"),
+        ("<p>㈱紙漉き～①", "㈱紙漉き～①"),
+    ],
+)
+def test_what_is_written_is_what_a_reader_sees(html, text):
+    assert whole(html) == text
+
+
+@pytest.mark.parametrize(
+    "style, text",
+    [
+        ("rows", "品\t値\n紙\t80\n\n墨"),
+        ("markdown", "| 品 | 値 |\n| --- | --- |\n| 紙 | 80 |\n\n墨"),
+        ("dropped", "墨"),
+    ],
+)
+def test_tables_are_written_as_asked(style, text):
+    html = "<table><tr><th>品<th>値<tr><td>紙<td>80</table><p>墨</p>"
+    assert whole(html, tables=style) == text.replace("\n\n", "\n")
+
+
+def test_an_empty_cell_keeps_its_place_in_a_row():
+    assert whole("<table><tr><td>甲<td><td>丙</table>") == "甲\t\t丙"
+
+
+@pytest.mark.parametrize("style", ["rows", "markdown"])
+def test_a_row_of_countless_empty_cells_is_written(style):
+    html = "<table>" + ("<tr><td>甲" + "<td>" * 5000 + "乙") * 3 + "</table>"
+    assert squeezed(whole(html, tables=style)).replace("|", "").replace("-", "") == "甲乙" * 3
+
+
+def test_a_table_for_layout_is_no_table():
+    html = "<table><tr><td><p>左の段<p>二つ目<td><p>右の段</table>"
+    assert whole(html) == "左の段\n二つ目\n右の段"
+
+
+def test_cells_of_a_table_within_a_cell_are_rows_of_their_own():
+    html = "<table><tr><td><table><tr><td>内<td>側</table><td>外</table>"
+    assert whole(html) == "内\t側\n外"
+
+
+@pytest.mark.parametrize(
+    "ruby",
+    [
+        "<ruby>漢字<rt>かんじ</rt></ruby>",
+        "<ruby>漢字<rp>（</rp><rt>かんじ</rt><rp>）</rp></ruby>",
+        "<ruby>漢字<rp>(<rt>かんじ<rp>)</ruby>",
+        "<ruby><rb>漢字</rb><rtc><rt>かんじ</rt></rtc></ruby>",
+    ],
+)
+def test_ruby_is_read_once(ruby):
+    assert whole(f"<p>この{ruby}を読む") == "この漢字を読む"
+    assert whole(f"<p>この{ruby}を読む", ruby="parentheses") == "この漢字（かんじ）を読む"
+
+
+def test_a_page_that_hides_what_its_script_will_show_is_read():
+    body = "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS)
+    assert whole(f"<p>読込中</p><div hidden id=S:0>{body}</div>").split("\n")[1:] == [*PARAGRAPHS]
+    assert whole(f"{body}<div hidden>隠した注</div>").split("\n") == [*PARAGRAPHS]
+
+
+def test_a_page_without_text_gives_none_and_no_type():
+    for html in ("", "<p> &nbsp;</p>", "<script>文</script>", "<!-- 文 -->"):
+        text = extract(html)
+        assert (text.text, text.page_type, text.expected_f1) == ("", None, 0.0)
+
+
+@pytest.mark.parametrize("setting", [{"tables": "x"}, {"ruby": "x"}, {"headline": "x"}])
+def test_an_unknown_setting_is_refused(setting):
+    with pytest.raises(ValueError, match="x"):
+        extract("<p>文</p>", **setting)
+
+
+def test_blocks_beyond_the_cap_are_left_out_and_said_to_be():
+    text = extract("<p>紙" * (MAX_BLOCKS + 5))
+    assert text.capped == {"blocks"}
+    assert text.text.count("紙") <= MAX_BLOCKS
+
+
+PIECES = st.sampled_from(
+    "<p> <div> </div> <table> <tr> <td> </table> <ul> <li> <pre> </pre> <br> <b> </b> <a> </a> <ruby> <rt> </ruby> "
+    "<h1> </h1> <title> </title> <svg> <math> <nav> <article class=main> </article> <!-- --> <script> </script> "
+    "紙を漉く。 東京 、 &amp; &#12354; plain text. 12 　 \n \t ｱ 🗻".split(" ")
+)
+SOUP = st.lists(PIECES, max_size=60).map("".join) | st.text(max_size=200)
+
+
+@settings(max_examples=150)
+@given(SOUP)
+def test_any_page_gives_a_text_whose_letters_are_the_pages_in_their_order(html):
+    text = extract(html)
+    shown = iter(squeezed(read_page(html).visible_text()))
+    assert all(letter in shown for letter in squeezed(text.text))
+    assert 0 <= text.expected_f1 <= 1
+    assert text.page_type in (*PAGE_TYPES, None)
+
+
+@settings(max_examples=100)
+@given(SOUP)
+def test_every_block_has_letters_and_all_features(html):
+    page = read_page(html)
+    found = analyse(page)
+    assert found.features.shape == (FEATURE_COUNT, len(found.blocks)) and len(FEATURES) == FEATURE_COUNT
+    assert (found.blocks[:, LETTERS] > 0).all()
+    shares = [index for index, name in enumerate(FEATURES) if name.endswith("_share") and "prose" not in name]
+    assert ((found.features[shares] >= -1) & (found.features[shares] <= 1000)).all()
+    assert len(block_texts(page, found)) == len(found.blocks)
+
+
+@given(st.lists(st.tuples(st.integers(0, CHANCE), st.integers(1, 5000)), min_size=1, max_size=30))
+def test_the_threshold_is_that_of_the_greatest_expected_f1(rows):
+    blocks = np.zeros((len(rows), 22), dtype=np.int32)
+    blocks[:, LETTERS] = [letters for _, letters in rows]
+    chances = np.array([chance for chance, _ in rows], dtype=np.int32)
+    kept = np.zeros(len(rows), dtype=np.uint8)
+    _, expected = choose(blocks, chances, kept)
+    total = sum(chance * letters for chance, letters in rows)
+
+    def f1(threshold: int) -> float:
+        chosen = [(chance, letters) for chance, letters in rows if chance >= threshold]
+        whole = CHANCE * sum(letters for _, letters in chosen) + total
+        return 2 * sum(chance * letters for chance, letters in chosen) / whole if whole else 0.0
+
+    best = max(f1(threshold) for threshold in range(1, CHANCE + 1)) if total else 0.0
+    assert abs(expected / 1000 - best) < 0.0011
+    if total:
+        assert abs(f1(min(chance for (chance, _), keep in zip(rows, kept) if keep)) - best) < 1e-9
+    else:
+        assert not kept.any()
+
+
+@given(st.data())
+def test_trees_sum_the_leaves_that_their_questions_lead_to(data):
+    number = st.integers(-1000, 1000)
+    trees, depth, width, count = 3, 2, 4, data.draw(st.integers(0, 300))
+    columns = np.array(data.draw(st.lists(st.integers(0, width - 1), min_size=6, max_size=6))).reshape(trees, depth)
+    limits = np.array(data.draw(st.lists(number, min_size=6, max_size=6))).reshape(trees, depth)
+    leaves = np.array(data.draw(st.lists(number, min_size=12, max_size=12))).reshape(trees, 4)
+    features = np.random.default_rng(data.draw(st.integers(0, 99))).integers(-1000, 1000, (width, count))
+    sums = np.empty(count, dtype=np.int32)
+    model = Trees(*(array.astype(np.int32) for array in (columns, limits, leaves)), 7, np.array([], dtype=np.int64))
+    sum_trees(features.astype(np.int32), model.features, model.limits, model.leaves, model.bias, sums)
+    for row in range(count):
+        leaf = [sum((features[columns[t, d], row] > limits[t, d]) << d for d in range(depth)) for t in range(trees)]
+        assert sums[row] == 7 + sum(leaves[t, leaf[t]] for t in range(trees))
+
+
+def test_a_chance_rises_with_the_sum_of_the_leaves():
+    steps = committed_model().second.steps
+    sums = np.sort(np.random.default_rng(1).integers(-200_000, 200_000, 5000)).astype(np.int32)
+    chances = np.empty(len(sums), dtype=np.int32)
+    chances_of(sums, steps, chances)
+    assert (np.diff(chances) >= 0).all() and chances[0] == 0 and chances[-1] == CHANCE
+    assert abs(int(chances[np.searchsorted(sums, 0)]) - CHANCE / 2) <= 1
+
+
+def test_what_a_block_is_worth_does_not_depend_on_the_process_or_the_pages_before():
+    html = article("".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS))
+    program = (
+        "import sys; from pipeline.web.main_text import extract, extractor_name;"
+        "html = sys.stdin.buffer.read(); extract('<p>別の頁。'); text = extract(html);"
+        "sys.stdout.buffer.write(f'{extractor_name()} {text.expected_f1} {text.text}'.encode())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], input=html.encode(), capture_output=True, check=True)
+    here = extract(html)
+    assert done.stdout.decode() == f"{extractor_name()} {here.expected_f1} {here.text}"
+
+
+def test_a_model_of_other_features_is_refused(monkeypatch):
+    content = (Path(sys.modules[load_model.__module__].__file__).with_name("main_text.npz")).read_bytes()
+    assert load_model(content).digest == committed_model().digest
+    monkeypatch.setattr("pipeline.web.main_text.model.FEATURES", (*FEATURES, "another"))
+    with pytest.raises(ValueError, match="make train-extractor"):
+        load_model(content)
+
+
+def test_what_is_kept_says_how_sure_it_is():
+    html = article("".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS))
+    plain = judge(analyse(read_page(html)), committed_model())
+    unsure = judge(analyse(read_page("<p>" + "<a href=x>次へ</a> " * 3)), committed_model())
+    assert plain.expected_f1 > unsure.expected_f1
