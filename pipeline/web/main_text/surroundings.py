@@ -7,7 +7,7 @@ import numpy.typing as npt
 from numba import njit
 
 from pipeline.web.main_text.words import FOUND, GROUPS, LETTER_CLASSES, MOVES, WORD_GROUPS, word_groups
-from pipeline.web.page.elements import BREAKS_LINE, NOT_SHOWN, TAG_NAMES, TAG_TABLES, TAGS, name_code
+from pipeline.web.page.elements import BREAKS_LINE, FOREIGN_TAG, NOT_SHOWN, TAG_NAMES, TAG_TABLES, TAGS, name_code
 from pipeline.web.page.stack import FIRST_ATTRIBUTE, FLAGS, LAST_ATTRIBUTE, PARENT, TAG
 from pipeline.web.page.tokenizer import CODE, VALUE_END, VALUE_START, short_code
 from pipeline.web.page.tree import FOREIGN
@@ -83,6 +83,10 @@ def _tag_tables() -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint16], npt.NDA
 
 
 TAG_GROUP, TAG_BITS, OWN_LINES = _tag_tables()
+# Of SVG's and MathML's elements no more is known than whether their text is shown.
+_FOREIGN_BITS = np.where(TAG_TABLES.flags[FOREIGN_TAG : FOREIGN_TAG + len(TAG_NAMES)] & NOT_SHOWN, UNSHOWN, 0).astype(
+    np.uint16
+)
 
 
 @njit(cache=True, nogil=True)
@@ -103,7 +107,9 @@ def describe(
     for index in range(elements.shape[0]):
         parent = elements[index, PARENT]
         tag = elements[index, TAG]
+        foreign_bits = np.uint16(0)
         if elements[index, FLAGS] & FOREIGN:
+            foreign_bits = _FOREIGN_BITS[tag]
             tag = 0
         if parent >= 0:
             for column in range(columns):
@@ -118,7 +124,7 @@ def describe(
             bits[index] = 0
             path = np.uint64(0)
             owner = np.int32(-1)
-        bits[index] |= TAG_BITS[tag]
+        bits[index] |= TAG_BITS[tag] | foreign_bits
         if OWN_LINES[tag]:
             owner = np.int32(index)
             path = (path ^ np.uint64(tag + 1)) * _HASH
