@@ -6,12 +6,16 @@ RECIPE ?= configs/swallow-v2.yaml
 OUT ?= runs/mine
 INPUT ?=
 WORKERS ?=
+DATA ?= ../shared/data
+BENCH ?=
+SECONDS ?= 600
 SET ?=
 UV_VERSION := 0.13.9
 
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
-.PHONY: help setup demo test corpus extract annotate sign dedup select status funnel check-truth sample lock clean
+.PHONY: help setup bench-setup demo test corpus extract annotate sign dedup select status funnel check-truth sample \
+  train-extractor bench-extract bench-reader bench-hostile fuzz-reader lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +30,12 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
 	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	$(BIN)/python -m pipeline.warm
+	@touch $@
+
+bench-setup: $(VENV)/.bench-ready ## Install what training and the benchmarks need besides
+
+$(VENV)/.bench-ready: requirements-bench.lock $(VENV)/.ready
+	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock
 	@touch $@
 
 demo: setup ## Run the whole path on the embedded sample and show the corpus
@@ -54,10 +64,27 @@ funnel: setup ## OUT=…: what every step left
 check-truth: setup ## BENCH=… OUT=…: hold a run over a benchmark folder against its truth
 	$(BIN)/python benchmarks/check_truth.py "$(BENCH)" "$(OUT)"
 
+train-extractor: bench-setup ## DATA=… BENCH=…: make the main-text model again, and print its scores across sites
+	$(BIN)/python -m training.train --data '$(DATA)' $(if $(BENCH),--bench '$(BENCH)')
+
+bench-extract: bench-setup ## DATA=… [BENCH=…]: our main text beside trafilatura, resiliparse, jusText and Readability.js
+	@command -v npm > /dev/null && npm install --silent --no-audit --no-fund --prefix build/node @mozilla/readability@0.6.0 linkedom@0.18.15 || true
+	$(BIN)/python -m benchmarks.extract --data '$(DATA)' $(if $(BENCH),--bench '$(BENCH)')
+
+bench-reader: bench-setup ## DATA=… [BENCH=…]: the page reader beside lexbor, letter by letter and in time
+	$(BIN)/python -m benchmarks.reader_against_lexbor --data '$(DATA)' $(if $(BENCH),--bench '$(BENCH)')
+
+bench-hostile: setup ## Pages made to hurt: work and time a byte at three sizes
+	$(BIN)/python -m benchmarks.reader_hostile
+
+fuzz-reader: setup ## [SECONDS=600]: mutated pages through reader and main text, with bounds checked
+	$(BIN)/python tests/web/fuzz_reader.py --seconds $(SECONDS)
+
 sample: setup ## Make the embedded sample again
 	$(BIN)/python tests/data/make_sample.py
 
 lock: ## Resolve the dependencies anew
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-header --upgrade -q -o requirements-bench.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header --upgrade -q -o requirements.lock
 
 clean: ## Remove the environment and all caches (runs/ stays)

@@ -1,6 +1,6 @@
 """How the page reader compares with lexbor (selectolax): the same visible text letter by letter, and the time.
 
-    python benchmarks/reader_against_lexbor.py DATA [--pack FOLDER|TAR] [--warc FOLDER] [--sample N] [--show N]
+    make bench-reader DATA=FOLDER [BENCH=FOLDER], or: python -m benchmarks.reader_against_lexbor --data FOLDER [--bench FOLDER] [--sample N] [--show N]
 
 DATA is the folder of the test data (with dev/pages and web/pages). Needs the extra `bench`. White space is left out of
 the comparison: where lines break is the reader's own rule.
@@ -169,19 +169,17 @@ def report(name: str, pages: Iterator[tuple[str, str]], shown: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--pack", type=Path)
-    parser.add_argument("--warc", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--bench", type=Path)
     parser.add_argument("--sample", type=int, default=2_000)
     parser.add_argument("--show", type=int, default=1_000, help="differences listed of each cause")
     options = parser.parse_args()
     report("dev ja", folder_pages(options.data / "dev" / "pages" / "ja"), options.show)
     report("dev other", folder_pages(options.data / "dev" / "pages" / "other"), options.show)
     report("web", folder_pages(options.data / "web" / "pages"), options.show)
-    if options.pack:
-        report("pack", pack_pages(options.pack), options.show)
-    if options.warc:
-        report("warc", warc_pages(options.warc, options.sample), options.show)
+    report("pack", pack_pages(options.data / "train" / "extraction.tar.xz"), options.show)
+    if options.bench:
+        report("warc", warc_pages(options.bench / "warc", options.sample), options.show)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Pages made to hurt the page reader: work and time a byte, at three sizes, which must not grow.
+"""Pages made to hurt the page reader and main text: work and time a byte, at three sizes, which must not grow.
 
-    python benchmarks/reader_hostile.py
+    make bench-hostile
 
 Work is the page's bytes and the steps on the stack of open elements: the same on every machine. Exits with 1 where a
 family's work a byte grows by more than a tenth from one size to the next, beyond what filling the stack once costs.
@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from pipeline.web.consent import find_consent
 from pipeline.web.license import find_license
+from pipeline.web.main_text import extract
 from pipeline.web.page import read_page
 from pipeline.web.page.stack import MAX_DEPTH
 
@@ -78,6 +79,7 @@ def seconds_of(html: str) -> float:
         page.visible_text()
         find_license(page, {})
         find_consent(page, {})
+        extract(page, tables="markdown", ruby="parentheses")
         least = min(least, time.perf_counter() - started)
     return least
 

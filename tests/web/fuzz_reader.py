@@ -1,8 +1,8 @@
-"""Fuzzing the page reader: real and made pages, mutated for some seconds, with bounds checks in the compiled code.
+"""Fuzzing the page reader and main text: pages mutated for some seconds, with bounds checks in the compiled code.
 
     python tests/web/fuzz_reader.py --seconds 60 --seed 1 [--pages FOLDER]
 
-What must hold of every page's arrays must hold of these. A page that fails is written to fuzz-reader-failure.html in
+Mutated are the project's own pages, or those of a folder. What must hold of every page's arrays must hold of these. A page that fails is written to fuzz-reader-failure.html in
 the working directory, and the seed is printed.
 """
 
@@ -26,6 +26,7 @@ from test_page_reader import HOSTILE, PIECES, holds
 
 from pipeline.web.consent import find_consent
 from pipeline.web.license import find_license
+from pipeline.web.main_text import extract
 from pipeline.web.page import read_page
 from pipeline.web.page.stack import MAX_DEPTH
 
@@ -35,6 +36,7 @@ OWN_PAGE = (
     "<svg><title>図</title><a href=x /></svg><script><!--<script></script>--></script><a rel=license href=/x>©</a>"
 )
 LONGEST = 60_000
+OWN_PAGES = Path(__file__).with_name("main_text")
 
 
 def mutated(page: str, other: str, chance: random.Random) -> str:
@@ -66,6 +68,9 @@ def check(html: str) -> None:
     assert page.steps <= 3 * MAX_DEPTH * (page.source.count(b"<") + 1)
     find_license(page, {})
     find_consent(page, {})
+    for tables, ruby in (("rows", "parentheses"), ("markdown", "dropped")):
+        text = extract(page, tables=tables, ruby=ruby)
+        assert 0 <= text.expected_f1 <= 1 and len(text.text) <= 4 * len(html) + 4096
     for element in range(0, len(page.elements), 97):
         page.text_of(element)
 
@@ -74,9 +79,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--pages", type=Path, help="a folder of pages to mutate beside the own one")
+    parser.add_argument("--pages", type=Path, default=OWN_PAGES, help="a folder of pages to mutate beside the own one")
     options = parser.parse_args()
-    paths = sorted(options.pages.rglob("*.html")) if options.pages else []
+    paths = sorted(options.pages.rglob("*.html"))
     seeds = [OWN_PAGE, "".join(PIECES), *(path.read_text("utf-8", "replace")[:LONGEST] for path in paths)]
     chance = random.Random(options.seed)
     check(OWN_PAGE)
