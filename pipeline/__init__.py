@@ -1,3 +1,11 @@
 """The flow: from WARC files to a chosen Japanese corpus, stage by stage, on Ray."""
 
+import os
+
 __version__ = "0.1.0"
+
+if not os.access(os.path.join(os.path.dirname(__file__), "__pycache__"), os.W_OK):
+    # Before a first function is compiled; elsewhere numba does not need to be told.
+    from pipeline.compiled import use_installed_code
+
+    use_installed_code()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import datetime
 import hashlib
 import os
@@ -27,29 +26,31 @@ from pipeline.recipe import Extract
 from pipeline.runner import Stopwatch
 from pipeline.schemas import DOCUMENTS, REJECTS
 from pipeline.web import charset, consent, gate, language, license
-from pipeline.web.page import Page, read_page
-from pipeline.web.sandbox import EXTRACTOR_VERSION, Extraction, Limits, Sandbox
+from pipeline.web.extraction import Extraction
+from pipeline.web.extractors import TRAFILATURA, Extractor, extractor_version, make_extractor
+from pipeline.web.metadata import read_metadata
+from pipeline.web.page import read_page
+from pipeline.web.sandbox import Limits
 from pipeline.web.urls import host
 from pipeline.web.warc import NotWarc, Record, read_records
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 ROWS_IN_MEMORY = 500
 CHARACTERS_IN_MEMORY = 16_000_000
+LIBRARIES = ("brotli", "fasttext-numpy2-wheel", "fastwarc", "webencodings")
 # trafilatura's own path ends in justext, courlan, htmldate and the parsers of dates below it.
-LIBRARIES = (
-    "brotli",
+TRAFILATURA_LIBRARIES = (
     "courlan",
     "dateparser",
-    "fasttext-numpy2-wheel",
-    "fastwarc",
     "htmldate",
     "justext",
     "lxml",
     "lxml-html-clean",
     "python-dateutil",
-    "webencodings",
 )
+# Of a worker without a sandbox, at a page of the largest size that the default limits let in.
+MEMORY_BYTES = 900_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,33 @@ class Reject:
         return {**fields, "stage": "extract"}
 
 
-def versions() -> dict[str, str]:
-    """The libraries and assets that decide what extract writes."""
-    libraries = {name: version(name) for name in LIBRARIES}
+def versions(extractor: str) -> dict[str, str]:
+    """The libraries and assets that decide what extract writes with this extractor."""
+    libraries = LIBRARIES + (TRAFILATURA_LIBRARIES if extractor == TRAFILATURA else ())
+    found = {name: version(name) for name in libraries}
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     assets = {"lid": language.model_digest(), "unicode": unicodedata.unidata_version, "python": python}
-    return {**libraries, **assets, "trafilatura": EXTRACTOR_VERSION}
+    return {**found, **assets, "extractor": extractor_version(extractor)}
+
+
+def deciding(settings: Extract) -> dict[str, Any]:
+    """The settings that decide what extract writes.
+
+    Limits of time decide last and by luck of the machine: pages that met one are named in the ledger, and raising one
+    is no reason to read the web again. Kamisuki has no sandbox whose memory could be limited, and trafilatura writes
+    tables, ruby and headlines in its own way.
+    """
+    limits = {"cpu_seconds", "wall_seconds"}
+    if settings.extractor == TRAFILATURA:
+        return settings.model_dump(
+            mode="json", exclude={"limits": limits, "tables": True, "ruby": True, "headline": True}
+        )
+    return settings.model_dump(mode="json", exclude={"limits": limits | {"memory_bytes"}})
+
+
+def memory_bytes(settings: Extract) -> int:
+    """What a worker of extract needs, its sandbox included."""
+    return MEMORY_BYTES + (settings.limits.memory_bytes if settings.extractor == TRAFILATURA else 0)
 
 
 def document_id(record: Record, source: str) -> str:
@@ -98,11 +120,11 @@ def crawl_name(source: str, warcinfo: str | None) -> str | None:
 
 
 class PageReader:
-    """Turns one WARC record into a document row or a reject; holds the sandbox and the settings."""
+    """Turns one WARC record into a document row or a reject; holds the settings and their extractor."""
 
-    def __init__(self, settings: Extract, sandbox: Sandbox, steps: dict[str, float]) -> None:
+    def __init__(self, settings: Extract, steps: dict[str, float]) -> None:
         self.settings = settings
-        self.sandbox = sandbox
+        self.extract = extractor_of(settings)
         self.watch = Stopwatch(steps)
 
     def read(self, record: Record, source: str, crawl: str | None) -> dict[str, Any] | Reject:
@@ -135,8 +157,8 @@ class PageReader:
             return reject("too_many_elements", elements, self.settings.limits.elements)
         page = read_page(decoded.text)
         clock = self.watch.time("page", clock)
-        fetched_on = record.date.date().isoformat() if record.date else None
-        main = self.sandbox.extract(decoded.text, record.url, fetched_on)
+        fetched_on = record.date.date() if record.date else None
+        main = self.extract(page, decoded.text, record.url, fetched_on.isoformat() if fetched_on else None)
         clock = self.watch.time("main text", clock)
         if not isinstance(main, Extraction):
             return reject(main.reason, detail=main.detail)
@@ -148,12 +170,17 @@ class PageReader:
             return reject("not_japanese", kana, accepted.kana_ratio, f"lid.176 {label} {score:.3f}")
         license_fact = license.find_license(page, record.http_headers)
         consent_fact = consent.find_consent(page, record.http_headers)
-        self.watch.time("license and consent", clock)
+        clock = self.watch.time("license and consent", clock)
+        facts = read_metadata(page, record.url, fetched_on)
+        self.watch.time("metadata", clock)
+        published_at = facts.published_at
+        if published_at is None and main.date:
+            published_at = datetime.date.fromisoformat(main.date)
         return {
             "id": key,
             "url": record.url,
             "host": host(record.url) if record.url else None,
-            "title": main.title,
+            "title": facts.title or main.title,
             "text": main.text,
             "crawl": crawl,
             "fetched_at": record.date,
@@ -168,10 +195,15 @@ class PageReader:
             "charset": decoded.charset,
             "charset_source": decoded.source,
             "charset_replacements": decoded.replacements,
-            "declared_language": declared_language(page),
+            "declared_language": facts.declared_language,
             "language": label,
             "language_score": score,
-            "published_at": datetime.date.fromisoformat(main.date) if main.date else None,
+            "author": facts.author,
+            "site_name": facts.site_name,
+            "published_at": published_at,
+            "modified_at": facts.modified_at,
+            "description": facts.description,
+            "canonical_url": facts.canonical_url,
             "license": license_fact.license,
             "license_url": license_fact.url,
             "license_source": license_fact.source,
@@ -179,20 +211,15 @@ class PageReader:
             "consent": consent_fact.verdict,
             "consent_evidence": consent_fact.evidence,
             "extractor": main.extractor,
+            "page_type": main.page_type,
+            "extraction_confidence": main.confidence,
+            "capped": ", ".join(sorted(page.capped | main.capped)) or None,
         }
 
 
 def count_start_tags(text: str) -> int:
     """About how many start tags a page has: each `<` less the ones of end tags, comments and instructions."""
     return text.count("<") - text.count("</") - text.count("<!") - text.count("<?")
-
-
-def declared_language(page: Page) -> str | None:
-    """The lang or xml:lang of the html element, as the page wrote it, at most 35 characters (BCP 47)."""
-    for element in page.find("html")[:1].tolist():
-        value = page.attribute(element, "lang") or page.attribute(element, "xml:lang")
-        return value.strip()[:35] or None if value else None
-    return None
 
 
 def input_digest(path: str) -> str:
@@ -215,17 +242,11 @@ def input_stats(shard: Shard) -> dict[str, list[int] | None]:
     return {item.name: input_stat(item.path) if os.path.exists(item.path) else None for item in shard.inputs}
 
 
-_sandboxes: dict[Limits, Sandbox] = {}
-
-
-def shared_sandbox(settings: Extract) -> Sandbox:
-    """This worker's sandbox for these limits: started once, used by all shards that the worker gets."""
+def extractor_of(settings: Extract) -> Extractor:
+    """The extractor that a recipe asks for. Sandboxes are started once and used by all shards that a worker gets."""
     limits = settings.limits
-    key = Limits(cpu_seconds=limits.cpu_seconds, memory_bytes=limits.memory_bytes, wall_seconds=limits.wall_seconds)
-    if key not in _sandboxes:
-        _sandboxes[key] = Sandbox(key)
-        atexit.register(_sandboxes[key].close)
-    return _sandboxes[key]
+    sandbox = Limits(cpu_seconds=limits.cpu_seconds, memory_bytes=limits.memory_bytes, wall_seconds=limits.wall_seconds)
+    return make_extractor(settings.extractor, sandbox, settings.tables, settings.ruby, settings.headline)
 
 
 def read_input(item: Input, entry: Entry, reader: PageReader) -> Iterator[dict[str, Any] | Reject]:
@@ -253,7 +274,7 @@ def extract_shard(shard: dict[str, Any], settings: dict[str, Any], documents: st
     work = Shard(shard["name"], tuple(Input(**item) for item in shard["inputs"]))
     options = Extract(**settings)
     entry = Entry(work.name, "extract")
-    reader = PageReader(options, shared_sandbox(options), entry.steps)
+    reader = PageReader(options, entry.steps)
     documents_path, rejects_path = (Path(folder) / f"{work.name}.parquet" for folder in (documents, rejects))
     with TableWriter(documents_path, DOCUMENTS) as documents_out, TableWriter(rejects_path, REJECTS) as rejects_out:
         rows: list[dict[str, Any]] = []

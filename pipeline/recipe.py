@@ -30,11 +30,14 @@ class Section(BaseModel):
 
 
 class ExtractLimits(Section):
-    """What one page may cost. The first three decide the same on every machine; time is the last resort."""
+    """What one page may cost. The first two hold for every extractor, the others for trafilatura's sandbox.
+
+    Time is the last resort; the others decide the same on every machine.
+    """
 
     body_bytes: PositiveInt = Field(8_000_000, description="largest decoded response body that is read, bytes")
     elements: PositiveInt = Field(100_000, description="most start tags in a page")
-    cpu_seconds: Positive = Field(10.0, description="CPU time of the extractor for one page, seconds")
+    cpu_seconds: Positive = Field(10.0, description="CPU time of trafilatura for one page, seconds")
     memory_bytes: PositiveInt = Field(1_500_000_000, description="growth of the sandbox's address space, bytes")
     wall_seconds: Positive = Field(120.0, description="backstop when a parser sleeps, seconds")
 
@@ -51,10 +54,25 @@ class Language(Section):
 class Extract(Section):
     """From WARC records to documents."""
 
-    extractor: Literal["trafilatura"] = "trafilatura"
+    extractor: Literal["kamisuki", "trafilatura"] = "kamisuki"
+    tables: Literal["rows", "markdown", "dropped"] = Field("rows", description="a line a row with tabs, or Markdown")
+    ruby: Literal["dropped", "parentheses"] = Field("dropped", description="readings left out, or behind in （ ）")
+    headline: Literal["kept", "dropped"] = Field("kept", description="the headline where the text begins with it")
     limits: ExtractLimits = ExtractLimits()
     language: Language = Language()
     rejects_kept: Share = Field(1.0, description="share of rejected pages whose row is kept, chosen by id")
+
+    @model_validator(mode="after")
+    def _check(self) -> Extract:
+        ours = [
+            key for key in ("tables", "ruby", "headline") if getattr(self, key) != type(self).model_fields[key].default
+        ]
+        if ours and self.extractor == "trafilatura":
+            raise ValueError(
+                f"trafilatura cannot do {', '.join(ours)}: leave {'it' if len(ours) == 1 else 'them'} out, "
+                "or set extractor to kamisuki"
+            )
+        return self
 
 
 class Annotate(Section):
@@ -184,6 +202,13 @@ class Recipe(Section):
             raise ValueError(
                 f"a rule on {needs_words[0]} needs word lists: "
                 "name them in annotate.ng_words, or set its limits to null"
+            )
+        ours = ("page_type", "extraction_confidence")
+        unknown = [rule.signal for rule in self.select.rules if rule.limits() and rule.signal in ours]
+        if unknown and self.extract.extractor == "trafilatura":
+            raise ValueError(
+                f"a rule on {unknown[0]} has nothing to judge, as trafilatura does not say it: "
+                "set extract.extractor to kamisuki, or the rule's limits to null"
             )
         return self
 

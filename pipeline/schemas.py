@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def _schema(table: str, fields: list[tuple[str, pa.DataType]]) -> pa.Schema:
@@ -38,7 +38,12 @@ DOCUMENTS = _schema(
         ("declared_language", pa.string()),
         ("language", pa.string()),
         ("language_score", pa.float32()),
+        ("author", pa.string()),
+        ("site_name", pa.string()),
         ("published_at", pa.date32()),
+        ("modified_at", pa.date32()),
+        ("description", pa.string()),
+        ("canonical_url", pa.string()),
         ("license", pa.string()),
         ("license_url", pa.string()),
         ("license_source", pa.string()),
@@ -46,6 +51,9 @@ DOCUMENTS = _schema(
         ("consent", pa.string()),
         ("consent_evidence", pa.string()),
         ("extractor", pa.string()),
+        ("page_type", pa.string()),
+        ("extraction_confidence", pa.float64()),
+        ("capped", pa.string()),
     ],
 )
 
@@ -62,6 +70,9 @@ SELECTABLE_DOCUMENT_COLUMNS = (
     "license",
     "license_tier",
     "consent",
+    "extractor",
+    "page_type",
+    "extraction_confidence",
 )
 
 REJECTS = _schema(

@@ -30,16 +30,14 @@ class Stages:
     def extract(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Records of the inputs to documents."""
         settings = self.recipe.extract.model_dump(mode="json")
-        # Limits of time decide last and by luck of the machine: pages that met one are named in the ledger, and
-        # raising one is no reason to read the web again.
-        deciding = self.recipe.extract.model_dump(mode="json", exclude={"limits": {"cpu_seconds", "wall_seconds"}})
-        made_by = {"stage": "extract", "rule_version": extract.RULE_VERSION, "settings": deciding}
-        made_by["versions"] = extract.versions()
+        made_by = {"stage": "extract", "rule_version": extract.RULE_VERSION}
+        made_by["settings"] = extract.deciding(self.recipe.extract)
+        made_by["versions"] = extract.versions(self.recipe.extract.extractor)
         documents, rejects = (
             self.steps.folder("documents", made_by),
             self.steps.folder("rejects", made_by, "extract_rejects"),
         )
-        memory = 900_000_000 + self.recipe.extract.limits.memory_bytes
+        memory = extract.memory_bytes(self.recipe.extract)
         jobs = []
         for shard in self.shards:
             arguments = {

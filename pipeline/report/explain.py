@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 
 from filters.signals import SIGNALS
 from pipeline.errors import UsageError
-from pipeline.extract import PageReader, Reject, crawl_name, shared_sandbox
+from pipeline.extract import PageReader, Reject, crawl_name
 from pipeline.plan import load_plan
 from pipeline.recipe import Recipe, RuleModel
 from pipeline.report.status import known_tables
@@ -59,7 +59,7 @@ def _id_of(outcome: Reject | dict[str, Any]) -> str:
 
 
 def _recompute(out: Path, url: str, recipe: Recipe) -> Iterator[Reject | dict[str, Any]]:
-    reader = PageReader(recipe.extract, shared_sandbox(recipe.extract), {})
+    reader = PageReader(recipe.extract, {})
     for shard in load_plan(out / "plan.json"):
         for item in shard.inputs:
             try:
@@ -91,14 +91,20 @@ def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _judgement(document: dict[str, Any]) -> str:
+    if document["page_type"] is None:
+        return ""
+    return f", page type {document['page_type']}, confidence {_number(document['extraction_confidence'])}"
+
+
 def _document_lines(out: Path, tables: dict[str, str], recipe: Recipe, document: dict[str, Any]) -> Iterator[str]:
     key = pc.field("id") == document["id"]
     yield f"{document['url']} ({document['id']})"
     yield f"  record: {document['warc_file']}, offset {document['warc_offset']}, length {document['warc_length']} bytes"
     yield (
-        f"  extract: {len(document['text'])} characters by {document['extractor']}; charset {document['charset']} from "
-        f"{document['charset_source']} with {document['charset_replacements']} replacements; language "
-        f"{document['language']} {_number(float(document['language_score']))}; "
+        f"  extract: {len(document['text'])} characters by {document['extractor']}{_judgement(document)}; "
+        f"charset {document['charset']} from {document['charset_source']} with {document['charset_replacements']} "
+        f"replacements; language {document['language']} {_number(float(document['language_score']))}; "
         f"license {document['license'] or 'none found'} ({document['license_tier']}); consent {document['consent']}"
         + (f" ({document['consent_evidence']})" if document["consent_evidence"] else "")
     )

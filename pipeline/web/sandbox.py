@@ -1,4 +1,4 @@
-"""Runs the main-text extractor in a long-lived child process, so that a page can cost no more than itself."""
+"""Runs trafilatura in a long-lived child process, so that a page can cost no more than itself."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pipeline.web.extraction import Extraction, ExtractionFailure
 from pipeline.web.sandbox_child import REPLY_HEADER, REQUEST_HEADER
 
 EXTRACTOR_VERSION = version("trafilatura")
@@ -47,28 +48,6 @@ class Limits:
     memory_bytes: int = 1_500_000_000
     wall_seconds: float = 120.0
     pages_per_child: int = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """A page's main text. `date` is that of publication, YYYY-MM-DD; `extractor` says which extractor gave the text."""
-
-    text: str
-    title: str | None
-    date: str | None
-    extractor: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractionFailure:
-    """Why a page gave no text.
-
-    `reason` is one of extraction_cpu_limit, extraction_memory_limit, extraction_wall_limit, extractor_crashed,
-    extractor_error, no_text.
-    """
-
-    reason: str
-    detail: str
 
 
 class _ChildDied(Exception):

@@ -22,8 +22,8 @@ _AGAINST = np.array(
     dtype=np.int64,
 )
 _FORM, _LIST_ITEM, _UL, _OL = TAGS["form"], TAGS["li"], TAGS["ul"], TAGS["ol"]
-# Letters of a block (of the Latin alphabet: a third) from which it speaks for what encloses it.
-_SPEAKING = 14
+# The weight from which a block speaks for what encloses it, and beyond which it speaks no louder.
+_SPEAKING, _LOUDEST = 42, 300
 _REACH = 5
 
 
@@ -97,7 +97,7 @@ def best_container(
 ) -> int:
     """The element that blocks of running text speak for most, the nearer the louder; n if none does.
 
-    weights (blocks,) are letters that count; sums (n + 1, columns) over subtrees; scores (n + 1,) are filled.
+    weights (blocks,) say how much each block says; sums (n + 1, columns) over subtrees; scores (n + 1,) are filled.
     """
     count = elements.shape[0]
     for index in range(count + 1):
@@ -106,7 +106,7 @@ def best_container(
         weight = weights[row]
         if weight < _SPEAKING or 2 * blocks[row, LINK_LETTERS] > blocks[row, LETTERS]:
             continue
-        points = 100 + 100 * min(blocks[row, COMMAS], 10) + 3 * min(weight, 100)
+        points = 100 + 100 * min(blocks[row, COMMAS], 10) + min(weight, _LOUDEST)
         element = blocks[row, OWNER]
         level = 0
         while element >= 0 and level < _REACH:

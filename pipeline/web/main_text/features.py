@@ -12,17 +12,18 @@ from numba import njit
 
 from pipeline.web.main_text.anchors import best_container, heights_above, measure_from, smallest_with
 from pipeline.web.main_text.blocks import (
-    ALPHABETIC,
+    ALPHABETIC_LETTER,
     BEHIND_TEXT,
-    CAPITALS,
     COMMAS,
     CONTROL_LETTERS,
     DIGITS,
     FIRST_LETTER,
     FIRST_TEXT,
     HAN,
+    HAN_LETTER,
     HASH,
     KANA,
+    KANA_LETTER,
     LAST_LETTER,
     LETTERS,
     LINK_LETTERS,
@@ -32,7 +33,6 @@ from pipeline.web.main_text.blocks import (
     SENTENCE_ENDS,
     STRONG_LETTERS,
     SYMBOLS,
-    WORDS,
 )
 from pipeline.web.main_text.headline import headline_points
 from pipeline.web.main_text.surroundings import OWN_LINES, SURROUNDINGS
@@ -46,9 +46,11 @@ SCALE = 1000
 LEVELS = 5
 NEIGHBOURS = 3
 
+# Letters are weighed (`_weight`), and nothing tells one script from another: what is learnt from pages in English then
+# holds for Japanese ones.
 _OWN = (
-    "letters words kana han digits alphabetic punctuation ends commas symbols link_share links "
-    "strong_share control_share capitals first_letter last_letter letters_a_sentence is_prose depth"
+    "letters digits punctuation ends commas symbols link_share links strong_share control_share first_letter "
+    "last_letter letters_a_sentence is_prose depth"
 ).split()
 _LEVEL = "letters link_share prose_share blocks prose_density commas".split()
 # Up to the innermost element that holds the block and the anchor, and down from there; and what that element holds.
@@ -57,7 +59,7 @@ _ANCHOR = "up down letters prose_share link_share".split()
 _NEIGHBOUR = "letters link_share ends same_owner same_path".split()
 _WINDOW = "letters link_share ends".split()
 _PAGE = (
-    "letters blocks link_share prose_letters prose_share kana_share longest items cells paragraphs "
+    "letters blocks link_share prose_letters prose_share longest items cells paragraphs "
     "articles mains controls elements"
 ).split()
 _PATH = "blocks letters link_share prose_share mean_letters first last".split()
@@ -94,9 +96,8 @@ _TOP_HEADING, _HEADING, _TITLE_WORD, _BREADCRUMB_WORD, _HEADER_TAG = (
 _META = TAGS["meta"]
 _NAME, _PROPERTY, _CONTENT = (short_code(name_code(name)) for name in ("name", "property", "content"))
 
-# A sentence-bearing block ("prose") has an end mark, this many letters (a third of a letter of the Latin alphabet
-# counts), and less than this share of them in links.
-_PROSE_LETTERS = 12
+# A sentence-bearing block ("prose") has an end mark, this weight, and less than this share of it in links.
+_PROSE_WEIGHT = 36
 _PROSE_LINKS = 400
 # Sums of a subtree.
 _S_LETTERS, _S_LINKS, _S_PROSE, _S_BLOCKS, _S_COMMAS = range(5)
@@ -114,18 +115,14 @@ def _share(part: int, whole: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _weight(blocks: npt.NDArray[np.int32], row: int) -> int:
-    """Letters of a block, one of the Latin alphabet as a third: so much is said."""
-    return blocks[row, LETTERS] - (2 * blocks[row, ALPHABETIC]) // 3
+    """How much a block says: a kana, a kanji or a Hangul as much as three other letters."""
+    return blocks[row, LETTERS] + 2 * (blocks[row, KANA] + blocks[row, HAN])
 
 
 @njit(cache=True, nogil=True)
-def _prose(blocks: npt.NDArray[np.int32], row: int) -> int:
-    """Letters of a block outside of links if it bears sentences, else 0."""
-    if blocks[row, SENTENCE_ENDS] == 0 or _weight(blocks, row) < _PROSE_LETTERS:
-        return 0
-    if blocks[row, LINK_LETTERS] * SCALE >= blocks[row, LETTERS] * _PROSE_LINKS:
-        return 0
-    return blocks[row, LETTERS] - blocks[row, LINK_LETTERS]
+def _letter_class(kind: int) -> int:
+    """The kind of a first or last letter, letters of all scripts alike."""
+    return KANA_LETTER if kind in (HAN_LETTER, ALPHABETIC_LETTER) else kind
 
 
 @njit(cache=True, nogil=True)
@@ -187,21 +184,30 @@ def build_features(
     # Sums over subtrees; the last row stands for the page.
     sums = np.zeros((element_count + 1, 5), dtype=np.int64)
     prose = np.empty(count, dtype=np.int64)
-    total_letters = total_links = total_prose = total_kana = longest = 0
+    weights = np.empty(count, dtype=np.int64)
+    links = np.empty(count, dtype=np.int64)
+    total_letters = total_links = total_prose = longest = 0
     for row in range(count):
-        prose[row] = _prose(blocks, row)
+        weights[row] = _weight(blocks, row)
+        links[row] = blocks[row, LINK_LETTERS] * weights[row] // blocks[row, LETTERS]
+        prose[row] = 0
+        if (
+            blocks[row, SENTENCE_ENDS] > 0
+            and weights[row] >= _PROSE_WEIGHT
+            and links[row] * SCALE < weights[row] * _PROSE_LINKS
+        ):
+            prose[row] = weights[row] - links[row]
         owner = blocks[row, OWNER]
         if owner < 0:
             owner = element_count
-        sums[owner, _S_LETTERS] += blocks[row, LETTERS]
-        sums[owner, _S_LINKS] += blocks[row, LINK_LETTERS]
+        sums[owner, _S_LETTERS] += weights[row]
+        sums[owner, _S_LINKS] += links[row]
         sums[owner, _S_PROSE] += prose[row]
         sums[owner, _S_BLOCKS] += 1
         sums[owner, _S_COMMAS] += blocks[row, COMMAS]
-        total_letters += blocks[row, LETTERS]
-        total_links += blocks[row, LINK_LETTERS]
+        total_letters += weights[row]
+        total_links += links[row]
         total_prose += prose[row]
-        total_kana += blocks[row, KANA]
         longest = max(longest, prose[row])
     items = cells = paragraphs = articles = mains = controls = 0
     for index in range(element_count - 1, -1, -1):
@@ -223,9 +229,6 @@ def build_features(
             mains += 1
         elif tag in (_INPUT, _BUTTON, _SELECT, _TEXTAREA):
             controls += 1
-    weights = np.empty(count, dtype=np.int64)
-    for row in range(count):
-        weights[row] = _weight(blocks, row)
     core60 = smallest_with(sums, _S_PROSE, _S_LETTERS, 6, total_prose)
     core90 = smallest_with(sums, _S_PROSE, _S_LETTERS, 9, total_prose)
     scores = np.empty(element_count + 1, dtype=np.int64)
@@ -259,8 +262,8 @@ def build_features(
         here = table[slot]
         group[row] = here
         group_last[here] = row
-        group_sums[here, _S_LETTERS] += blocks[row, LETTERS]
-        group_sums[here, _S_LINKS] += blocks[row, LINK_LETTERS]
+        group_sums[here, _S_LETTERS] += weights[row]
+        group_sums[here, _S_LINKS] += links[row]
         group_sums[here, _S_PROSE] += prose[row]
         group_sums[here, _S_BLOCKS] += 1
         slot = (blocks[row, HASH] * 40503) & (slots - 1)
@@ -397,27 +400,22 @@ def build_features(
         owner = blocks[row, OWNER]
         feature = 0
         # The block itself.
-        out[feature, row] = letters
-        out[feature + 1, row] = blocks[row, WORDS]
-        out[feature + 2, row] = _share(blocks[row, KANA], letters)
-        out[feature + 3, row] = _share(blocks[row, HAN], letters)
-        out[feature + 4, row] = _share(blocks[row, DIGITS], letters)
-        out[feature + 5, row] = _share(blocks[row, ALPHABETIC], letters)
-        out[feature + 6, row] = _share(blocks[row, PUNCTUATION], letters)
-        out[feature + 7, row] = blocks[row, SENTENCE_ENDS]
-        out[feature + 8, row] = blocks[row, COMMAS]
-        out[feature + 9, row] = _share(blocks[row, SYMBOLS], letters)
-        out[feature + 10, row] = _share(blocks[row, LINK_LETTERS], letters)
-        out[feature + 11, row] = blocks[row, LINKS]
-        out[feature + 12, row] = _share(blocks[row, STRONG_LETTERS], letters)
-        out[feature + 13, row] = _share(blocks[row, CONTROL_LETTERS], letters)
-        out[feature + 14, row] = _share(blocks[row, CAPITALS], blocks[row, ALPHABETIC])
-        out[feature + 15, row] = blocks[row, FIRST_LETTER]
-        out[feature + 16, row] = blocks[row, LAST_LETTER]
-        out[feature + 17, row] = letters // max(1, blocks[row, SENTENCE_ENDS])
-        out[feature + 18, row] = 1 if prose[row] > 0 else 0
-        out[feature + 19, row] = elements[owner, DEPTH] if owner >= 0 else 0
-        feature += 20
+        out[feature, row] = weights[row]
+        out[feature + 1, row] = _share(blocks[row, DIGITS], letters)
+        out[feature + 2, row] = _share(blocks[row, PUNCTUATION], letters)
+        out[feature + 3, row] = blocks[row, SENTENCE_ENDS]
+        out[feature + 4, row] = blocks[row, COMMAS]
+        out[feature + 5, row] = _share(blocks[row, SYMBOLS], letters)
+        out[feature + 6, row] = _share(blocks[row, LINK_LETTERS], letters)
+        out[feature + 7, row] = blocks[row, LINKS]
+        out[feature + 8, row] = _share(blocks[row, STRONG_LETTERS], letters)
+        out[feature + 9, row] = _share(blocks[row, CONTROL_LETTERS], letters)
+        out[feature + 10, row] = _letter_class(blocks[row, FIRST_LETTER])
+        out[feature + 11, row] = _letter_class(blocks[row, LAST_LETTER])
+        out[feature + 12, row] = weights[row] // max(1, blocks[row, SENTENCE_ENDS])
+        out[feature + 13, row] = 1 if prose[row] > 0 else 0
+        out[feature + 14, row] = elements[owner, DEPTH] if owner >= 0 else 0
+        feature += 15
         # What stands above it.
         for column in range(_SURROUNDING_COUNT):
             out[feature + column, row] = distances[owner, column] if owner >= 0 else 24
@@ -463,7 +461,7 @@ def build_features(
             for step in range(1, NEIGHBOURS + 1):
                 other = row + side * step
                 if 0 <= other < count:
-                    out[feature, row] = blocks[other, LETTERS]
+                    out[feature, row] = weights[other]
                     out[feature + 1, row] = _share(blocks[other, LINK_LETTERS], blocks[other, LETTERS])
                     out[feature + 2, row] = blocks[other, SENTENCE_ENDS]
                     out[feature + 3, row] = 1 if blocks[other, OWNER] == owner else 0
@@ -477,8 +475,8 @@ def build_features(
             for step in range(1, 9):
                 other = row + side * step
                 if 0 <= other < count:
-                    window_letters += blocks[other, LETTERS]
-                    window_links += blocks[other, LINK_LETTERS]
+                    window_letters += weights[other]
+                    window_links += links[other]
                     window_ends += blocks[other, SENTENCE_ENDS]
             out[feature, row] = window_letters
             out[feature + 1, row] = _share(window_links, window_letters)
@@ -490,16 +488,15 @@ def build_features(
         out[feature + 2, row] = _share(total_links, total_letters)
         out[feature + 3, row] = total_prose
         out[feature + 4, row] = _share(total_prose, total_letters)
-        out[feature + 5, row] = _share(total_kana, total_letters)
-        out[feature + 6, row] = longest
-        out[feature + 7, row] = items
-        out[feature + 8, row] = cells
-        out[feature + 9, row] = paragraphs
-        out[feature + 10, row] = articles
-        out[feature + 11, row] = mains
-        out[feature + 12, row] = controls
-        out[feature + 13, row] = element_count
-        feature += 14
+        out[feature + 5, row] = longest
+        out[feature + 6, row] = items
+        out[feature + 7, row] = cells
+        out[feature + 8, row] = paragraphs
+        out[feature + 9, row] = articles
+        out[feature + 10, row] = mains
+        out[feature + 11, row] = controls
+        out[feature + 12, row] = element_count
+        feature += 13
         # Blocks of the same path.
         here = group[row]
         out[feature, row] = group_sums[here, _S_BLOCKS]
@@ -514,7 +511,7 @@ def build_features(
         out[feature, row] = _share(row, count)
         out[feature + 1, row] = _share(running_letters, total_letters)
         out[feature + 2, row] = _share(running_prose, total_prose)
-        running_letters += letters
+        running_letters += weights[row]
         running_prose += prose[row]
         out[feature + 3, row] = _share(total_prose - running_prose, total_prose)
         if prose[row] > 0:

@@ -17,11 +17,9 @@ _MEAN = tuple(
     for name in (
         "letters",
         "digits",
-        "alphabetic",
         "punctuation",
         "symbols",
         "link_share",
-        "capitals",
         "control_share",
         "strong_share",
         "path_blocks",
