@@ -29,8 +29,8 @@ FULL_WEIGHT_BLOCKS = 10
 HEADLINE_TYPES = frozenset({None, "article", "documentation", "forum"})
 # How much a page counts by its set, and by its type where the set has many: there are few Japanese pages, and few
 # English ones of some types; manuals are many and alike.
-SET_WEIGHTS = {"ja-sites": 2.0, "web": 2.0, "fixtures": 2.0, "zh": 2.0, "framed": 0.5}
-TYPE_WEIGHTS = {"product": 2.0, "forum": 1.5, "collection": 1.5, "listing": 1.5}
+SET_WEIGHTS = {"ja-sites": 2.0, "web": 2.0, "fixtures": 2.0, "zh": 2.0, "articles": 1.5, "framed": 0.5}
+TYPE_WEIGHTS = {"product": 2.0}
 # The test pages' own types in terms of PAGE_TYPES.
 TYPE_NAMES = {"event": "service", "company": "service", "profile": "service", "list": "listing", "minutes": "article"}
 

@@ -70,7 +70,7 @@ def check(html: str) -> None:
     find_consent(page, {})
     for tables, ruby in (("rows", "parentheses"), ("markdown", "dropped")):
         text = extract(page, tables=tables, ruby=ruby)
-        assert 0 <= text.expected_f1 <= 1 and len(text.text) <= 4 * len(html) + 4096
+        assert 0 <= (text.expected_f1 or 0) <= 1 and len(text.text) <= 4 * len(html) + 4096
     for element in range(0, len(page.elements), 97):
         page.text_of(element)
 

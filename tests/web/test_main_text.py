@@ -143,6 +143,26 @@ def test_a_page_that_hides_what_its_script_will_show_is_read():
     assert whole(f"{body}<div hidden>隠した注</div>").split("\n") == [*PARAGRAPHS]
 
 
+ARTICLE = '<script type="application/ld+json">{"@type":"NewsArticle","headline":"冬の紙","articleBody":"%s"}</script>'
+
+
+def test_an_article_that_stands_only_in_json_ld_is_read_from_there():
+    text = extract(ARTICLE % "\\n".join(PARAGRAPHS) + "<div id=app>読み込んでいます。</div>")
+    assert text.text.split("\n") == ["冬の紙", *PARAGRAPHS]
+    assert (text.source, text.expected_f1, text.page_type) == ("json-ld", None, "article")
+
+
+def test_an_article_that_is_shown_too_is_read_from_its_blocks():
+    body = "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS)
+    text = extract(article(body + ARTICLE % "\\n".join(PARAGRAPHS)))
+    assert (text.source, text.text.split("\n")) == ("blocks", ["冬の紙漉き", *PARAGRAPHS])
+
+
+def test_a_formula_is_written_as_tex():
+    html = "<p>面積は<math><mi>S</mi><annotation encoding='application/x-tex'>S=ab</annotation></math>である。"
+    assert whole(html) == "面積は$S=ab$である。"
+
+
 def test_a_page_without_text_gives_none_and_no_type():
     for html in ("", "<p> &nbsp;</p>", "<script>文</script>", "<!-- 文 -->"):
         text = extract(html)
@@ -177,7 +197,7 @@ def test_any_page_gives_a_text_whose_letters_are_the_pages_in_their_order(html):
     assume(not analyse(page).unhidden)
     shown = iter(squeezed(page.visible_text()))
     assert all(letter in shown for letter in squeezed(text.text))
-    assert 0 <= text.expected_f1 <= 1
+    assert text.expected_f1 is not None and 0 <= text.expected_f1 <= 1
     assert text.page_type in (*PAGE_TYPES, None)
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pipeline.web.main_text.blocks import BLOCK_COLUMNS, MAX_BLOCKS, find_blocks, settle_hidden
 from pipeline.web.main_text.features import FEATURE_COUNT, build_features
 from pipeline.web.main_text.surroundings import SURROUNDINGS, describe
+from pipeline.web.math_markup import show_math
 from pipeline.web.page.reader import Page
 from pipeline.web.page.tokenizer import PADDING
 
@@ -40,7 +41,8 @@ def _rows(records: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
 
 
 def analyse(page: Page) -> Analysis:
-    """Find and describe a page's blocks. Time and memory grow linearly with the page."""
+    """Find and describe a page's blocks, formulas among them as TeX. Time and memory grow linearly with the page."""
+    page = show_math(page)
     source = np.frombuffer(page.source + bytes(PADDING), dtype=np.uint8)
     elements, texts, attributes = (
         _rows(page.elements),

@@ -10,6 +10,7 @@ from pipeline.web.main_text.judge import judge
 from pipeline.web.main_text.model import Model, committed_model
 from pipeline.web.main_text.write import written
 from pipeline.web.page import Page, read_page
+from pipeline.web.structured_data import article_body, read_structured_data
 
 # Raised with every change that can change a text; the model's own digest stands beside it.
 RULE_VERSION = 1
@@ -19,15 +20,41 @@ RULE_VERSION = 1
 class Text:
     """A page's main text, a line a paragraph, heading, list item or row.
 
-    `expected_f1`, from 0 to 1, is how well such choices agreed with people's; `page_type` is one of PAGE_TYPES, None
-    where there is no text; `source` is "blocks" or "json-ld"; `capped` names what of the page was too much to read.
+    `expected_f1`, from 0 to 1, is how well such choices agreed with people's, None for what is not of blocks;
+    `page_type` is one of PAGE_TYPES, None where there is no text; `source` is "blocks" or "json-ld"; `capped` names what
+    of the page was too much to read.
     """
 
     text: str
-    expected_f1: float
+    expected_f1: float | None
     page_type: str | None
     source: str
     capped: frozenset[str]
+
+
+# A page's own text counts as missing where it has less than this part of what its JSON-LD holds, whose beginning it
+# does not show.
+_SHOWN_PARTS, _TOLD_PARTS = 3, 2
+_BEGINNING = 30
+
+
+def _letters(text: str) -> str:
+    return "".join(text.split())
+
+
+def _told_only(page: Page, text: str) -> str | None:
+    """The text of an article that a page does not show but tells of in JSON-LD; None for other pages."""
+    if b"articleBody" not in page.source:
+        return None
+    article = article_body(read_structured_data(page))
+    if article is None:
+        return None
+    told = _letters(article.text)
+    if len(_letters(text)) * _SHOWN_PARTS >= len(told) * _TOLD_PARTS:
+        return None
+    if told[:_BEGINNING] in _letters(page.visible_text()):
+        return None
+    return "\n".join(line for line in (article.headline, article.text) if line)
 
 
 @lru_cache(maxsize=1)
@@ -57,6 +84,9 @@ def extract(
         judged.kept[judged.headline] = 0
     elif headline not in ("kept", "dropped"):
         raise ValueError(f'headline is "kept" or "dropped", not {headline!r}')
-    text, _ = written(page, found, judged.kept, tables, ruby)
+    text = written(page, found, judged.kept, tables, ruby)[0].decode("utf-8", "replace")
     capped = page.capped | ({"blocks"} if found.capped else frozenset())
-    return Text(text.decode("utf-8", "replace"), judged.expected_f1, judged.page_type, "blocks", capped)
+    told = _told_only(page, text)
+    if told is not None:
+        return Text(told, None, "article", "json-ld", capped)
+    return Text(text, judged.expected_f1, judged.page_type, "blocks", capped)
