@@ -13,6 +13,8 @@ LONG = 14
 _GRAM = 5
 # Occurrences of a block that are looked at.
 _TRIES = 50
+# Letters by which the places of neighbours may overlap or part.
+_SLIP = 2
 
 
 def squeeze(text: str) -> str:
@@ -98,10 +100,23 @@ def label_blocks(blocks: Sequence[str], gold: str) -> npt.NDArray[np.float32]:
             starts[index], ends[index] = low, int(np.quantile(places, 0.9)) + _GRAM
             for spot in places:
                 rest.taken[spot : spot + _GRAM] = True
-    # Short ones: what the neighbours leave between them, from the top down.
-    next_start = np.full(len(blocks) + 1, size, dtype=np.int64)
+    # Short ones that stand right before what is placed behind them: headings, which a list of contents, a trail of
+    # breadcrumbs or a menu may have named before.
+    next_start = size
     for index in range(len(blocks) - 1, -1, -1):
-        next_start[index] = starts[index] if starts[index] >= 0 else next_start[index + 1]
+        text = letters[index]
+        if starts[index] >= 0:
+            next_start = int(starts[index])
+        elif text and next_start - len(text) >= 0:
+            start = rest.find(text, next_start, max(0, next_start - len(text) - _SLIP), next_start)
+            if start >= 0:
+                labels[index] = 1.0
+                place(index, start, start + len(text))
+                next_start = start
+    # The others: what their neighbours leave between them, from the top down.
+    next_starts = np.full(len(blocks) + 1, size, dtype=np.int64)
+    for index in range(len(blocks) - 1, -1, -1):
+        next_starts[index] = starts[index] if starts[index] >= 0 else next_starts[index + 1]
     last_end = 0
     for index, text in enumerate(letters):
         if starts[index] >= 0:
@@ -110,9 +125,9 @@ def label_blocks(blocks: Sequence[str], gold: str) -> npt.NDArray[np.float32]:
         if not text or len(text) >= LONG:
             continue
         # Where long neighbours stand in another order than in the gold, nothing lies between them.
-        low, high = last_end, int(next_start[index + 1])
+        low, high = last_end, int(next_starts[index + 1])
         slack = 3 * LONG
-        start = rest.find(text, low, max(0, low - 2), min(size, max(high, low) + 2)) if high >= low else -1
+        start = rest.find(text, low, max(0, low - _SLIP), min(size, max(high, low) + _SLIP)) if high >= low else -1
         if start >= 0 and (start - low <= slack or high - start - len(text) <= slack or len(text) >= 6):
             labels[index] = 1.0
             place(index, start, start + len(text))

@@ -167,6 +167,7 @@ def find_blocks(
     spaced = True
     after_end = False
     last_link = -2
+    indented_from = -1
     for index in range(texts.shape[0]):
         flags = texts[index, TEXT_FLAGS]
         if flags & AFTER_BREAK:
@@ -180,6 +181,7 @@ def find_blocks(
         if after_break:
             open_block = False
             after_break = False
+            indented_from = -1
         in_link = own_bits & IN_LINK != 0
         strong = own_bits & IN_STRONG != 0
         control = own_bits & IN_CONTROL != 0
@@ -229,6 +231,8 @@ def find_blocks(
                 position += 3
                 if code == 0x3000 or 0x2000 <= code <= 0x200F or code == 0xFEFF or code == 0x2028 or code == 0x2029:
                     spaced = True
+                    if code == 0x3000 and not open_block and indented_from < 0:
+                        indented_from = index
                     continue
             else:
                 code = (
@@ -243,7 +247,8 @@ def find_blocks(
                     return count, True
                 for column in range(BLOCK_COLUMNS):
                     blocks[count, column] = 0
-                blocks[count, FIRST_TEXT] = index
+                # A paragraph's indent may stand in a text of its own.
+                blocks[count, FIRST_TEXT] = indented_from if indented_from >= 0 else index
                 blocks[count, OWNER] = owners[element] if element >= 0 else -1
                 count += 1
                 open_block = True
