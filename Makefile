@@ -14,7 +14,7 @@ UV_VERSION := 0.13.9
 
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
-.PHONY: help setup bench-setup demo test corpus extract annotate sign dedup select status funnel check-truth sample \
+.PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
   train-extractor bench-extract bench-reader bench-hostile fuzz-reader lock clean
 
 help: ## Show this help
@@ -29,7 +29,6 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
 	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
 	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
-	$(BIN)/python -m pipeline.warm
 	@touch $@
 
 bench-setup: $(VENV)/.bench-ready ## Install what training and the benchmarks need besides
@@ -38,21 +37,24 @@ $(VENV)/.bench-ready: requirements-bench.lock $(VENV)/.ready
 	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock
 	@touch $@
 
-demo: setup ## Run the whole path on the embedded sample and show the corpus
+warm: setup ## Compile what has changed (done by itself where needed)
+	@$(BIN)/python -m pipeline.warm
+
+demo: warm ## Run the whole path on the embedded sample and show the corpus
 	$(BIN)/kamisuki run configs/demo.yaml --input tests/data/sample.warc.gz --out runs/demo
 	$(BIN)/python -m pipeline.report.show runs/demo
 
-test: setup ## Run every test
+test: warm ## Run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
-corpus: setup ## RECIPE=… INPUT='…/*.warc.gz' OUT=…: from WARC files to a corpus
+corpus: warm ## RECIPE=… INPUT='…/*.warc.gz' OUT=…: from WARC files to a corpus
 	$(RUN)
 
-extract annotate sign dedup select: setup ## One stage, with the same variables
+extract annotate sign dedup select: warm ## One stage, with the same variables
 	$(RUN) --from $@ --until $@
 
 status: setup ## OUT=…: where a run stands

@@ -62,7 +62,7 @@ def lexbor_texts(parser: LexborHTMLParser) -> Iterator[str]:
         child = None
         if node.tag == "-text":
             yield node.text_content or ""
-        elif not node.tag.startswith("-") and not hides_itself(node):
+        elif not (node.tag or "-").startswith("-") and not hides_itself(node):
             child = node.child
         if child is None:
             while node is not None and node.next is None:

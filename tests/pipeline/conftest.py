@@ -23,6 +23,7 @@ from pipeline.web.warc import read_records
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "tests" / "data" / "sample.warc.gz"
 TRUTH = ROOT / "tests" / "data" / "sample.tsv"
+TRAFILATURA = ("extract.extractor=trafilatura",)
 REAL_WARCS = ROOT.parent / "shared" / "data" / "dev" / "warc"
 
 
@@ -116,6 +117,14 @@ def sample_run(tmp_path_factory) -> SampleRun:
     job = Run(load_recipe(find_recipe("demo")), out, InProcessRunner(), Quiet())
     done = job.execute([str(SAMPLE)])
     return SampleRun(out, job, done)
+
+
+@pytest.fixture(scope="session")
+def trafilatura_run(tmp_path_factory) -> SampleRun:
+    """The same with the other extractor."""
+    out = tmp_path_factory.mktemp("trafilatura") / "out"
+    job = Run(load_recipe(find_recipe("demo"), TRAFILATURA), out, InProcessRunner(), Quiet())
+    return SampleRun(out, job, job.execute([str(SAMPLE)]))
 
 
 @pytest.fixture(scope="session")

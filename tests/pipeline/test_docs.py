@@ -25,6 +25,8 @@ from pipeline.cli import app
 from pipeline.extract import RECORD_ERRORS
 from pipeline.recipe import Recipe, configs_folder, load_recipe
 from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS
+from pipeline.web.main_text import PAGE_TYPES
+from pipeline.web.page.reader import _CAPS
 from tests.pipeline.conftest import ROOT
 
 PAGES = sorted(
@@ -135,6 +137,7 @@ def strings_of(path: str, *callers: str) -> set[str]:
 
 def test_every_reason_of_extract_is_documented_and_no_other_is():
     code = strings_of("pipeline/extract.py", "reject") | strings_of("pipeline/web/sandbox.py", "ExtractionFailure")
+    code |= strings_of("pipeline/web/extractors.py", "ExtractionFailure")
     code |= strings_of("pipeline/web/sandbox_child.py") | RECORD_ERRORS
     assert {"no_kana", "no_text", "extractor_crashed", "extraction_memory_limit", "cut_record"} <= code
     assert rows(section(page("docs/reasons.md"), "## Extract")).keys() == code
@@ -224,6 +227,22 @@ def test_recipes_in_the_documentation_load(tmp_path):
         rules = {rule.signal: rule for rule in recipe.select.rules}
         assert rules["swallow_japanese_letters"].min == 300
         assert "license_tier" in rules and "top_4gram_ratio" not in rules
+
+
+def test_the_recipe_that_chooses_by_page_type_loads(tmp_path):
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", page("docs/recipes.md"), re.DOTALL | re.MULTILINE)
+    (tmp_path / "configs").symlink_to(configs_folder())
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    rules = {rule.signal: rule for rule in load_recipe(tmp_path / "mine.yaml").select.active_rules()}
+    assert set(rules["page_type"].any_of or ()) < set(PAGE_TYPES)
+    assert 0 < (rules["extraction_confidence"].min or 0) < 1
+    assert "swallow_japanese_letters" in rules
+
+
+def test_every_page_type_and_everything_that_can_be_capped_is_named():
+    columns = rows(section(page("docs/provenance.md"), "## Columns of documents and corpus"))
+    assert set(re.findall(r"`(\w+)`", columns["page_type"][1])) == set(PAGE_TYPES)
+    assert set(re.findall(r"`(\w+)`", columns["capped"][1])) == {*_CAPS.values(), "blocks"}
 
 
 def anchors(text: str) -> set[str]:

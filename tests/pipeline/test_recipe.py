@@ -56,6 +56,28 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
         ),
         ("name: x\nselect:\n  rules:\n    - {signal: lines, min: 5, max: 3}\n", "mine.yaml:4: select.rules.0"),
         ("name: x\nselect:\n  rules:\n    - {signal: ng_word_ratio, max: 0.1}\n", "needs word lists"),
+        (
+            "name: x\nselect:\n  rules:\n    - {signal: page_type, min: 1}\n",
+            "mine.yaml:4: select.rules.0: page_type holds text",
+        ),
+        (
+            "name: x\nselect:\n  rules:\n    - {signal: extraction_confidence, any_of: [high]}\n",
+            "mine.yaml:4: select.rules.0: extraction_confidence holds numbers",
+        ),
+        ("name: x\nextract:\n  extractor: readability\n", "mine.yaml:3: extract.extractor: "),
+        ("name: x\nextract:\n  tables: html\n", "mine.yaml:3: extract.tables: "),
+        (
+            "name: x\nextract:\n  extractor: trafilatura\n  ruby: parentheses\n",
+            "mine.yaml:2: extract: trafilatura cannot do ruby: leave it out, or set extractor to kamisuki",
+        ),
+        (
+            "name: x\nextract: {extractor: trafilatura, tables: markdown, headline: dropped}\n",
+            "mine.yaml:2: extract: trafilatura cannot do tables, headline: leave them out, or set extractor to kamisuki",
+        ),
+        (
+            "name: x\nextract: {extractor: trafilatura}\nselect:\n  rules:\n    - {signal: page_type, any_of: [forum]}\n",
+            "a rule on page_type has nothing to judge, as trafilatura does not say it: set extract.extractor to kamisuki",
+        ),
         ("name: x\ndedup:\n  signature: {preset: nobody}\n", "unknown preset 'nobody'; allowed: fineweb"),
         ("name: x\ndedup:\n  signature: {preset: swallow, bands: 3}\n", "preset swallow fixes bands"),
         ("description: nameless\n", "mine.yaml:1: name: is required"),
@@ -81,6 +103,14 @@ def test_null_switches_a_limit_off_and_zero_means_zero(tmp_path):
     text = "name: x\nselect:\n  rules:\n    - {signal: lines, min: 0}\n    - {signal: letters, min: null}\n"
     rules = load_recipe(write(tmp_path, text)).select.active_rules()
     assert [(rule.signal, rule.min) for rule in rules] == [("lines", 0.0)]
+
+
+def test_trafilatura_may_be_asked_for_with_what_is_the_default(tmp_path):
+    text = "name: x\nextract: {extractor: trafilatura, tables: rows, ruby: dropped, headline: kept}\n"
+    text += "select:\n  rules:\n    - {signal: page_type, any_of: null}\n    - {signal: extractor, none_of: [x]}\n"
+    recipe = load_recipe(write(tmp_path, text))
+    assert recipe.extract.extractor == "trafilatura"
+    assert Recipe(name="x").extract.extractor == "kamisuki"
 
 
 def test_extends_patches_rules_by_signal(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -139,6 +140,44 @@ def test_stages_can_be_run_one_by_one_and_in_their_order_only(parts, reference, 
     for stage in ("extract", "annotate", "sign", "dedup", "select"):
         execute(out, parts, first=stage, last=stage)
     assert table_bytes(out) == reference
+
+
+def by_rule(out: Path, rule: str) -> tuple[list[dict], list[dict]]:
+    """Corpus and rejects of the sample under one rule alone."""
+    execute(out, [SAMPLE], overrides=("dedup=null", f"select.rules=[{rule}]"))
+    return table_rows(out, "corpus"), table_rows(out, "rejects")
+
+
+def test_recipes_choose_by_page_type(tmp_path, monkeypatch, capsys):
+    documents, _ = by_rule(tmp_path, "")
+    wanted = Counter(row["page_type"] for row in documents).most_common(1)[0][0]
+    others = {row["id"]: row["page_type"] for row in documents if row["page_type"] != wanted}
+    assert others, "the sample has pages of several types"
+    corpus, rejects = by_rule(tmp_path, f"{{signal: page_type, any_of: [{wanted}]}}")
+    assert {row["page_type"] for row in corpus} == {wanted}
+    assert {row["id"]: row["detail"] for row in rejects} == others
+    assert {row["reason"] for row in rejects} == {"page_type_not_allowed"}
+    code, printed, _ = run_cli(monkeypatch, capsys, "explain", str(tmp_path), rejects[0]["url"])
+    assert code == 0 and "judge: rejected as page_type_not_allowed" in printed
+    assert f"page type {rejects[0]['detail']}, confidence 0." in printed
+
+
+def test_recipes_choose_by_extraction_confidence(tmp_path):
+    documents, _ = by_rule(tmp_path, "")
+    limit = sorted(row["extraction_confidence"] for row in documents)[len(documents) // 2]
+    corpus, rejects = by_rule(tmp_path, f"{{signal: extraction_confidence, min: {limit}}}")
+    assert corpus and all(row["extraction_confidence"] >= limit for row in corpus)
+    assert rejects and all(row["value"] < row["limit"] == limit for row in rejects)
+    assert {row["reason"] for row in rejects} == {"too_low_extraction_confidence"}
+    assert len(corpus) + len(rejects) == len(documents)
+
+
+def test_recipes_choose_by_extractor(tmp_path):
+    documents, _ = by_rule(tmp_path, "")
+    (name,) = {row["extractor"] for row in documents}
+    assert len(by_rule(tmp_path, f"{{signal: extractor, any_of: [{name}]}}")[0]) == len(documents)
+    corpus, rejects = by_rule(tmp_path, f"{{signal: extractor, none_of: [{name}]}}")
+    assert not corpus and {row["reason"] for row in rejects} == {"extractor_not_allowed"}
 
 
 def test_a_recipe_without_dedup_keeps_all_that_pass(parts, tmp_path):

@@ -34,12 +34,14 @@ NOT_IN_THE_SAMPLE = {
 DUPLICATE_KINDS = {"exact", "near", "same_url"}
 
 
-def test_every_page_ends_as_the_truth_table_says(sample_run):
+@pytest.mark.parametrize("run", ["sample_run", "trafilatura_run"])
+def test_every_page_ends_as_the_truth_table_says(run, request):
+    finished = request.getfixturevalue(run)
     found = defaultdict(list)
     for table, column in (("extract_rejects", "reason"), ("rejects", "reason"), ("duplicates", "kind")):
-        for row in sample_run.rows(table):
+        for row in finished.rows(table):
             found[row["url"]].append(row[column])
-    for row in sample_run.rows("corpus"):
+    for row in finished.rows("corpus"):
         found[row["url"]].append("corpus")
     expected = defaultdict(list)
     for row in truth():
@@ -79,7 +81,8 @@ def reasons_named_in(path: Path) -> set[str]:
 
 def test_no_reason_of_the_code_is_missing_from_the_table():
     known = EXTRACT_REASONS | RECORD_ERRORS | NOT_IN_THE_SAMPLE.keys()
-    named = reasons_named_in(ROOT / "pipeline/extract.py") | reasons_named_in(ROOT / "pipeline/web/sandbox.py")
+    modules = ("pipeline/extract.py", "pipeline/web/sandbox.py", "pipeline/web/extractors.py")
+    named = set().union(*(reasons_named_in(ROOT / path) for path in modules))
     assert named and named <= known
 
 

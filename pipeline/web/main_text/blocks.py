@@ -257,7 +257,7 @@ def find_blocks(
                 last_link = -2
             row = count - 1
             blocks[row, BEHIND_TEXT] = index + 1
-            kind = _kind(code)
+            kind = _kind(int(code))
             if blocks[row, LETTERS] == 0:
                 blocks[row, FIRST_LETTER] = kind
             blocks[row, LAST_LETTER] = kind

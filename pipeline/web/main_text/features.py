@@ -133,13 +133,13 @@ def _scan_pairs(
     pairs = found = 0
     position = start
     while position < stop:
-        code = np.int64(source[position])
+        code = int(np.int64(source[position]))
         position += 1
         if code <= 0x20:
             continue
         if code >= 0xC0:
             while position < stop and source[position] & 0xC0 == 0x80:
-                code = code << 6 | np.int64(source[position]) & 0x3F
+                code = code << 6 | int(np.int64(source[position])) & 0x3F
                 position += 1
         elif 0x41 <= code <= 0x5A:
             code |= 0x20

@@ -56,29 +56,29 @@ def build_page_features(
     for column in _PAGE_COLUMNS:
         out[position, 0] = features[column, 0]
         position += 1
-    kept_letters = all_letters = np.int64(0)
+    kept_letters = all_letters = 0
     kept_blocks = 0
     for row in range(count):
-        all_letters += blocks[row, LETTERS]
+        all_letters += int(blocks[row, LETTERS])
         if kept[row]:
-            kept_letters += blocks[row, LETTERS]
+            kept_letters += int(blocks[row, LETTERS])
             kept_blocks += 1
     for which in range(2):
         whole = max(kept_letters if which == 0 else all_letters, 1)
         for column in _MEAN_COLUMNS:
-            total = np.int64(0)
+            total = 0
             for row in range(count):
                 if which == 1 or kept[row]:
-                    total += np.int64(features[column, row]) * blocks[row, LETTERS]
+                    total += int(features[column, row]) * int(blocks[row, LETTERS])
             out[position, 0] = min(total // whole, 1 << 30)
             position += 1
     for which in range(2):
         whole = max(kept_letters if which == 0 else all_letters, 1)
         for column in range(_SURROUNDING_COUNT):
-            total = np.int64(0)
+            total = 0
             for row in range(count):
                 if (which == 1 or kept[row]) and features[_FIRST_SURROUNDING + column, row] < FAR:
-                    total += blocks[row, LETTERS]
+                    total += int(blocks[row, LETTERS])
             out[position, 0] = total * SCALE // whole
             position += 1
     out[position, 0] = kept_blocks
