@@ -91,7 +91,7 @@ _MGLYPH, _MALIGNMARK, _MI, _MN, _MO, _MS, _MTEXT = (
 _COLOR, _FACE, _SIZE, _ENCODING = (short_code(name_code(name)) for name in ("color", "face", "size", "encoding"))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def find_tag(
     source: npt.NDArray[np.uint8],
     start: int,
