@@ -61,5 +61,5 @@ def analyse(page: Page) -> Analysis:
     found, capped = find_blocks(source, texts, bits, owners, blocks)
     blocks = blocks[:found].copy()
     features = np.empty((FEATURE_COUNT, found), dtype=np.int32)
-    build_features(source, elements, attributes, texts, distances, owners, paths, blocks, features)
+    build_features(source, elements, attributes, texts, distances, paths, blocks, features)
     return Analysis(source, elements, texts, bits, distances, paths, blocks, features, capped, unhidden)

@@ -9,7 +9,7 @@ from numba import njit
 from pipeline.web.main_text.blocks import COMMAS, LETTERS, LINK_LETTERS, OWNER
 from pipeline.web.main_text.surroundings import OWN_LINES, TAG_GROUP_COUNT, WORD_GROUPS
 from pipeline.web.page.elements import TAGS
-from pipeline.web.page.stack import PARENT, TAG
+from pipeline.web.page.stack import DEPTH, PARENT, TAG
 
 _NAMES = list(WORD_GROUPS)
 # Words that speak for and against an element's being the main text, as in the published idea of Readability.
@@ -25,55 +25,66 @@ _FORM, _LIST_ITEM, _UL, _OL = TAGS["form"], TAGS["li"], TAGS["ul"], TAGS["ol"]
 # The weight from which a block speaks for what encloses it, and beyond which it speaks no louder.
 _SPEAKING, _LOUDEST = 42, 300
 _REACH = 5
+# The most anchors that elements are measured from: as many numbers as make a vector of 32 bytes.
+ANCHORS = 8
 
 
 @njit(cache=True, nogil=True)
-def measure_from(
-    elements: npt.NDArray[np.int32], anchor: int, up: npt.NDArray[np.int32], common: npt.NDArray[np.int32]
-) -> None:
-    """For an element (or the page, whose number is n), fill up and common, both (n + 1,).
+def common_with(elements: npt.NDArray[np.int32], anchors: npt.NDArray[np.int64], common: npt.NDArray[np.int32]) -> None:
+    """Fill common (n + 1, ANCHORS): the innermost element that holds both an element and the k-th anchor.
 
-    common is the innermost element that holds both it and the anchor, n for the page; up is how many elements above
-    each that stands. Distances go no further than 100.
+    n stands for the page, among anchors (of which there are ANCHORS at most) too. Time grows with the elements.
     """
     count = elements.shape[0]
-    for index in range(count + 1):
-        common[index] = -1
-    index = anchor
-    while index != count:
-        common[index] = index
-        up[index] = 0
-        index = elements[index, PARENT]
-        if index < 0:
-            index = count
-    common[count] = count
-    up[count] = 0
+    holds = np.zeros(count, dtype=np.uint8)
+    for number in range(anchors.shape[0]):
+        index = anchors[number]
+        while index >= 0 and index != count:
+            holds[index] |= 1 << number
+            index = elements[index, PARENT]
+    common[count, :] = count
     for index in range(count):
-        if common[index] < 0:
-            parent = elements[index, PARENT]
-            if parent < 0:
-                parent = count
-            common[index] = common[parent]
-            up[index] = min(up[parent] + 1, 100)
+        parent = elements[index, PARENT]
+        if parent < 0:
+            parent = count
+        # A whole row at once, as a processor can.
+        for column in range(ANCHORS):
+            common[index, column] = common[parent, column]
+        if holds[index]:
+            for number in range(anchors.shape[0]):
+                if holds[index] >> number & 1:
+                    common[index, number] = index
 
 
-@njit(cache=True, nogil=True)
-def heights_above(elements: npt.NDArray[np.int32], anchor: int, heights: npt.NDArray[np.int32]) -> None:
-    """Fill heights (n + 1,) for the elements that hold the anchor: how many elements above it they stand."""
+@njit(cache=True, nogil=True, forceinline=True)
+def steps_between(elements: npt.NDArray[np.int32], below: int, above: int) -> int:
+    """How many elements `above` stands above `below`, which it holds or is; n is the page. No more than 100."""
     count = elements.shape[0]
-    step, index = 0, anchor
-    while True:
-        heights[index] = min(step, 100)
-        if index == count:
-            return
-        step += 1
-        index = elements[index, PARENT]
-        if index < 0:
-            index = count
+    low = np.int64(elements[below, DEPTH]) if below < count else -1
+    high = np.int64(elements[above, DEPTH]) if above < count else -1
+    return min(low - high, 100)
 
 
 @njit(cache=True, nogil=True)
-def smallest_with(sums: npt.NDArray[np.int64], column: int, size: int, parts: int, whole: int) -> int:
+def find_wider(elements: npt.NDArray[np.int32], blocks_in: npt.NDArray[np.int32], wider: npt.NDArray[np.int32]) -> None:
+    """Fill wider (n + 1,): the nearest element above each that has lines of its own and holds more blocks; n if none.
+
+    blocks_in (n + 1,) are the blocks of each subtree.
+    """
+    count = elements.shape[0]
+    own_lines = np.empty(count + 1, dtype=np.int32)
+    own_lines[count] = wider[count] = count
+    for index in range(count):
+        parent = elements[index, PARENT]
+        if parent < 0:
+            parent = count
+        # What is wider than a parent with no more blocks is wider than its child.
+        wider[index] = own_lines[parent] if parent == count or blocks_in[parent] > blocks_in[index] else wider[parent]
+        own_lines[index] = index if OWN_LINES[elements[index, TAG]] else own_lines[parent]
+
+
+@njit(cache=True, nogil=True)
+def smallest_with(sums: npt.NDArray[np.signedinteger], column: int, size: int, parts: int, whole: int) -> int:
     """The element with the least of column `size` that holds parts tenths of what the page has of `column`."""
     count = sums.shape[0] - 1
     best = count
@@ -89,8 +100,8 @@ def best_container(
     elements: npt.NDArray[np.int32],
     distances: npt.NDArray[np.uint8],
     blocks: npt.NDArray[np.int32],
-    weights: npt.NDArray[np.int64],
-    sums: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.int32],
+    sums: npt.NDArray[np.int32],
     letters: int,
     links: int,
     scores: npt.NDArray[np.int64],

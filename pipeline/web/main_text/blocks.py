@@ -63,7 +63,7 @@ NO_LETTER, KANA_LETTER, HAN_LETTER, ALPHABETIC_LETTER, DIGIT_LETTER, END_MARK, C
 _FULL_STOPS = np.array(sorted(ord(letter) for letter in "。．！？｡"), dtype=np.int32)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _kind(code: int) -> int:
     """What kind of letter a code point is; white space is none."""
     if code < 0x80:
@@ -168,6 +168,7 @@ def find_blocks(
     after_end = False
     last_link = -2
     indented_from = -1
+    kinds = np.zeros(OTHER + 1, dtype=np.int32)
     for index in range(texts.shape[0]):
         flags = texts[index, TEXT_FLAGS]
         if flags & AFTER_BREAK:
@@ -182,9 +183,13 @@ def find_blocks(
             open_block = False
             after_break = False
             indented_from = -1
-        in_link = own_bits & IN_LINK != 0
-        strong = own_bits & IN_STRONG != 0
-        control = own_bits & IN_CONTROL != 0
+        row = count - 1
+        # What the text adds to its block is written when the text ends.
+        letters = before = np.int64(blocks[row, LETTERS]) if open_block else np.int64(0)
+        letters_hash = np.int64(blocks[row, HASH]) if open_block else np.int64(0)
+        kind = NO_LETTER
+        words = ends = capitals = 0
+        kinds[:] = 0
         position, stop = texts[index, TEXT_START], texts[index, TEXT_END]
         while position < stop:
             code = np.int64(source[position])
@@ -192,8 +197,8 @@ def find_blocks(
                 position += 1
                 spaced = True
                 if after_end and open_block:
-                    blocks[count - 1, SENTENCE_ENDS] += 1
-                    blocks[count - 1, LAST_END] = 0
+                    ends += 1
+                    blocks[row, LAST_END] = 0
                     after_end = False
                 continue
             if code < 0x80:
@@ -250,57 +255,55 @@ def find_blocks(
                 # A paragraph's indent may stand in a text of its own.
                 blocks[count, FIRST_TEXT] = indented_from if indented_from >= 0 else index
                 blocks[count, OWNER] = owners[element] if element >= 0 else -1
+                row = count
                 count += 1
                 open_block = True
                 spaced = True
                 after_end = False
                 last_link = -2
-            row = count - 1
-            blocks[row, BEHIND_TEXT] = index + 1
             kind = _kind(int(code))
-            if blocks[row, LETTERS] == 0:
+            if letters == 0:
                 blocks[row, FIRST_LETTER] = kind
-            blocks[row, LAST_LETTER] = kind
-            blocks[row, LETTERS] += 1
-            blocks[row, HASH] = (blocks[row, HASH] * 31 + code) & 0x3FFFFFFF
-            if spaced:
-                blocks[row, WORDS] += 1
-                spaced = False
+            letters += 1
+            letters_hash = (letters_hash * 31 + code) & 0x3FFFFFFF
+            words += spaced
+            spaced = False
+            kinds[kind] += 1
+            capitals += 0x41 <= code <= 0x5A
             after_end = False
-            if kind == KANA_LETTER:
-                blocks[row, KANA] += 1
-            elif kind == HAN_LETTER:
-                blocks[row, HAN] += 1
-            elif kind == ALPHABETIC_LETTER:
-                blocks[row, ALPHABETIC] += 1
-                if 0x41 <= code <= 0x5A:
-                    blocks[row, CAPITALS] += 1
-            elif kind == DIGIT_LETTER:
-                blocks[row, DIGITS] += 1
-            elif kind == END_MARK:
-                blocks[row, PUNCTUATION] += 1
+            if kind == END_MARK:
                 # An ASCII mark ends a sentence where white space or the block's end follows.
                 if code >= 0x80:
-                    blocks[row, SENTENCE_ENDS] += 1
+                    ends += 1
                 else:
                     after_end = True
-                    blocks[row, LAST_END] = blocks[row, LETTERS]
-            elif kind == COMMA_MARK:
-                blocks[row, COMMAS] += 1
-                blocks[row, PUNCTUATION] += 1
-            elif kind == OTHER:
-                blocks[row, SYMBOLS] += 1
-            else:
-                blocks[row, PUNCTUATION] += 1
-            if in_link:
-                blocks[row, LINK_LETTERS] += 1
-                if element != last_link:
-                    blocks[row, LINKS] += 1
-                    last_link = element
-            if strong:
-                blocks[row, STRONG_LETTERS] += 1
-            if control:
-                blocks[row, CONTROL_LETTERS] += 1
+                    blocks[row, LAST_END] = letters
+        if open_block:
+            blocks[row, SENTENCE_ENDS] += ends
+        if letters == before:
+            continue
+        blocks[row, BEHIND_TEXT] = index + 1
+        blocks[row, LETTERS] = letters
+        blocks[row, HASH] = letters_hash
+        blocks[row, LAST_LETTER] = kind
+        blocks[row, WORDS] += words
+        blocks[row, CAPITALS] += capitals
+        blocks[row, KANA] += kinds[KANA_LETTER]
+        blocks[row, HAN] += kinds[HAN_LETTER]
+        blocks[row, ALPHABETIC] += kinds[ALPHABETIC_LETTER]
+        blocks[row, DIGITS] += kinds[DIGIT_LETTER]
+        blocks[row, COMMAS] += kinds[COMMA_MARK]
+        blocks[row, PUNCTUATION] += kinds[END_MARK] + kinds[COMMA_MARK] + kinds[OPENING] + kinds[CLOSING]
+        blocks[row, SYMBOLS] += kinds[OTHER]
+        if own_bits & IN_LINK:
+            blocks[row, LINK_LETTERS] += letters - before
+            if element != last_link:
+                blocks[row, LINKS] += 1
+                last_link = element
+        if own_bits & IN_STRONG:
+            blocks[row, STRONG_LETTERS] += letters - before
+        if own_bits & IN_CONTROL:
+            blocks[row, CONTROL_LETTERS] += letters - before
     for row in range(count):
         if blocks[row, LAST_END] == blocks[row, LETTERS] and blocks[row, LAST_END] > 0:
             blocks[row, SENTENCE_ENDS] += 1

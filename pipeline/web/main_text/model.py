@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pipeline.web.main_text.features import FEATURES
 from pipeline.web.main_text.page_type import PAGE_FEATURES
 from pipeline.web.main_text.second_look import SECOND_FEATURES
-from pipeline.web.main_text.trees import Trees
+from pipeline.web.main_text.trees import Trees, TreeSets, tree_sets
 
 MODEL_FILE = Path(__file__).with_name("main_text.npz")
 PAGE_TYPES = ("article", "collection", "documentation", "forum", "listing", "product", "service")
@@ -32,7 +32,7 @@ class Model:
 
     first: Trees
     second: Trees
-    types: tuple[Trees, ...]
+    types: TreeSets
     calibration: npt.NDArray[np.int32]
     digest: str
 
@@ -59,7 +59,7 @@ def load_model(content: bytes) -> Model:
     return Model(
         _trees(arrays, "first"),
         _trees(arrays, "second"),
-        tuple(_trees(arrays, f"type_{name}") for name in PAGE_TYPES),
+        tree_sets([_trees(arrays, f"type_{name}") for name in PAGE_TYPES]),
         np.ascontiguousarray(arrays["calibration"], dtype=np.int32),
         hashlib.blake2b(content, digest_size=6).hexdigest(),
     )

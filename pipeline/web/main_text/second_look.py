@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pipeline.web.main_text.anchors import heights_above, measure_from, smallest_with
+from pipeline.web.main_text.anchors import ANCHORS, common_with, smallest_with, steps_between
 from pipeline.web.main_text.blocks import LETTERS, OWNER
 from pipeline.web.main_text.features import LEVELS, SCALE
 from pipeline.web.main_text.surroundings import OWN_LINES
@@ -55,13 +55,11 @@ def build_second(
         sums[parent, 1] += sums[index, 1]
     page_mass = max(sums[element_count, _S_MASS], 1)
     page_letters = max(sums[element_count, _S_LETTERS], 1)
-    up = np.empty((3, element_count + 1), dtype=np.int32)
-    common = np.empty((3, element_count + 1), dtype=np.int32)
-    heights = np.zeros((3, element_count + 1), dtype=np.int32)
+    anchors = np.empty(3, dtype=np.int64)
     for core in range(3):
-        element = smallest_with(sums, _S_MASS, _S_LETTERS, _CORES[core], page_mass)
-        measure_from(elements, element, up[core], common[core])
-        heights_above(elements, element, heights[core])
+        anchors[core] = smallest_with(sums, _S_MASS, _S_LETTERS, _CORES[core], page_mass)
+    common = np.empty((element_count + 1, ANCHORS), dtype=np.int32)
+    common_with(elements, anchors, common)
     slots = 8
     while slots < 2 * count:
         slots *= 2
@@ -119,9 +117,9 @@ def build_second(
                     break
         here = blocks[row, OWNER] if blocks[row, OWNER] >= 0 else element_count
         for core in range(3):
-            shared = common[core, here]
-            out[feature, row] = up[core, here]
-            out[feature + 1, row] = heights[core, shared]
+            shared = common[here, core]
+            out[feature, row] = steps_between(elements, here, shared)
+            out[feature + 1, row] = steps_between(elements, anchors[core], shared)
             out[feature + 2, row] = sums[shared, _S_MASS] // max(sums[shared, _S_LETTERS], 1)
             feature += 3
         out[feature, row] = group_sums[group[row], _S_MASS] // max(group_sums[group[row], _S_LETTERS], 1)

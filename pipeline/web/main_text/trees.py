@@ -6,6 +6,7 @@ once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,31 @@ class Trees:
     steps: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TreeSets:
+    """k sets of t trees of depth d: features and limits (k, t, d), leaves (k, t, 2**d), biases (k,)."""
+
+    features: npt.NDArray[np.int32]
+    limits: npt.NDArray[np.int32]
+    leaves: npt.NDArray[np.int32]
+    biases: npt.NDArray[np.int32]
+
+
+def tree_sets(sets: Sequence[Trees]) -> TreeSets:
+    """Sets of trees of one depth as one; to those of fewer trees some are added whose leaves are 0."""
+    most = max(len(trees.features) for trees in sets)
+
+    def stacked(arrays: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+        return np.stack([np.pad(array, ((0, most - len(array)), (0, 0))) for array in arrays])
+
+    return TreeSets(
+        stacked([trees.features for trees in sets]),
+        stacked([trees.limits for trees in sets]),
+        stacked([trees.leaves for trees in sets]),
+        np.array([trees.bias for trees in sets], dtype=np.int32),
+    )
+
+
 @njit(cache=True, nogil=True)
 def sum_trees(
     features: npt.NDArray[np.int32],
@@ -49,17 +75,50 @@ def sum_trees(
         for item in range(size):
             sums[first + item] = bias
         for tree in range(columns.shape[0]):
-            row = features[columns[tree, 0], first : first + size]
-            limit = limits[tree, 0]
             for item in range(size):
-                leaf[item] = np.int32(row[item] > limit)
-            for level in range(1, depth):
+                leaf[item] = 0
+            level = depth
+            if depth % 2:
+                level -= 1
                 row = features[columns[tree, level], first : first + size]
                 limit = limits[tree, level]
                 for item in range(size):
-                    leaf[item] |= np.int32(row[item] > limit) << np.int32(level)
+                    leaf[item] = row[item] > limit
+            # Two levels at once, the highest first: doubling stays in 32 bits, which shifting by a level does not.
+            while level > 0:
+                level -= 2
+                upper = features[columns[tree, level + 1], first : first + size]
+                lower = features[columns[tree, level], first : first + size]
+                upper_limit, lower_limit = limits[tree, level + 1], limits[tree, level]
+                for item in range(size):
+                    leaf[item] = (
+                        4 * leaf[item] + 2 * np.int32(upper[item] > upper_limit) + np.int32(lower[item] > lower_limit)
+                    )
+            reached = leaves[tree]
             for item in range(size):
-                sums[first + item] += leaves[tree, leaf[item]]
+                sums[first + item] += reached[np.uint32(leaf[item])]
+
+
+@njit(cache=True, nogil=True)
+def likeliest(
+    features: npt.NDArray[np.int32],
+    columns: npt.NDArray[np.int32],
+    limits: npt.NDArray[np.int32],
+    leaves: npt.NDArray[np.int32],
+    biases: npt.NDArray[np.int32],
+) -> int:
+    """The set of trees, of those of TreeSets, that sums to most for features (f,); the first of equal ones."""
+    best, greatest = 0, np.int64(0)
+    for number in range(biases.shape[0]):
+        total = np.int64(biases[number])
+        for tree in range(columns.shape[1]):
+            leaf = 0
+            for level in range(columns.shape[2]):
+                leaf |= np.int64(features[columns[number, tree, level]] > limits[number, tree, level]) << level
+            total += leaves[number, tree, leaf]
+        if number == 0 or total > greatest:
+            best, greatest = number, total
+    return best
 
 
 @njit(cache=True, nogil=True)

@@ -11,7 +11,7 @@ from pipeline.web.main_text.blocks import BEHIND_TEXT, FIRST_TEXT, OWNER
 from pipeline.web.main_text.surroundings import IN_PARENTHESIS, IN_PREFORMATTED, IN_READING
 from pipeline.web.page.elements import TAGS
 from pipeline.web.page.reader import Page
-from pipeline.web.page.references import REFERENCE_TABLES, ReferenceTables, resolve, room
+from pipeline.web.page.references import REFERENCE_TABLES, resolve, room
 from pipeline.web.page.stack import PARENT, TAG
 from pipeline.web.page.tokenizer import HAS_REFERENCES
 from pipeline.web.page.tree import (
@@ -28,6 +28,9 @@ TABLES = ("rows", "markdown", "dropped")
 RUBY = ("dropped", "parentheses")
 _TABLE, _TR, _TD, _TH = (TAGS[name] for name in ("table", "tr", "td", "th"))
 _NEWLINE, _TAB, _SPACE, _BAR, _DASH = (ord(letter) for letter in "\n\t |-")
+# Bytes that begin no white space.
+_NO_BLANK = np.ones(256, dtype=np.uint8)
+_NO_BLANK[[0x20, *range(0x09, 0x0E), 0xC2, 0xE2, 0xE3]] = 0
 _OPENING, _CLOSING = np.frombuffer("（".encode(), np.uint8), np.frombuffer("）".encode(), np.uint8)
 
 
@@ -57,7 +60,8 @@ def _tidy(out: npt.NDArray[np.uint8], start: int, end: int) -> int:
     wide_from = wide_to = 0
     position = start
     while position < end:
-        blank = _is_blank(out, position, end)
+        letter = out[position]
+        blank = 0 if _NO_BLANK[letter] else _is_blank(out, position, end)
         if blank == 3 and out[position] == 0xE3:
             # Runs of U+3000 are letters' width, kept inside of a line.
             if wide_to != position:
@@ -185,7 +189,6 @@ def write_blocks(
     kept: npt.NDArray[np.uint8],
     table_style: int,
     readings: bool,
-    tables: ReferenceTables,
     out: npt.NDArray[np.uint8],
     ends: npt.NDArray[np.int64],
 ) -> int:
@@ -273,7 +276,7 @@ def write_blocks(
                 flags & KEEPS_NUL != 0,
                 out,
                 position,
-                tables,
+                REFERENCE_TABLES,
             )
         if in_reading:
             for letter in _CLOSING:
@@ -301,13 +304,12 @@ def written(
     page: Page, found: Analysis, kept: npt.NDArray[np.uint8], tables: str = "rows", ruby: str = "dropped"
 ) -> tuple[bytes, npt.NDArray[np.int64]]:
     """The chosen blocks of a page as UTF-8, and where each block ends in it; kept (n,) is 1 for those to write."""
-    letters = int((found.texts[:, TEXT_END] - found.texts[:, TEXT_START]).sum(dtype=np.int64)) if len(kept) else 0
     readings = RUBY.index(ruby) == 1
     tags = found.elements[:, TAG]
     cells = int(np.count_nonzero((tags == _TD) | (tags == _TH)))
     # A block is parted from the next by a few bytes, a cell by as many, and a reading stands in two parentheses.
     separators = 16 * (len(kept) + cells) + (6 * len(found.texts) if readings else 0) + 64
-    room_needed = room(letters, b"\0" in page.source) + separators
+    room_needed = room(len(page.source), b"\0" in page.source) + separators
     out = np.empty(room_needed, dtype=np.uint8)
     ends = np.empty(len(kept), dtype=np.int64)
     end = write_blocks(
@@ -319,7 +321,6 @@ def written(
         kept,
         TABLES.index(tables),
         readings,
-        REFERENCE_TABLES,
         out,
         ends,
     )

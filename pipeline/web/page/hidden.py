@@ -54,7 +54,7 @@ def _displays_none(source: npt.NDArray[np.uint8], start: int, end: int) -> bool:
     return hides
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def hides_itself(source: npt.NDArray[np.uint8], attributes: npt.NDArray[np.int32], first: int, last: int) -> bool:
     """Whether attributes first to last - 1 hide their element: hidden, aria-hidden=true or style display:none.
 

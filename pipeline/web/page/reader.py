@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pipeline.web.page.elements import FOREIGN_TAG, TAG_NAMES, TAG_TABLES, TAGS, name_code
+from pipeline.web.page.elements import TAG_NAMES, TAGS, name_code
 from pipeline.web.page.hidden import is_value
 from pipeline.web.page.references import REFERENCE_TABLES, ReferenceTables, resolve, resolve_references, room
 from pipeline.web.page.stack import (
@@ -20,10 +20,6 @@ from pipeline.web.page.stack import (
     FLAGS,
     IN_TEMPLATE,
     LAST_ATTRIBUTE,
-    MAX_DEPTH,
-    STACK_COLUMNS,
-    STATE_SIZE,
-    STEPS,
     TAG,
 )
 from pipeline.web.page.tokenizer import (
@@ -53,12 +49,7 @@ from pipeline.web.page.tree import (
     TEXT_START,
     build,
 )
-from pipeline.web.page.words import count_byte
 
-# No page that is read by people comes near these; they bound the memory that a page can ask for.
-MAX_ELEMENTS = 500_000
-MAX_ATTRIBUTES = 1_000_000
-MAX_TEXTS = 1_000_000
 _LARGEST_PAGE = 2**31 - 64
 
 ELEMENT = np.dtype(
@@ -93,6 +84,7 @@ _CAPS = {
     CAPPED_TEXTS: "texts",
     CAPPED_DEPTH: "depth",
 }
+_CAPPED = [frozenset(name for bit, name in _CAPS.items() if bits & bit) for bits in range(1 << len(_CAPS))]
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _UTF8_MARK = b"\xef\xbb\xbf"
 
@@ -336,32 +328,14 @@ def read_page(html: str | bytes) -> Page:
     if size > _LARGEST_PAGE:
         raise ValueError(f"a page of {size:,} bytes: at most {_LARGEST_PAGE:,} can be read")
     padded = np.frombuffer(source + bytes(PADDING), dtype=np.uint8)
-    markup = count_byte(padded, 0x3C)
-    elements = np.empty((min(markup, MAX_ELEMENTS), ELEMENT_COLUMNS), dtype=np.int32)
-    # An attribute takes two bytes at least, a letter and what parts it from the next.
-    attributes = np.empty((min(size // 2 if markup else 0, MAX_ATTRIBUTES), ATTRIBUTE_COLUMNS), dtype=np.int32)
-    # Behind a tag stands one text, behind a CDATA section one, and within it one.
-    texts = np.empty((min(2 * markup + 1, MAX_TEXTS), TEXT_COLUMNS), dtype=np.int32)
-    state = np.zeros(STATE_SIZE, dtype=np.int64)
-    element_count, attribute_count, text_count, capped = build(
-        padded,
-        size,
-        len(_UTF8_MARK) if source.startswith(_UTF8_MARK) else 0,
-        *TAG_TABLES,
-        elements,
-        attributes,
-        texts,
-        np.empty((MAX_DEPTH, STACK_COLUMNS), dtype=np.int64),
-        np.zeros(2 * FOREIGN_TAG, dtype=np.int32),
-        np.zeros(2 * FOREIGN_TAG, dtype=np.int32),
-        state,
+    elements, attributes, texts, capped, steps = build(
+        padded, size, len(_UTF8_MARK) if source.startswith(_UTF8_MARK) else 0
     )
     return Page(
         source,
-        # Copies, so that a page holds no more memory than it needs.
-        elements[:element_count].copy().view(ELEMENT).reshape(-1),
-        attributes[:attribute_count].copy().view(ATTRIBUTE).reshape(-1),
-        texts[:text_count].copy().view(TEXT_NODE).reshape(-1),
-        frozenset(name for bit, name in _CAPS.items() if capped & bit),
-        int(state[STEPS]),
+        np.ndarray(len(elements), ELEMENT, elements),
+        np.ndarray(len(attributes), ATTRIBUTE, attributes),
+        np.ndarray(len(texts), TEXT_NODE, texts),
+        _CAPPED[capped],
+        steps,
     )

@@ -194,6 +194,12 @@ def resolve(
     """
     while start < end:
         letter = source[start]
+        if letter > 0x26:
+            # Most letters stand for themselves.
+            out[position] = letter
+            position += 1
+            start += 1
+            continue
         if letter == 0x26 and references and start + 1 < end:
             following = source[start + 1]
             if following == 0x23:

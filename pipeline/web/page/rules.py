@@ -138,7 +138,7 @@ def _close_in_scope(
     return close_to(stack, depth, index, open_count, elements, offset) if index >= 0 else depth
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def on_start_tag(
     tag: int,
     stack: npt.NDArray[np.int64],
@@ -266,7 +266,7 @@ def _find_closed(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def on_end_tag(
     tag: int,
     code: np.int64,

@@ -26,7 +26,7 @@ ELEMENT_COLUMNS = 9
 HIDDEN, IN_TEMPLATE, FOREIGN, INTEGRATION_POINT, HIDES_ITSELF = (1 << bit for bit in range(5))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def close_to(
     stack: npt.NDArray[np.int64],
     depth: int,

@@ -50,7 +50,7 @@ def _is_letter(letter: int) -> bool:
     return 0x61 <= letter | 0x20 <= 0x7A
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _text(source: npt.NDArray[np.uint8], size: int, position: int) -> tuple[int, int]:
     """Where the text that begins at `position` ends, and its bits; a "<" that begins no markup is text."""
     blank_end = skip_spaces(source, size, position)
@@ -81,7 +81,7 @@ def _text(source: npt.NDArray[np.uint8], size: int, position: int) -> tuple[int,
     return end, flags
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def read_name(source: npt.NDArray[np.uint8], size: int, position: int) -> tuple[int, np.uint64]:
     """End of the tag's name that begins at `position`, and its code in lower case."""
     code = np.uint64(0)
@@ -96,7 +96,7 @@ def read_name(source: npt.NDArray[np.uint8], size: int, position: int) -> tuple[
         position += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _attributes(
     source: npt.NDArray[np.uint8],
     size: int,
@@ -240,7 +240,7 @@ def _cdata(source: npt.NDArray[np.uint8], size: int, start: int) -> tuple[int, i
         position += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def next_token(
     source: npt.NDArray[np.uint8],
     size: int,

@@ -24,6 +24,7 @@ from pipeline.web.page.elements import (
     RAW_TEXT,
     REFERENCE_TEXT,
     SLOT_SHIFT,
+    TAG_TABLES,
     TAGS,
     VOID,
     name_code,
@@ -34,6 +35,7 @@ from pipeline.web.page.stack import (
     BODY_SEEN,
     CONTENT,
     DEPTH,
+    ELEMENT_COLUMNS,
     END,
     FIRST_ATTRIBUTE,
     FLAGS,
@@ -43,17 +45,21 @@ from pipeline.web.page.stack import (
     IN_TEMPLATE,
     INTEGRATION_POINT,
     LAST_ATTRIBUTE,
+    MAX_DEPTH,
     PARENT,
     STACK_CODE,
+    STACK_COLUMNS,
     STACK_ELEMENT,
     STACK_FLAGS,
     STACK_TAG,
     START,
+    STATE_SIZE,
     STEPS,
     TAG,
     close_to,
 )
 from pipeline.web.page.tokenizer import (
+    ATTRIBUTE_COLUMNS,
     ATTRIBUTES_CUT,
     BLANK,
     CDATA,
@@ -70,7 +76,7 @@ from pipeline.web.page.tokenizer import (
     script_end,
     short_code,
 )
-from pipeline.web.page.words import borrow
+from pipeline.web.page.words import borrow, count_byte
 
 # Columns of a text node, and bits of its flags beside the tokenizer's: nothing resolved, NUL kept as U+FFFD, hidden or
 # in a template as its element is, and a line's break (a block's tag or br) since the text before.
@@ -80,6 +86,12 @@ KEEPS_NUL, TEXT_HIDDEN, TEXT_IN_TEMPLATE, AFTER_BREAK = (1 << bit for bit in ran
 # What a page's reading met: more elements, attributes or text nodes than there is room for, or deeper ones.
 CAPPED_ELEMENTS, CAPPED_ATTRIBUTES, CAPPED_TEXTS, CAPPED_DEPTH = (1 << bit for bit in range(4))
 
+# No page that is read by people comes near these; they bound the memory that a page can ask for.
+MAX_ELEMENTS = 500_000
+MAX_ATTRIBUTES = 1_000_000
+MAX_TEXTS = 1_000_000
+
+_FLAGS, _CODES, _TAGS, _LENGTHS, _NAMES = TAG_TABLES
 _HTML, _HEAD, _BODY, _SCRIPT, _PLAINTEXT, _TEMPLATE = (
     TAGS[name] for name in ("html", "head", "body", "script", "plaintext", "template")
 )
@@ -91,7 +103,7 @@ _MGLYPH, _MALIGNMARK, _MI, _MN, _MO, _MS, _MTEXT = (
 _COLOR, _FACE, _SIZE, _ENCODING = (short_code(name_code(name)) for name in ("color", "face", "size", "encoding"))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def find_tag(
     source: npt.NDArray[np.uint8],
     start: int,
@@ -405,38 +417,32 @@ def _build(
 
 @njit(cache=True, nogil=True)
 def build(
-    source: npt.NDArray[np.uint8],
-    size: int,
-    position: int,
-    flags: npt.NDArray[np.uint32],
-    codes: npt.NDArray[np.uint64],
-    tags: npt.NDArray[np.int32],
-    lengths: npt.NDArray[np.int32],
-    names: npt.NDArray[np.uint8],
-    elements: npt.NDArray[np.int32],
-    attributes: npt.NDArray[np.int32],
-    texts: npt.NDArray[np.int32],
-    stack: npt.NDArray[np.int64],
-    open_count: npt.NDArray[np.int32],
-    unpushed: npt.NDArray[np.int32],
-    state: npt.NDArray[np.int64],
-) -> tuple[int, int, int, int]:
-    """Read a page from `position`: (elements, attributes, texts, what was capped), the first three counted.
+    source: npt.NDArray[np.uint8], size: int, position: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], int, int]:
+    """Read a page from `position`: its elements, attributes and text nodes, what was capped, and the steps.
 
-    flags to names are those of TagTables. elements, attributes and texts (n, their columns) are filled with a row an
-    element, attribute and text node, in the page's order: where they have no room for another element or text node
-    the reading ends, and more attributes are left out. The others are for work: stack (MAX_DEPTH, STACK_COLUMNS),
-    open_count and unpushed (2 * FOREIGN_TAG,) zeros, state (STATE_SIZE,) zeros, which then holds the steps.
+    The first three are arrays (n, their columns) with a row an element, attribute and text node, in the page's order:
+    where there is no room for another element or text node the reading ends, and more attributes are left out.
     """
-    return _build(
+    markup = count_byte(source, 0x3C)
+    elements = np.empty((min(markup, MAX_ELEMENTS), ELEMENT_COLUMNS), dtype=np.int32)
+    # An attribute takes two bytes at least, a letter and what parts it from the next.
+    attributes = np.empty((min(size // 2 if markup else 0, MAX_ATTRIBUTES), ATTRIBUTE_COLUMNS), dtype=np.int32)
+    # Behind a tag stands one text, behind a CDATA section one, and within it one.
+    texts = np.empty((min(2 * markup + 1, MAX_TEXTS), TEXT_COLUMNS), dtype=np.int32)
+    stack = np.empty((MAX_DEPTH, STACK_COLUMNS), dtype=np.int64)
+    open_count = np.zeros(2 * FOREIGN_TAG, dtype=np.int32)
+    unpushed = np.zeros(2 * FOREIGN_TAG, dtype=np.int32)
+    state = np.zeros(STATE_SIZE, dtype=np.int64)
+    element_count, attribute_count, text_count, capped = _build(
         borrow(source),
         size,
         position,
-        borrow(flags),
-        borrow(codes),
-        borrow(tags),
-        borrow(lengths),
-        borrow(names),
+        borrow(_FLAGS),
+        borrow(_CODES),
+        borrow(_TAGS),
+        borrow(_LENGTHS),
+        borrow(_NAMES),
         borrow(elements),
         borrow(attributes),
         borrow(texts),
@@ -444,4 +450,12 @@ def build(
         borrow(open_count),
         borrow(unpushed),
         borrow(state),
+    )
+    # Copies, so that a page holds no more memory than it needs.
+    return (
+        elements[:element_count].copy(),
+        attributes[:attribute_count].copy(),
+        texts[:text_count].copy(),
+        capped,
+        state[STEPS],
     )
