@@ -1,6 +1,7 @@
 """How the page reader compares with lexbor (selectolax): the same visible text letter by letter, and the time.
 
-    make bench-reader DATA=FOLDER [BENCH=FOLDER], or: python -m benchmarks.reader_against_lexbor --data FOLDER [--bench FOLDER] [--sample N] [--show N]
+    make bench-reader DATA=FOLDER [BENCH=FOLDER]
+    python -m benchmarks.reader_against_lexbor --data FOLDER [--bench FOLDER] [--sample N] [--show N]
 
 DATA is the folder of the test data (with dev/pages and web/pages). Needs the extra `bench`. White space is left out of
 the comparison: where lines break is the reader's own rule.

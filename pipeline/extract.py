@@ -49,7 +49,7 @@ TRAFILATURA_LIBRARIES = (
     "lxml-html-clean",
     "python-dateutil",
 )
-# Of a worker without a sandbox, at a page of the largest size that the default limits let in.
+# Of a worker without a sandbox: twice what hostile pages of the largest size within the default limits took.
 MEMORY_BYTES = 900_000_000
 
 

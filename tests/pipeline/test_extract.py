@@ -108,24 +108,18 @@ def test_trafilaturas_libraries_and_limits_decide_only_where_it_is_the_extractor
 
 def test_each_setting_of_the_extractor_has_a_folder_of_its_own(tmp_path):
     settings = ["", "tables=dropped", "ruby=parentheses", "headline=dropped", "extractor=trafilatura"]
-    folders = {}
+    folders, texts = {}, {}
     for setting in settings:
         overrides = (f"extract.{setting}",) if setting else ()
         folders[setting] = execute(tmp_path, [SAMPLE], overrides=overrides, last="extract").tables["documents"]
+        texts[setting] = {row["id"]: row for row in table_rows(tmp_path, "documents")}
     assert len(set(folders.values())) == len(settings)
     again = execute(tmp_path, [SAMPLE], overrides=("extract.limits.memory_bytes=1000000000",), last="extract")
     assert again.tables["documents"] == folders[""] and again.tasks_run == 0
-    texts = {setting: {row["id"]: row for row in _rows(tmp_path / folder)} for setting, folder in folders.items()}
     assert {row["extractor"] for row in texts[""].values()} == {extractor_name()}
     assert texts["headline=dropped"].keys() == texts[""].keys()
     shorter = [key for key, row in texts["headline=dropped"].items() if len(row["text"]) < len(texts[""][key]["text"])]
     assert len(shorter) > len(texts[""]) / 2
-
-
-def _rows(folder):
-    import pyarrow.dataset as ds
-
-    return ds.dataset(folder, format="parquet").to_table().to_pylist()
 
 
 def test_rows_hold_what_the_schema_says(sample_run):

@@ -72,11 +72,11 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
         ),
         (
             "name: x\nextract: {extractor: trafilatura, tables: markdown, headline: dropped}\n",
-            "mine.yaml:2: extract: trafilatura cannot do tables, headline: leave them out, or set extractor to kamisuki",
+            "mine.yaml:2: extract: trafilatura cannot do tables, headline: leave them out, or set",
         ),
         (
-            "name: x\nextract: {extractor: trafilatura}\nselect:\n  rules:\n    - {signal: page_type, any_of: [forum]}\n",
-            "a rule on page_type has nothing to judge, as trafilatura does not say it: set extract.extractor to kamisuki",
+            "name: x\nextract: {extractor: trafilatura}\nselect:\n  rules: [{signal: page_type, any_of: [forum]}]\n",
+            "a rule on page_type has nothing to judge, as trafilatura does not say it: set extract.extractor to",
         ),
         ("name: x\ndedup:\n  signature: {preset: nobody}\n", "unknown preset 'nobody'; allowed: fineweb"),
         ("name: x\ndedup:\n  signature: {preset: swallow, bands: 3}\n", "preset swallow fixes bands"),

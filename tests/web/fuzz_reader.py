@@ -2,8 +2,8 @@
 
     python tests/web/fuzz_reader.py --seconds 60 --seed 1 [--pages FOLDER]
 
-Mutated are the project's own pages, or those of a folder. What must hold of every page's arrays must hold of these. A page that fails is written to fuzz-reader-failure.html in
-the working directory, and the seed is printed.
+Mutated are the project's own pages, or those of a folder. What must hold of every page's arrays must hold of these. A
+page that fails is written to fuzz-reader-failure.html in the working directory, and the seed is printed.
 """
 
 from __future__ import annotations

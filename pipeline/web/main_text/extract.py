@@ -21,8 +21,8 @@ class Text:
     """A page's main text, a line a paragraph, heading, list item or row.
 
     `expected_f1`, from 0 to 1, is how well such choices agreed with people's, None for what is not of blocks;
-    `page_type` is one of PAGE_TYPES, None where there is no text; `source` is "blocks" or "json-ld"; `capped` names what
-    of the page was too much to read.
+    `page_type` is one of PAGE_TYPES, None where there is no text; `source` is "blocks" or "json-ld"; `capped` names
+    what of the page was too much to read.
     """
 
     text: str
