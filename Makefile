@@ -67,7 +67,7 @@ check-truth: setup ## BENCH=… OUT=…: hold a run over a benchmark folder agai
 	$(BIN)/python benchmarks/check_truth.py "$(BENCH)" "$(OUT)"
 
 train-extractor: bench-setup ## DATA=… BENCH=…: make the main-text model again, and print its scores across sites
-	$(BIN)/python -m training.train --data '$(DATA)' $(if $(BENCH),--bench '$(BENCH)')
+	$(BIN)/python -m training.train --data '$(DATA)' --texts build/out-of-fold-texts.json $(if $(BENCH),--bench '$(BENCH)')
 
 bench-extract: bench-setup ## DATA=… [BENCH=…]: our main text beside trafilatura, resiliparse, jusText and Readability.js
 	@command -v npm > /dev/null && npm install --silent --no-audit --no-fund --prefix build/node @mozilla/readability@0.6.0 linkedom@0.18.15 || true

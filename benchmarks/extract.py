@@ -58,7 +58,7 @@ def score_ours(pages: Sequence[LabelledPage]) -> tuple[dict[str, Score], Texts]:
     """Cross-validated scores and texts of ours by page id."""
     from training.crossval import out_of_fold_texts
 
-    texts = out_of_fold_texts(list(pages))
+    texts = out_of_fold_texts(list(pages), Path("build/out-of-fold-texts.json"))
     return {page.id: score(texts[page.id], page.gold) for page in pages}, texts
 
 

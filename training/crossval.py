@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.web.main_text.choose import choose
 from pipeline.web.main_text.judge import both_looks, chances, headline_of
+from pipeline.web.main_text.model import committed_model
 from pipeline.web.main_text.write import written
 from pipeline.web.page import read_page
 from training.examples import Example, make_examples
@@ -61,12 +64,23 @@ def headline_belongs(page: LabelledPage) -> bool:
     return page.set in HEADLINE_IN or (page.set == "other" and "wcxb" not in page.id)
 
 
-def out_of_fold_texts(pages: Sequence[LabelledPage]) -> dict[str, str]:
-    """By id of every scored page, the text of a model that had not seen its groups, with a headline where its source
-    counts that to the text.
-    """
-    examples = make_examples(pages)
+def held_out_texts(examples: Sequence[Example], held: dict[int, Held]) -> dict[str, str]:
+    """By id of every scored page, its text, with a headline where its source counts that to the text."""
     return {
-        examples[index].page.id: text_of(examples[index], held.kept, headline_belongs(examples[index].page))
-        for index, held in cross_validate(examples).items()
+        examples[index].page.id: text_of(examples[index], choice.kept, headline_belongs(examples[index].page))
+        for index, choice in held.items()
     }
+
+
+def out_of_fold_texts(pages: Sequence[LabelledPage], kept_in: Path | None = None) -> dict[str, str]:
+    """By id of every scored page, the text of a model that had not seen its groups.
+
+    `kept_in` is a file that `make train-extractor` wrote: where it is of the committed model and has all the pages,
+    its texts are taken, else the models are trained anew.
+    """
+    if kept_in is not None and kept_in.is_file():
+        kept = json.loads(kept_in.read_text(encoding="utf-8"))
+        if kept["model"] == committed_model().digest and all(page.id in kept["texts"] for page in pages):
+            return {page.id: kept["texts"][page.id] for page in pages}
+    examples = make_examples(pages)
+    return held_out_texts(examples, cross_validate(examples))

@@ -46,7 +46,8 @@ class LabelledPage:
 
     `set` names where it is from and how it is scored: ja-sites, ja-manuals, zh, other, web, wcxb, articles,
     readability, fixtures, framed. `groups` are what it shares with other pages (site, package, theme, frame): a page is
-    never scored by a model that was trained on a page of one of its groups. `published_gold` is the gold without corrections.
+    never scored by a model that was trained on a page of one of its groups. `published_gold` is the gold without
+    corrections.
     """
 
     id: str

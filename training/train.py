@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import resource
 import sys
 import time
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from pipeline.web.main_text.model import MODEL_FILE, PAGE_TYPES, feature_digest, load_model
 from pipeline.web.main_text.trees import Trees, sum_trees
-from training.crossval import Held, cross_validate, headline_belongs, text_of
+from training.crossval import Held, cross_validate, headline_belongs, held_out_texts, text_of
 from training.examples import Example, make_examples
 from training.fit import TYPE_NAMES, fit_looks, fit_types, page_features
 from training.folds import split
@@ -122,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with dev/, web/ and train/")
     parser.add_argument("--bench", type=Path, help="a built benchmark, some of whose framed pages are trained on")
     parser.add_argument("--out", type=Path, default=MODEL_FILE)
+    parser.add_argument("--texts", type=Path, help="keep the held-out pages' texts here, for the benchmark")
     settings = parser.parse_args(arguments)
     begun = time.monotonic()
     pages = load_pages(settings.data, settings.bench)
@@ -138,6 +140,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     content = packed(first, second, fit_types(examples, list(kept), kept), table)
     settings.out.write_bytes(content)
     model = load_model(content)
+    if settings.texts:
+        settings.texts.parent.mkdir(parents=True, exist_ok=True)
+        texts = {"model": model.digest, "texts": held_out_texts(examples, held)}
+        settings.texts.write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
         f"{settings.out.name}: {len(content):,} bytes, digest {model.digest}, "
