@@ -15,6 +15,7 @@ from warcio.warcwriter import WARCWriter
 from tests.pipeline.conftest import (
     ENVIRONMENT,
     SAMPLE,
+    TRAFILATURA,
     command,
     execute,
     run_cli,
@@ -49,13 +50,16 @@ def test_pages_that_cost_too_much_time_or_memory_cost_themselves_alone(tmp_path)
         "https://a.example/2": GOOD.replace("枚目", "番目"),
     }
     path = write_pages(tmp_path / "pages.warc.gz", pages)
-    execute(tmp_path / "time", [path], overrides=("extract.limits.cpu_seconds=0.5",), last="extract")
-    execute(tmp_path / "memory", [path], overrides=("extract.limits.memory_bytes=60000000",), last="extract")
+    time, memory = "extract.limits.cpu_seconds=0.5", "extract.limits.memory_bytes=60000000"
+    execute(tmp_path / "time", [path], overrides=(*TRAFILATURA, time), last="extract")
+    execute(tmp_path / "memory", [path], overrides=(*TRAFILATURA, memory), last="extract")
     for out, reason in (("time", "extraction_cpu_limit"), ("memory", "extraction_memory_limit")):
         assert [(row["url"], row["reason"]) for row in table_rows(tmp_path / out, "extract_rejects")] == [
             ("https://a.example/heavy", reason)
         ]
         assert len(table_rows(tmp_path / out, "documents")) == 2
+    execute(tmp_path / "ours", [path], overrides=(time, memory), last="extract")
+    assert len(table_rows(tmp_path / "ours", "documents")) == 3, "our own extractor reads it in its stride"
 
 
 BAD_INPUTS = {
