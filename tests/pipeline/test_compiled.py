@@ -88,7 +88,7 @@ def test_a_worker_of_a_read_only_install_compiles_nothing(installed, tmp_path):
     before = files(installed)
     found = report(installed, WARM, HOME=str(tmp_path))
     assert found["package"] == str(installed / "pipeline")
-    assert found["misses"] == [] and found["hits"] >= found["called"] > 30
+    assert found["misses"] == [] and found["hits"] >= found["called"] > 10
     assert all(Path(place).is_relative_to(tmp_path / ".cache" / "kamisuki") for place in found["places"])
     linked = [path for path in tmp_path.rglob("*") if path.suffix in (".nbi", ".nbc")]
     assert linked and all(path.is_symlink() for path in linked), "something was written"
@@ -100,13 +100,13 @@ def test_nor_does_one_without_a_home(installed, tmp_path):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     found = report(installed, WARM, HOME="/proc/none", TMPDIR=str(temporary))
-    assert found["misses"] == [] and found["hits"] > 30
+    assert found["misses"] == [] and found["hits"] > 10
     assert list(temporary.iterdir()) == [], "its folder goes with the process"
 
 
 def test_a_run_needs_nothing_that_warming_did_not_compile(installed, tmp_path):
     found = report(installed, RUN, str(SAMPLE), str(tmp_path / "out"), HOME=str(tmp_path))
-    assert found["misses"] == [] and found["called"] > 20
+    assert found["misses"] == [] and found["called"] > 10
 
 
 @pytest.fixture
