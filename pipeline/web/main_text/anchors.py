@@ -60,8 +60,8 @@ def common_with(elements: npt.NDArray[np.int32], anchors: npt.NDArray[np.int64],
 def steps_between(elements: npt.NDArray[np.int32], below: int, above: int) -> int:
     """How many elements `above` stands above `below`, which it holds or is; n is the page. No more than 100."""
     count = elements.shape[0]
-    low = np.int64(elements[below, DEPTH]) if below < count else -1
-    high = np.int64(elements[above, DEPTH]) if above < count else -1
+    low = int(np.int64(elements[below, DEPTH])) if below < count else -1
+    high = int(np.int64(elements[above, DEPTH])) if above < count else -1
     return min(low - high, 100)
 
 

@@ -266,10 +266,10 @@ def find_blocks(
                 blocks[row, FIRST_LETTER] = kind
             letters += 1
             letters_hash = (letters_hash * 31 + code) & 0x3FFFFFFF
-            words += spaced
+            words += int(spaced)
             spaced = False
             kinds[kind] += 1
-            capitals += 0x41 <= code <= 0x5A
+            capitals += int(0x41 <= code <= 0x5A)
             after_end = False
             if kind == END_MARK:
                 # An ASCII mark ends a sentence where white space or the block's end follows.

@@ -427,14 +427,14 @@ def _describe_position(
 ) -> None:
     """Where each block stands in the page: out (len(_POSITION), n)."""
     count = prose.shape[0]
-    letters_before = prose_before = np.int64(0)
+    letters_before = prose_before = 0
     last_prose = -1000
     for row in range(count):
         out[0, row] = _share(row, count)
         out[1, row] = _share(letters_before, total_letters)
         out[2, row] = _share(prose_before, total_prose)
-        letters_before += columns[LETTERS, row]
-        prose_before += prose[row]
+        letters_before += int(columns[LETTERS, row])
+        prose_before += int(prose[row])
         out[3, row] = _share(total_prose - prose_before, total_prose)
         if prose[row] > 0:
             last_prose = row

@@ -31,11 +31,11 @@ _NAME, _PROPERTY, _CONTENT = (short_code(name_code(name)) for name in ("name", "
 @njit(cache=True, nogil=True, forceinline=True)
 def _letter(source: npt.NDArray[np.uint8], position: int, stop: int) -> tuple[int, int]:
     """The letter at `position`, its bytes put together, in lower case if it is ASCII's; and the position behind."""
-    code = np.int64(source[position])
+    code = int(np.int64(source[position]))
     position += 1
     if code >= 0xC0:
         while position < stop and source[position] & 0xC0 == 0x80:
-            code = code << 6 | np.int64(source[position]) & 0x3F
+            code = code << 6 | int(np.int64(source[position])) & 0x3F
             position += 1
     elif 0x41 <= code <= 0x5A:
         code |= 0x20
@@ -87,7 +87,7 @@ def _count(
             continue
         code, position = _letter(source, position, stop)
         if last >= 0:
-            marks = np.int64(bits[_slot(last, code)])
+            marks = int(np.int64(bits[_slot(last, code)]))
             pairs += 1
             title += marks & _IN_TITLE
             heading += marks & _IN_HEADING

@@ -114,7 +114,7 @@ def likeliest(
         for tree in range(columns.shape[1]):
             leaf = 0
             for level in range(columns.shape[2]):
-                leaf |= np.int64(features[columns[number, tree, level]] > limits[number, tree, level]) << level
+                leaf |= int(features[columns[number, tree, level]] > limits[number, tree, level]) << level
             total += leaves[number, tree, leaf]
         if number == 0 or total > greatest:
             best, greatest = number, total
