@@ -309,7 +309,8 @@ def written(
     cells = int(np.count_nonzero((tags == _TD) | (tags == _TH)))
     # A block is parted from the next by a few bytes, a cell by as many, and a reading stands in two parentheses.
     separators = 16 * (len(kept) + cells) + (6 * len(found.texts) if readings else 0) + 64
-    room_needed = room(len(page.source), b"\0" in page.source) + separators
+    # The analysis' source, not the page's: formulas stand behind the page's own bytes.
+    room_needed = room(len(found.source), b"\0" in page.source) + separators
     out = np.empty(room_needed, dtype=np.uint8)
     ends = np.empty(len(kept), dtype=np.int64)
     end = write_blocks(
