@@ -64,15 +64,15 @@ def test_a_driver_killed_in_the_middle_of_every_stage_leaves_a_run_that_ends_the
 def test_an_interrupt_is_one_line_and_status_knows_the_run_from_its_start(parts, reference, tmp_path):
     process = start(tmp_path, parts, "--workers", "0")
     assert wait_for(tmp_path, "documents-*/*.ledger.json", process)
-    told = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "status", str(tmp_path)], env=ENVIRONMENT, capture_output=True, text=True
-    )
-    assert told.returncode == 0 and "extract" in told.stdout, told.stderr
     os.kill(process.pid, signal.SIGINT)
     printed, _ = process.communicate()
     if process.returncode:
         assert process.returncode == 130
         assert "finished shards are kept" in printed and "Traceback" not in printed
+    told = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "status", str(tmp_path)], env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert told.returncode == 0 and "extract" in told.stdout, told.stderr
     execute(tmp_path, parts)
     assert table_bytes(tmp_path) == reference
 
