@@ -1,18 +1,21 @@
-"""The registry of signals, and `measure`, which gives all of them for a batch of texts."""
+"""Signals of the text alone: their registry, and `measure`, which gives all of them for a batch of texts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import unicodedata
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from filters.assets import Asset
 from filters.characters import character_signals, class_table, count_classes
-from filters.ng_words import NgWordMatcher
+from filters.ng_words import NgWordMatcher, read_word_list
 from filters.repetition import REPEATED_LENGTHS, TOP_LENGTHS, count_ngrams, repetition_signals
 from filters.sentences import count_sentences, sentence_signals
 from filters.shares import share
+from filters.signal import Signal
 from filters.text_buffers import code_point_blocks
 
 # Bumped when any value of any signal could change.
@@ -25,17 +28,6 @@ _QUALITY_PY = "swallow-llm/swallow-corpus at 2d03507, quality.py (Okazaki et al.
 _NGWORD_PY = "swallow-llm/swallow-corpus at 2d03507, ngword.py (Okazaki et al. 2024, arXiv 2404.17733)"
 _SCRIPTS = "Unicode 14 scripts and blocks; Swallow's idea with ー, iteration marks, half-width kana and astral kanji"
 _PAPER = "Okazaki et al. 2024, arXiv 2404.17733: repeated n-grams by occurrence, where quality.py counts types"
-
-
-@dataclass(frozen=True)
-class Signal:
-    """A measure of a text: its column's `name` and `type`, its `family`, what it says, and whose definition it is."""
-
-    name: str
-    type: pa.DataType
-    family: str
-    description: str
-    source: str
 
 
 def _registry() -> dict[str, Signal]:
@@ -148,6 +140,29 @@ def measure(text: pa.Array | pa.ChunkedArray, ng_words: NgWordMatcher | None = N
         else:
             columns.append(pa.array(values[signal.name]).cast(signal.type))
     return pa.RecordBatch.from_arrays(columns, names=list(SIGNALS))
+
+
+class TextSignals:
+    """The group of what a text alone says, at the cost of one pass over its code points; NG words from `ng_words`."""
+
+    signals = tuple(SIGNALS.values())
+    columns = ("text",)
+    memory_bytes = 200_000_000
+
+    def __init__(self, ng_words: tuple[Asset, ...] = ()) -> None:
+        self._ng_words = ng_words
+        self._matcher: NgWordMatcher | None = None
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Rule version, the contents of the word lists, and the Unicode tables behind letters."""
+        lists = [words.digest for words in self._ng_words]
+        return {"rule_version": RULE_VERSION, "unicode": unicodedata.unidata_version, "ng_words": lists}
+
+    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+        """See the function `measure`. Raises AssetChanged when a word list is not what it was."""
+        if self._ng_words and self._matcher is None:
+            self._matcher = NgWordMatcher(word for asset in self._ng_words for word in read_word_list(asset.checked()))
+        return measure(documents.column("text"), self._matcher)
 
 
 def _count_ng_words(ng_words: NgWordMatcher | None, codes: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -1,71 +1,58 @@
-"""Annotate: documents in, one row of signals for each out, in the same order."""
+"""Annotate: documents in, one row of signals for each out, in the same order; a table for each group of signals."""
 
 from __future__ import annotations
 
 import time
-import unicodedata
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.ng_words import NgWordMatcher, read_word_list
-from filters.signals import RULE_VERSION as SIGNALS_VERSION
-from filters.signals import SIGNALS, measure
-from pipeline.errors import UsageError
-from pipeline.files import TableWriter, file_digest, read_batches
+from filters.assets import AssetChanged
+from filters.groups import make_group
+from pipeline.errors import KamisukiError
+from pipeline.files import TableWriter, read_batches
 from pipeline.ledger import Entry
-from pipeline.recipe import Annotate
 from pipeline.schemas import signals_schema
+from pipeline.signal_tables import GroupSettings
 
 RULE_VERSION = 1
-MEMORY_BYTES = 900_000_000
+# Of the worker and the batches it reads; a group says what it needs beside.
+MEMORY_BYTES = 700_000_000
 
 
-def fingerprint(settings: Annotate) -> dict[str, Any]:
-    """What decides the signals: rule versions, the contents of the word lists and the Unicode tables behind letters."""
-    try:
-        lists = [file_digest(Path(path)) for path in settings.ng_words]
-    except OSError as error:
-        raise UsageError(
-            f"word list {error.filename}: {error.strerror}: mend annotate.ng_words in the recipe"
-        ) from None
-    versions = {"rule_version": RULE_VERSION, "signals_version": SIGNALS_VERSION}
-    return {**versions, "unicode": unicodedata.unidata_version, "ng_words": lists}
+def fingerprint(chosen: GroupSettings) -> dict[str, Any]:
+    """What decides the signals of a group."""
+    decided_by = make_group(chosen.kind, chosen.settings).fingerprint()
+    return {"rule_version": RULE_VERSION, "kind": chosen.kind, "decided_by": decided_by}
 
 
-def schema() -> pa.Schema:
-    """The signals table's schema."""
-    return signals_schema([(signal.name, signal.type) for signal in SIGNALS.values()])
-
-
-@lru_cache(maxsize=1)
-def _matcher(lists: tuple[tuple[str, str], ...]) -> NgWordMatcher | None:
-    words: list[str] = []
-    for path, digest in lists:
-        if file_digest(Path(path)) != digest:
-            raise UsageError(f"word list {path} changed while the run was at work: run again")
-        words += read_word_list(Path(path))
-    return NgWordMatcher(words) if lists else None
+def memory_bytes(chosen: GroupSettings) -> int:
+    """What a worker needs that measures a group."""
+    return MEMORY_BYTES + make_group(chosen.kind, chosen.settings).memory_bytes
 
 
 def annotate_shard(
-    shard: str, documents: str, folder: str, inputs: list[dict[str, Any]], ng_words: list[tuple[str, str]]
+    shard: str, documents: str, folder: str, inputs: list[dict[str, Any]], kind: str, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Measure one shard: `documents` is its file, `folder` gets its signals, `ng_words` are lists and their SHA-256."""
+    """Measure one shard: `documents` is its file, `folder` gets the signals of the group of `kind` and `settings`."""
     started = time.perf_counter()
     entry = Entry(shard, "annotate", inputs=inputs)
-    matcher = _matcher(tuple((path, digest) for path, digest in ng_words))
-    with TableWriter(Path(folder) / f"{shard}.parquet", schema()) as out:
-        for batch in read_batches(Path(documents), ["id", "text"]):
-            signals = measure(batch.column("text"), matcher)
-            columns = [batch.column("id"), *(signals.column(name) for name in SIGNALS)]
-            out.write(pa.RecordBatch.from_arrays(columns, schema=schema()))
+    group = make_group(kind, settings)
+    schema = signals_schema([(signal.name, signal.type) for signal in group.signals])
+    columns = ["id", *(name for name in group.columns if name != "id")]
+    with TableWriter(Path(folder) / f"{shard}.parquet", schema) as out:
+        for batch in read_batches(Path(documents), columns):
+            try:
+                signals = group.measure(batch)
+            except AssetChanged as error:
+                raise KamisukiError(str(error)) from None
+            out.write(pa.RecordBatch.from_arrays([batch.column("id"), *signals.columns], schema=schema))
             entry.read += batch.num_rows
             entry.written += batch.num_rows
-            entry.characters_in += pc.sum(signals.column("characters")).as_py() or 0
+            if "characters" in signals.schema.names:
+                entry.characters_in += pc.sum(signals.column("characters")).as_py() or 0
     entry.characters_out = entry.characters_in
     entry.output("signals", out.written())
     entry.seconds = time.perf_counter() - started

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pyarrow as pa
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dedup.minhash import PRESETS, MinHashParameters
+from filters.assets import Asset
 from filters.rules import Rule
-from filters.signals import SIGNALS
+from filters.signal import Signal
 from pipeline.errors import UsageError
 from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS
+from pipeline.signal_tables import TEXT_TABLE, GroupSettings, ReadAsset, needed, signal_tables, unread
 
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -80,6 +83,11 @@ class Annotate(Section):
 
     ng_words: tuple[str, ...] = Field((), description="word lists, one word a line; relative to the recipe's folder")
 
+    def groups(self, asset: ReadAsset = unread) -> dict[str, GroupSettings]:
+        """By table, the groups of signals that there are. `asset` looks at files; without it only names are known."""
+        lists = [asset(path).as_record() for path in self.ng_words]
+        return {TEXT_TABLE: GroupSettings("text", {"ng_words": lists})}
+
 
 class Signature(Section):
     """MinHash parameters: a preset by name, or n-gram length, bands and rows."""
@@ -138,18 +146,20 @@ class RuleModel(Section):
 
     @model_validator(mode="after")
     def _check(self) -> RuleModel:
-        if self.signal not in SIGNALS and self.signal not in SELECTABLE_DOCUMENT_COLUMNS:
-            known = ", ".join([*SIGNALS, *SELECTABLE_DOCUMENT_COLUMNS])
-            raise ValueError(f"unknown signal {self.signal!r}; known: {known}")
-        is_text = self.signal in SELECTABLE_DOCUMENT_COLUMNS and DOCUMENTS.field(self.signal).type == "string"
+        if limits := self.limits():
+            Rule(self.signal, **limits)
+        return self
+
+    def check_type(self, types: dict[str, pa.DataType]) -> None:
+        """Hold the rule against the types of all columns. Raises ValueError for an unknown one or the wrong limits."""
+        if self.signal not in types:
+            raise ValueError(f"unknown signal {self.signal!r}; known: {', '.join(types)}")
+        is_text = pa.types.is_string(types[self.signal])
         limits = self.limits()
         if is_text and any(key not in ("any_of", "none_of") for key in limits):
             raise ValueError(f"{self.signal} holds text: use any_of or none_of")
         if not is_text and any(key in ("any_of", "none_of") for key in limits):
             raise ValueError(f"{self.signal} holds numbers: use min, max, more_than or less_than")
-        if limits:
-            Rule(self.signal, **limits)
-        return self
 
     def limits(self) -> dict[str, Any]:
         """The limits that are switched on."""
@@ -162,12 +172,9 @@ class Select(Section):
     rules: tuple[RuleModel, ...] = ()
     columns: tuple[str, ...] = Field((), description="signals that the corpus carries as columns")
 
-    @model_validator(mode="after")
-    def _check(self) -> Select:
-        for name in self.columns:
-            if name not in SIGNALS:
-                raise ValueError(f"unknown signal {name!r} in columns; known: {', '.join(SIGNALS)}")
-        return self
+    def signals(self) -> set[str]:
+        """The names that rules and columns ask for."""
+        return {rule.signal for rule in self.active_rules()} | set(self.columns)
 
     def active_rules(self) -> list[Rule]:
         """The rules that have a limit, in the order in which they judge."""
@@ -183,6 +190,14 @@ class Shards(Section):
     )
 
 
+class Misplaced(ValueError):
+    """A mistake that only the whole recipe shows, at a place of its own in it."""
+
+    def __init__(self, message: str, *place: str | int) -> None:
+        super().__init__(message)
+        self.place = place
+
+
 class Recipe(Section):
     """All that decides a corpus."""
 
@@ -195,8 +210,37 @@ class Recipe(Section):
     shards: Shards = Shards()
     max_failed_shards: Annotated[int, Field(ge=0)] = 0
 
+    def signals(self) -> dict[str, Signal]:
+        """All signals that a rule or a column may name, by name."""
+        return {signal.name: signal for group in self.annotate.groups().values() for signal in group.signals()}
+
+    def groups(self) -> dict[str, GroupSettings]:
+        """By table, the groups of signals that rules and columns ask for, with the digests of their assets.
+
+        Raises UsageError for a file that cannot be read.
+        """
+        try:
+            groups = self.annotate.groups(Asset.of)
+        except OSError as error:
+            raise UsageError(f"annotate: {error.filename}: {error.strerror}: mend the path in the recipe") from None
+        return {table: groups[table] for table in needed(groups, self.select.signals())}
+
     @model_validator(mode="after")
     def _check(self) -> Recipe:
+        try:
+            signal_tables(self.annotate.groups())
+        except ValueError as error:
+            raise Misplaced(str(error), "annotate") from None
+        types = {name: signal.type for name, signal in self.signals().items()}
+        for name in self.select.columns:
+            if name not in types:
+                raise Misplaced(f"unknown signal {name!r}; known: {', '.join(types)}", "select", "columns")
+        types |= {name: DOCUMENTS.field(name).type for name in SELECTABLE_DOCUMENT_COLUMNS}
+        for index, rule in enumerate(self.select.rules):
+            try:
+                rule.check_type(types)
+            except ValueError as error:
+                raise Misplaced(str(error), "select", "rules", index) from None
         needs_words = [rule.signal for rule in self.select.rules if rule.limits() and rule.signal.startswith("ng_word")]
         if needs_words and not self.annotate.ng_words:
             raise ValueError(
@@ -366,7 +410,8 @@ def _rule_of(rules: list[Any], signal: str, override: str) -> dict[str, Any]:
 
 def _describe(error: ValidationError, path: Path | None, lines: Lines) -> Iterator[str]:
     for item in error.errors(include_url=False):
-        place = tuple(item["loc"])
+        cause = item.get("ctx", {}).get("error")
+        place = cause.place if isinstance(cause, Misplaced) else tuple(item["loc"])
         known = place
         while known and known not in lines:
             known = known[:-1]

@@ -16,7 +16,6 @@ from dedup.resolve import Member, Removal, resolve
 from dedup.shingles import normalize
 from dedup.similarity import shingle_set
 from filters.rules import judge
-from filters.signals import SIGNALS
 from pipeline.candidates import dense_ids
 from pipeline.exchange import RunWriter, read_partition
 from pipeline.files import TableWriter, aligned_batches
@@ -39,26 +38,32 @@ MEMORY_BYTES = 1_500_000_000
 # Texts of one partition of components are in memory together when it is resolved.
 BYTES_PER_PARTITION = 128_000_000
 
+# Files of signals, and the columns to read of each.
+SignalSources = list[tuple[str, list[str]]]
+
 REMOVED = pa.schema([("document", pa.uint64()), ("kind", pa.string())])
 
 
 def judge_shard(
-    shard: str, documents: str, signals: str, folder: str, inputs: list[dict[str, Any]], select: dict[str, Any]
+    shard: str,
+    documents: str,
+    signals: SignalSources,
+    folder: str,
+    inputs: list[dict[str, Any]],
+    select: dict[str, Any],
 ) -> dict[str, Any]:
     """Write one shard's verdicts: for each document whether it passed, else the first rule that it failed."""
     started = time.perf_counter()
     entry = Entry(shard, "select: judge", inputs=inputs)
     rules = Select(**select).active_rules()
     document_columns = [rule.signal for rule in rules if rule.signal in SELECTABLE_DOCUMENT_COLUMNS]
-    signal_columns = [rule.signal for rule in rules if rule.signal in SIGNALS]
     sources = [
         (Path(documents), sorted({"id", *document_columns})),
-        (Path(signals), sorted({"characters", *signal_columns})),
+        *((Path(path), columns) for path, columns in signals),
     ]
     with TableWriter(Path(folder) / f"{shard}.parquet", VERDICTS) as out:
-        for documents_batch, signals_batch in aligned_batches(sources):
-            columns = {name: documents_batch.column(name) for name in documents_batch.schema.names}
-            columns |= {name: signals_batch.column(name) for name in signals_batch.schema.names}
+        for batches in aligned_batches(sources):
+            columns = {name: batch.column(name) for batch in batches for name in batch.schema.names}
             verdicts = judge(pa.RecordBatch.from_pydict(columns), rules)
             passed = pa.array(verdicts.rule < 0)
             rows = [columns["id"], passed, verdicts.reason, verdicts.value, verdicts.limit, verdicts.value_text]
@@ -251,7 +256,8 @@ def write_corpus(
     shard: str,
     shard_index: int,
     documents: str,
-    signals: str,
+    signals: SignalSources,
+    signal_types: dict[str, str],
     verdicts: str,
     removed: list[str],
     corpus: str,
@@ -263,21 +269,22 @@ def write_corpus(
     """Write one shard's corpus and rejects. A document both rejected and removed counts as what came first."""
     started = time.perf_counter()
     entry = Entry(shard, "select", inputs=inputs)
-    schema = corpus_schema([(name, SIGNALS[name].type) for name in columns])
+    schema = corpus_schema([(name, pa.type_for_alias(signal_types[name])) for name in columns])
     removals = read_removals([Path(path) for path in removed], shard_index)
     start = 0
     sources = [
         (Path(documents), DOCUMENTS.names),
-        (Path(signals), ["characters", *(name for name in columns if name != "characters")]),
         (Path(verdicts), ["passed", "reason", "value", "limit", "detail"]),
+        *((Path(path), names) for path, names in signals),
     ]
     corpus_path, rejects_path = (Path(folder) / f"{shard}.parquet" for folder in (corpus, rejects))
     with TableWriter(corpus_path, schema) as out, TableWriter(rejects_path, REJECTS) as rejects_out:
-        for document, measured, verdict in aligned_batches(sources):
+        for document, verdict, *measures in aligned_batches(sources):
+            measured = {name: batch.column(name) for batch in measures for name in batch.schema.names}
             kinds = pa.array([removals.get(row) for row in range(start, start + document.num_rows)], pa.string())
             is_duplicate, passed = pc.is_valid(kinds), verdict.column("passed")
             kept = pc.and_(passed, pc.invert(is_duplicate))
-            chosen = [document.column(name) for name in DOCUMENTS.names] + [measured.column(name) for name in columns]
+            chosen = [document.column(name) for name in DOCUMENTS.names] + [measured[name] for name in columns]
             out.write(pa.RecordBatch.from_arrays(chosen, schema=schema).filter(kept))
             by_duplicate = is_duplicate if duplicates_first else pc.and_(is_duplicate, passed)
             by_rule = pc.and_(pc.invert(passed), pc.invert(by_duplicate))
@@ -285,7 +292,7 @@ def write_corpus(
             reasons = pc.if_else(
                 by_duplicate, pc.binary_join_element_wise("duplicate", kinds, "_"), verdict.column("reason")
             )
-            _count_outcomes(entry, reasons, measured.column("characters"))
+            _count_outcomes(entry, reasons, measured["characters"])
             start += document.num_rows
     entry.output("corpus", out.written())
     entry.output("rejects", rejects_out.written())

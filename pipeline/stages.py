@@ -14,6 +14,7 @@ from pipeline.ledger import Entry
 from pipeline.plan import Shard
 from pipeline.recipe import Recipe
 from pipeline.runner import Task
+from pipeline.signal_tables import TEXT_TABLE, signal_tables
 from pipeline.steps import Finished, Job, Steps
 
 STAGES = ("extract", "annotate", "sign", "dedup", "select")
@@ -51,17 +52,21 @@ class Stages:
         return {"documents": self.steps.do("extract", documents, jobs, also=[rejects])}
 
     def annotate(self, done: dict[str, Finished]) -> dict[str, Finished]:
-        """Documents to signals."""
+        """Documents to signals: a table for each group that the recipe needs."""
         documents = done["documents"]
-        made_by = {"stage": "annotate", "upstream": documents.folder.name}
-        decided_by = annotate.fingerprint(self.recipe.annotate)
-        folder = self.steps.folder("signals", made_by | decided_by)
-        words = list(zip(self.recipe.annotate.ng_words, decided_by["ng_words"], strict=True))
-        jobs = [
-            self._job(annotate.annotate_shard, annotate.MEMORY_BYTES, shard, documents, folder, ng_words=words)
-            for shard in sorted(documents.entries)
-        ]
-        return {"signals": self.steps.do("annotate", folder, jobs)}
+        finished = {}
+        for table, group in self.recipe.groups().items():
+            made_by = {"stage": "annotate", "upstream": documents.folder.name} | annotate.fingerprint(group)
+            folder = self.steps.folder(table, made_by)
+            settings = {"kind": group.kind, "settings": group.settings}
+            memory = annotate.memory_bytes(group)
+            jobs = [
+                self._job(annotate.annotate_shard, memory, shard, documents, folder, **settings)
+                for shard in sorted(documents.entries)
+            ]
+            name = "annotate" if table == TEXT_TABLE else f"annotate: {group.kind}"
+            finished[table] = self.steps.do(name, folder, jobs)
+        return finished
 
     def sign(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Documents to signatures."""
@@ -151,7 +156,8 @@ class Stages:
 
     def select(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Documents to the corpus: judge, resolve, write."""
-        documents, signals = done["documents"], done["signals"]
+        documents = done["documents"]
+        signals = {table: done[table] for table in self.recipe.groups()}
         rules = self.recipe.select.model_dump(mode="json", include={"rules"})
         for rule in rules["rules"]:
             rule.pop("source")
@@ -159,16 +165,16 @@ class Stages:
             "stage": "judge",
             "rule_version": select.RULE_VERSION,
             "rules": rules,
-            "signals": signals.folder.name,
+            "signals": {table: found.folder.name for table, found in signals.items()},
         }
         folder = self.steps.folder("verdicts", made_by)
         jobs = []
         for shard in sorted(documents.entries):
-            inputs = documents.inputs("documents", shard) + signals.inputs("signals", shard)
+            inputs = documents.inputs("documents", shard) + signal_inputs(signals, shard)
             arguments = {
                 "shard": shard,
                 "documents": documents.file("documents", shard),
-                "signals": signals.file("signals", shard),
+                "signals": self._signal_sources(signals, shard, [rule.signal for rule in self.recipe.select.rules]),
                 "folder": str(folder),
                 "inputs": inputs,
                 "select": rules,
@@ -179,7 +185,8 @@ class Stages:
         finished = {"verdicts": verdicts}
         made_by = {"stage": "select", "rule_version": select.RULE_VERSION, "verdicts": verdicts.folder.name}
         made_by |= {"columns": list(self.recipe.select.columns), "shards": verdicts.fingerprint("verdicts")}
-        made_by |= {"documents": documents.fingerprint("documents"), "signals": signals.fingerprint("signals")}
+        made_by |= {"documents": documents.fingerprint("documents")}
+        made_by |= {"signals": {table: found.fingerprint("signals") for table, found in signals.items()}}
         removed: list[str] = []
         if self.recipe.dedup is not None:
             finished["duplicates"] = self._resolve(done | finished)
@@ -190,6 +197,19 @@ class Stages:
             ]
         finished["corpus"] = self._write(documents, signals, verdicts, made_by, removed)
         return finished
+
+    def _signal_sources(
+        self, signals: dict[str, Finished], shard: str, names: list[str]
+    ) -> list[tuple[str, list[str]]]:
+        """Files of a shard's signals with the columns to read of each: those named, and the number of characters."""
+        tables = signal_tables(self.recipe.annotate.groups())
+        wanted: dict[str, list[str]] = {TEXT_TABLE: ["characters"]}
+        for name in dict.fromkeys(names):
+            if name in tables and name != "characters":
+                wanted.setdefault(tables[name], []).append(name)
+        return [
+            (signals[table].file("signals", shard), columns) for table, columns in wanted.items() if table in signals
+        ]
 
     def _resolve(self, done: dict[str, Finished]) -> Finished:
         dedup = self.recipe.dedup
@@ -240,20 +260,21 @@ class Stages:
     def _write(
         self,
         documents: Finished,
-        signals: Finished,
+        signals: dict[str, Finished],
         verdicts: Finished,
         made_by: dict[str, Any],
         removed: list[str],
     ) -> Finished:
         corpus, rejects = self.steps.folder("corpus", made_by), self.steps.folder("rejects", made_by)
-        dedup = self.recipe.dedup
+        dedup, known = self.recipe.dedup, self.recipe.signals()
         jobs = []
         for index, shard in enumerate(sorted(documents.entries)):
             arguments = {
                 "shard": shard,
                 "shard_index": index,
                 "documents": documents.file("documents", shard),
-                "signals": signals.file("signals", shard),
+                "signals": self._signal_sources(signals, shard, list(self.recipe.select.columns)),
+                "signal_types": {name: str(known[name].type) for name in self.recipe.select.columns},
                 "verdicts": verdicts.file("verdicts", shard),
                 "removed": removed,
                 "corpus": str(corpus),
@@ -266,6 +287,12 @@ class Stages:
             task = Task(shard, select.write_corpus, arguments, select.MEMORY_BYTES, weight)
             jobs.append(Job(task, expected_read=documents.outputs("documents", shard)["rows"]))
         return self.steps.do("select", corpus, jobs, also=[rejects])
+
+
+def signal_inputs(signals: dict[str, Finished], shard: str) -> list[dict[str, Any]]:
+    """What a ledger entry notes of a shard's tables of signals."""
+    found = {table: finished.inputs("signals", shard)[0] for table, finished in signals.items()}
+    return [{**item, "name": f"{table}/{shard}"} for table, item in found.items()]
 
 
 def _mean_bytes(documents: Finished) -> float:

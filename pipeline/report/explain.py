@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from filters.signals import SIGNALS
 from pipeline.errors import UsageError
 from pipeline.extract import PageReader, Reject, crawl_name
 from pipeline.plan import load_plan
@@ -108,10 +107,13 @@ def _document_lines(out: Path, tables: dict[str, str], recipe: Recipe, document:
         f"license {document['license'] or 'none found'} ({document['license_tier']}); consent {document['consent']}"
         + (f" ({document['consent_evidence']})" if document["consent_evidence"] else "")
     )
-    for signals in _rows(out, tables.get("signals"), key):
+    signals: dict[str, Any] = {}
+    for table in recipe.annotate.groups():
+        signals |= next(iter(_rows(out, tables.get(table), key)), {})
+    if signals:
         for rule in recipe.select.rules:
             if rule.limits():
-                value = signals[rule.signal] if rule.signal in SIGNALS else document[rule.signal]
+                value = signals[rule.signal] if rule.signal in signals else document[rule.signal]
                 yield f"  annotate: {rule.signal} = {_number(value)} (allowed: {_allowed(rule)})"
     for verdict in _rows(out, tables.get("verdicts"), key):
         yield "  judge: passed" if verdict["passed"] else f"  judge: rejected as {verdict['reason']}{_why(verdict)}"

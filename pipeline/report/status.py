@@ -29,6 +29,18 @@ STAGE_TABLES = (
 )
 
 
+def stage_tables(tables: dict[str, str]) -> list[tuple[str, str]]:
+    """(stage, table) of those that a run has, in the order of the stages; groups of signals stand with annotate."""
+    found = []
+    for stage, name in STAGE_TABLES:
+        found += [(stage, name)] if name in tables else []
+        if name == "signals":
+            prefix = f"{name}_"
+            more = sorted(table for table in tables if table.startswith(prefix))
+            found += [(f"{stage}: {table.removeprefix(prefix)}", table) for table in more]
+    return found
+
+
 def _alive(process: int) -> bool:
     try:
         os.kill(process, 0)
@@ -65,9 +77,7 @@ def print_status(console: Console, out: Path, tables: dict[str, str]) -> None:
         table.add_column(name, justify="right")
     failures: list[str] = []
     slowest: list[tuple[float, str]] = []
-    for stage, name in STAGE_TABLES:
-        if name not in tables:
-            continue
+    for stage, name in stage_tables(tables):
         folder = out / tables[name]
         entries, failed = load_entries(folder), load_failures(folder)
         whole = planned if name != "duplicates" else len(entries)

@@ -7,16 +7,14 @@ from pathlib import Path
 
 from pipeline.files import read_json
 from pipeline.ledger import load_entries
-from pipeline.report.status import STAGE_TABLES
+from pipeline.report.status import stage_tables
 from pipeline.steps import STEPS_FILE
 
 
 def timing_rows(out: Path, tables: dict[str, str]) -> list[tuple[str, str, float]]:
     """(stage, step, seconds of work added up over shards), in the order of the stages."""
     rows = []
-    for stage, name in STAGE_TABLES:
-        if name not in tables:
-            continue
+    for stage, name in stage_tables(tables):
         entries = load_entries(out / tables[name])
         total = sum(entry.seconds for entry in entries)
         with contextlib.suppress(FileNotFoundError):

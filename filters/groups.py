@@ -1,0 +1,47 @@
+"""The registry of groups of signals: by its kind, how each is made from the settings that a recipe gives it.
+
+A new signal of the text alone goes into `filters/signals.py`. One that needs more (words, a model, the URL) goes into a
+group: a class with `signals`, `columns`, `memory_bytes`, `fingerprint` and `measure` (`filters/signal.py`) in a file of
+its own, and one line in `KINDS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from filters.signal import Group, Signal
+
+
+def _text(settings: Mapping[str, Any]) -> Group:
+    from filters.assets import Asset
+    from filters.signals import TextSignals
+
+    return TextSignals(tuple(Asset.from_record(record) for record in settings["ng_words"]))
+
+
+# Modules load when a recipe needs them, so that nobody pays for a dictionary or a model that no rule asks for.
+KINDS: dict[str, Callable[[Mapping[str, Any]], Group]] = {"text": _text}
+
+# The settings of a kind that are enough to know its signals, for documentation and tests.
+EXAMPLES: dict[str, dict[str, Any]] = {"text": {"ng_words": []}}
+
+
+def make_group(kind: str, settings: Mapping[str, Any]) -> Group:
+    """The group of a kind with JSON settings; the same one for the same settings in a process.
+
+    Raises KeyError for an unknown kind, and what the kind raises for settings that it cannot take.
+    """
+    return _made(kind, json.dumps(settings, sort_keys=True))
+
+
+@lru_cache(maxsize=32)
+def _made(kind: str, settings: str) -> Group:
+    return KINDS[kind](json.loads(settings))
+
+
+def known_signals() -> dict[str, Signal]:
+    """All signals of all kinds that have names of their own, by name."""
+    return {signal.name: signal for kind, settings in EXAMPLES.items() for signal in make_group(kind, settings).signals}
