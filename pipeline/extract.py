@@ -34,11 +34,11 @@ from pipeline.web.sandbox import Limits
 from pipeline.web.urls import host
 from pipeline.web.warc import NotWarc, Record, read_records
 
-RULE_VERSION = 2
+RULE_VERSION = 3
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 ROWS_IN_MEMORY = 500
 CHARACTERS_IN_MEMORY = 16_000_000
-LIBRARIES = ("brotli", "fasttext-numpy2-wheel", "fastwarc", "webencodings")
+LIBRARIES = ("backports.zstd", "brotli", "fasttext-numpy2-wheel", "fastwarc", "webencodings")
 # trafilatura's own path ends in justext, courlan, htmldate and the parsers of dates below it.
 TRAFILATURA_LIBRARIES = (
     "courlan",
@@ -138,12 +138,16 @@ class PageReader:
 
         if record.problem:
             return reject(record.problem)
+        if record.type == "revisit":
+            return reject("revisit")
         if record.type != "response":
             return reject("not_a_response", detail=record.type)
         if record.http_status != 200:
             return reject("http_status", value=record.http_status)
         if record.content_type not in HTML_TYPES:
             return reject("not_html", detail=record.content_type)
+        if record.truncated and self.settings.truncated == "dropped":
+            return reject("truncated", detail=record.truncated)
         clock = time.perf_counter()
         header_language = ",".join(record.http_headers.get("content-language", []))
         passed = gate.may_be_japanese(record.body, record.http_charset, header_language or None)
@@ -285,7 +289,7 @@ def extract_shard(shard: dict[str, Any], settings: dict[str, Any], documents: st
             for outcome in _records_of(item, entry, reader):
                 if isinstance(outcome, Reject):
                     _count_reject(entry, outcome)
-                    if outcome.reason != "not_a_response" and _is_kept(outcome.id, options.rejects_kept):
+                    if outcome.reason not in ROWLESS and _is_kept(outcome.id, options.rejects_kept):
                         reject_rows.append(outcome.as_row())
                 else:
                     entry.written += 1
@@ -323,6 +327,10 @@ def _records_of(item: Input, entry: Entry, reader: PageReader) -> Iterator[dict[
         raise KamisukiError(f"{item.path}: {error}") from None
     except FileNotFoundError:
         raise KamisukiError(f"{item.path}: the input is missing: restore it and run again") from None
+
+
+# Records that are no capture of a page: counted, and nothing else is to be said of them.
+ROWLESS = frozenset({"not_a_response", "revisit"})
 
 
 def _count_reject(entry: Entry, reject: Reject) -> None:

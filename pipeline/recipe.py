@@ -61,6 +61,7 @@ class Extract(Section):
     tables: Literal["rows", "markdown", "dropped"] = Field("rows", description="a line a row with tabs, or Markdown")
     ruby: Literal["dropped", "parentheses"] = Field("dropped", description="readings left out, or behind in （ ）")
     headline: Literal["kept", "dropped"] = Field("kept", description="the headline where the text begins with it")
+    truncated: Literal["kept", "dropped"] = Field("kept", description="pages that the crawler cut (WARC-Truncated)")
     limits: ExtractLimits = ExtractLimits()
     language: Language = Language()
     rejects_kept: Share = Field(1.0, description="share of rejected pages whose row is kept, chosen by id")

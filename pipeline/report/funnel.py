@@ -32,7 +32,7 @@ def sum_counts(entries: list[Entry], attribute: str) -> Counter[str]:
 
 
 # What a reader of the funnel meets first, in the order in which extract tests; others follow by count.
-EXTRACT_ORDER = ("not_a_response", "http_status", "not_html", "no_kana", "too_many_elements", "not_japanese")
+EXTRACT_ORDER = ("not_a_response", "revisit", "http_status", "not_html", "no_kana", "too_many_elements", "not_japanese")
 
 
 def funnel(out: Path, tables: dict[str, str]) -> list[Step]:
@@ -42,10 +42,12 @@ def funnel(out: Path, tables: dict[str, str]) -> list[Step]:
     left = steps[0].pages
     reasons = sum_counts(extracted, "rejected") + sum_counts(extracted, "errors")
     rank = {reason: index for index, reason in enumerate(EXTRACT_ORDER)}
-    for reason, count in sorted(reasons.items(), key=lambda item: (rank.get(item[0], 50), -item[1], item[0])):
+    ordered = sorted(reasons.items(), key=lambda item: (rank.get(item[0], 50), -item[1], item[0]))
+    others = [reason for reason, _ in ordered if reason in ("not_a_response", "revisit")]
+    for reason, count in ordered:
         left -= count
         steps.append(Step(reason, count, None, removed=True))
-        if reason == "not_a_response":
+        if others and reason == others[-1]:
             steps.append(Step("responses", left, None))
     steps.append(Step("documents", left, sum(entry.characters_out for entry in extracted)))
     if "corpus" in tables:

@@ -57,6 +57,8 @@ def read_response(block: bytes, max_body_bytes: int) -> HttpResponse:
     headers = response.headers
     for name, value in header_pairs(header):
         headers.setdefault(name.decode("latin-1").lower(), []).append(_decode_value(value))
+    if _has_extra_line(headers, body):
+        body = body[2:]
     # Of several content types the last one counts (MIME Sniffing Standard, 5.1).
     for content_type in headers.get("content-type", []):
         if "/" in content_type:
@@ -78,6 +80,19 @@ def read_response(block: bytes, max_body_bytes: int) -> HttpResponse:
         return response
     response.body = body
     return response
+
+
+def _has_extra_line(headers: dict[str, list[str]], body: bytes) -> bool:
+    """Whether the archive's writer put an empty line too many behind the header, as in all of CC-MAIN-2018-34.
+
+    The declared length is then two bytes short, or a mark of a charset comes behind the line.
+    """
+    if not body.startswith(b"\r\n"):
+        return False
+    behind = body[2:5]
+    if behind == b"\xef\xbb\xbf" or behind[:2] in (b"\xfe\xff", b"\xff\xfe"):
+        return True
+    return any(value.strip() == str(len(body) - 2) for value in headers.get("content-length", []))
 
 
 def media_type(value: str) -> str | None:

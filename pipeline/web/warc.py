@@ -1,12 +1,13 @@
-"""WARC records with their places: read fast where the file is sound, and handed to the careful reader where it is not.
+"""Archive records with their places: read fast where the file is sound, and handed to the careful reader where not.
 
-FastWARC reads as long as the books balance: each gzip member must hold exactly the record that was read from it,
-which the size in the member's own trailer confirms. At the first doubt, and for the last record of each file, the
-careful reader takes over at the record in doubt. So damage costs the records that it hit and no other.
+FastWARC reads WARC files in gzip as long as the books balance: each gzip member must hold exactly the record that was
+read from it, which the size in the member's own trailer confirms. At the first doubt, and for the last record of each
+file, the careful reader takes over at the record in doubt. So damage costs the records that it hit and no other. Plain
+and Zstandard files and the older ARC format are the careful reader's from the start.
 
-Places: a record that has whole gzip members to itself lies at `offset` and takes `length` bytes of the file, as Common
-Crawl's index says. In a plain file they count the file's bytes too. Records that share one gzip member (a WARC
-compressed as a whole) have no place of their own in the file: for them both count bytes of the inflated file.
+Places: a record that has whole gzip members or Zstandard frames to itself lies at `offset` and takes `length` bytes of
+the file, as Common Crawl's index says. In a plain file they count the file's bytes too. Records that share one member
+(a WARC compressed as a whole) have no place of their own in the file: for them both count bytes of the inflated file.
 """
 
 from __future__ import annotations
@@ -21,18 +22,23 @@ from fastwarc.warc import WarcRecordPayloadReader
 
 from pipeline.web.headers import MAX_HEADER_BYTES, first_values
 from pipeline.web.warc_careful import read_carefully
-from pipeline.web.warc_members import (
+from pipeline.web.warc_formats import (
+    ARC,
+    GZIP,
     GZIP_MAGIC,
-    PIECE_BYTES,
-    RECORD_START,
     SEARCH_BLOCK_BYTES,
-    Source,
+    WARC,
+    Codec,
+    DamagedMember,
+    Format,
     find_member,
-    member_opening,
+    read_dictionary,
+    zstd_codec,
 )
+from pipeline.web.warc_members import Source
 from pipeline.web.warc_record import Record, block_bytes_wanted, content_length, make_record, parse_date
 
-__all__ = ["NotWarc", "Record", "is_gzipped", "open_input", "parse_date", "read_record_at", "read_records"]
+__all__ = ["NotWarc", "Record", "detect_format", "open_input", "parse_date", "read_record_at", "read_records"]
 
 
 class NotWarc(ValueError):
@@ -51,13 +57,13 @@ def read_records(path: str, max_body_bytes: int) -> Iterator[Record]:
     when it cannot be read.
     """
     with open_input(path) as file, open_input(path) as trailers:
-        gzipped = is_gzipped(file)
+        found = detect_format(file)
         start = 0
-        if gzipped:
+        if found == Format(GZIP, WARC):
             file.seek(0)
             start = yield from _read_fast(file, trailers, max_body_bytes)
-        source = Source(file, start, gzipped)
-        yield from read_carefully(source, max_body_bytes, cache(lambda: _inflated_position(path, start)))
+        source = Source(file, start, found)
+        yield from read_carefully(source, max_body_bytes, cache(lambda: _inflated_position(path, start, found)))
 
 
 def read_record_at(path: str, offset: int, length: int, max_body_bytes: int) -> Record:
@@ -67,13 +73,13 @@ def read_record_at(path: str, offset: int, length: int, max_body_bytes: int) -> 
     between two records, which read_records reports too, come back with a problem, though not always the same one.
     """
     with open_input(path) as file:
-        gzipped = is_gzipped(file)
-        record = next(read_carefully(Source(file, offset, gzipped), max_body_bytes, lambda: 0), None)
+        found = detect_format(file)
+        record = next(read_carefully(Source(file, offset, found), max_body_bytes, lambda: 0), None)
         if record and (record.offset, record.length) == (offset, length):
             return record
-        if gzipped:
+        if found.codec:
             # No record has a member of its own there: the place may be one in the inflated file.
-            source = Source(file, 0, gzipped)
+            source = Source(file, 0, found)
             source.go_to(offset)
             for record in read_carefully(source, max_body_bytes, lambda: 0):
                 if (record.offset, record.length) == (offset, length):
@@ -135,10 +141,10 @@ def _read_all(reader: WarcRecordPayloadReader, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _inflated_position(path: str, offset: int) -> int:
+def _inflated_position(path: str, offset: int, file_format: Format) -> int:
     """Where in the inflated file the member at `offset` begins."""
     with open_input(path) as file:
-        source = Source(file, 0, gzipped=True)
+        source = Source(file, 0, file_format)
         while source.member_start < offset:
             source.drop(len(source.buffer))
             if not source.fill() and source.advance() is None:
@@ -146,39 +152,62 @@ def _inflated_position(path: str, offset: int) -> int:
         return source.position
 
 
-def is_gzipped(file: BinaryIO) -> bool:
-    """Whether a WARC file is compressed. Raises NotWarc when it is no WARC at all."""
-    head = file.read(PIECE_BYTES)
+def detect_format(file: BinaryIO) -> Format:
+    """How a file is compressed and in which dialect it is written. Raises NotWarc when it is no archive at all."""
+    file.seek(0)
+    head = file.read(SEARCH_BLOCK_BYTES)
     if not head:
         raise NotWarc("the file is empty (0 bytes): fetch it again")
-    opening = member_opening(head)
-    if opening == b"WARC/":
-        return True
-    if head.lstrip(b"\r\n").startswith(b"WARC/"):
-        return False
-    head += file.read(SEARCH_BLOCK_BYTES)
-    if find_member(file, 1, len(head)) < len(head):
-        return True
-    if RECORD_START.search(head):
-        return False
-    raise NotWarc(_describe(head, opening))
+    codec = _codec(file, head)
+    for dialect in (WARC, ARC):
+        start = head.lstrip(b"\r\n") if codec is None else _first_opening(codec, head, dialect.opening_bytes)
+        if dialect.opens(start[: dialect.opening_bytes]):
+            return Format(codec, dialect)
+    # Something else stands before the first record.
+    for dialect in (WARC, ARC):
+        for either in (codec or GZIP, None):
+            found = Format(either, dialect)
+            if find_member(file, 1, len(head), found) < len(head) if either else dialect.start.search(head):
+                return found
+    raise NotWarc(_describe(head, codec))
 
 
-def _describe(head: bytes, opening: bytes | None) -> str:
-    if opening is not None:
-        start = member_opening(head[:PIECE_BYTES], 40) or opening
+def _codec(file: BinaryIO, head: bytes) -> Codec | None:
+    if head.startswith(GZIP_MAGIC):
+        return GZIP
+    codec = zstd_codec(None)
+    if not head.startswith(codec.magics):
+        return None
+    try:
+        return zstd_codec(read_dictionary(file))
+    except DamagedMember as error:
+        raise NotWarc(f"a Zstandard file whose dictionary is damaged ({error}): fetch it again") from None
+
+
+def _first_opening(codec: Codec, head: bytes, size: int) -> bytes:
+    """The first inflated bytes of a file: those of its first member that is not empty."""
+    while head.startswith(codec.magics):
+        inflater = codec.inflater()
+        try:
+            opening = inflater.inflate(head, size)
+        except DamagedMember:
+            return b""
+        if opening or not inflater.eof:
+            return opening
+        head = inflater.unused_data
+    return b""
+
+
+def _describe(head: bytes, codec: Codec | None) -> str:
+    if codec is not None:
+        start = _first_opening(codec, head, 40)
         if not start:
-            return "a gzip file that is empty or damaged at its start: fetch it again"
-        if start.startswith(b"filedesc:"):
-            return "an ARC file in gzip: convert it with `warcio recompress`"
-        return f"a gzip file that holds no WARC but begins with {start!r}: give a .warc.gz file"
+            return f"a {codec.name} file that is empty or damaged at its start: fetch it again"
+        return f"a {codec.name} file that holds no WARC but begins with {start!r}: give a .warc.gz file"
     names = {
-        b"\x28\xb5\x2f\xfd": "compressed with Zstandard: convert it with `fastwarc recompress`",
         b"\x04\x22\x4d\x18": "compressed with LZ4: convert it with `fastwarc recompress`",
-        b"filedesc:": "an ARC file: convert it with `warcio recompress`",
         b"PAR1": "a Parquet file: ingest it as text, not as a WARC",
         b"PK\x03\x04": "a ZIP file: unpack it and give the WARC in it",
-        GZIP_MAGIC: "a gzip file that is damaged at its start: fetch it again",
     }
     for magic, what in names.items():
         if head.startswith(magic):

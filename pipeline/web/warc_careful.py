@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pipeline.web.headers import MAX_HEADER_BYTES, first_values, header_pairs
-from pipeline.web.warc_members import RECORD_START, Source
+from pipeline.web.headers import MAX_HEADER_BYTES
+from pipeline.web.warc_members import Source
 from pipeline.web.warc_record import Record, block_bytes_wanted, content_length, make_record
 
 
@@ -36,7 +36,7 @@ def _next_record(source: Source, max_body_bytes: int, base: Callable[[], int]) -
     if source.damaged and not source.buffer:
         source.damaged = False
         record.truncated, record.problem = "cut", record.problem or "cut_record"
-    if not source.gzipped:
+    if not source.codec:
         record.offset, record.length = position, source.position - position
     elif opens_member and source.ended and not source.buffer:
         record.offset, record.length = member_start, source.member_end - member_start
@@ -46,27 +46,29 @@ def _next_record(source: Source, max_body_bytes: int, base: Callable[[], int]) -
 
 
 def _parse_record(source: Source, max_body_bytes: int) -> Record:
-    while len(source.buffer) < 5 and source.more():
-        continue
-    if not source.buffer.startswith(b"WARC/"):
+    dialect = source.dialect
+    while not (opens := dialect.opens(bytes(source.buffer[: dialect.opening_bytes]))):
+        if len(source.buffer) >= dialect.opening_bytes or not source.more():
+            break
+    if not opens:
         source.skip_to_record(0)
         return Record("unknown", problem="bad_warc_header")
     header_bytes = source.header_end()
     if not header_bytes:
-        cut = len(source.buffer) < MAX_HEADER_BYTES and not RECORD_START.search(source.buffer, 5)
+        cut = len(source.buffer) < MAX_HEADER_BYTES and not dialect.start.search(source.buffer, 5)
         source.drop(5)
         source.skip_to_record(0)
         return Record("unknown", truncated="cut" if cut else None, problem="cut_record" if cut else "bad_warc_header")
-    fields = first_values(header_pairs(bytes(source.buffer[:header_bytes])))
+    fields = dialect.fields(bytes(source.buffer[:header_bytes]))
     source.drop(header_bytes)
-    size = content_length(fields)
-    if size is None:
+    size = content_length(fields) if fields else None
+    if not fields or size is None:
         source.skip_to_record(0)
-        record = make_record(fields, b"", 0, max_body_bytes)
+        record = make_record(fields or {}, b"", 0, max_body_bytes)
         record.problem = "bad_warc_header"
         return record
     wanted = block_bytes_wanted(fields, size, max_body_bytes)
-    if not source.gzipped and source.position + size > source.file_end:
+    if not source.codec and source.position + size > source.file_end:
         # Believing this length would swallow all records that follow.
         block = source.skip_to_record(wanted)
         complete = False

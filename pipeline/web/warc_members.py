@@ -1,24 +1,18 @@
-"""The inflated bytes of a WARC file, gzip member after member, whatever is broken in it."""
+"""The inflated bytes of an archive file, gzip member or Zstandard frame after the other, whatever is broken in it."""
 
 from __future__ import annotations
 
 import io
 import re
-import zlib
 from typing import BinaryIO
 
-from pipeline.web.headers import HEADER_END, MAX_HEADER_BYTES
+from pipeline.web.headers import MAX_HEADER_BYTES
+from pipeline.web.warc_formats import DamagedMember, Format, Inflater, find_member
 
-# Raw bytes fed to zlib at once. After damage the search for the next member starts at the piece that failed: small
+# Raw bytes inflated at once. After damage the search for the next member starts at the piece that failed: small
 # pieces keep hostile files linear.
 PIECE_BYTES = 8_192
 INFLATED_PIECE_BYTES = 262_144
-SEARCH_BLOCK_BYTES = 1_048_576
-
-GZIP_MAGIC = b"\x1f\x8b\x08"
-_GZIP_START = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
-RECORD_START = re.compile(rb"WARC/\d\.\d{1,2}\r?\n[A-Za-z-]{1,50}:")
-LONGEST_RECORD_START = 62
 _NEWLINES = re.compile(rb"[\r\n]*")
 
 
@@ -29,10 +23,11 @@ class Source:
     source's start (in a plain file: in bytes of the file). `member_start` and `member_end` are offsets in the file.
     """
 
-    def __init__(self, file: BinaryIO, offset: int, gzipped: bool) -> None:
-        self.file, self.gzipped = file, gzipped
+    def __init__(self, file: BinaryIO, offset: int, file_format: Format) -> None:
+        self.file, self.format = file, file_format
+        self.codec, self.dialect = file_format.codec, file_format.dialect
         self.file_end = file.seek(0, io.SEEK_END)
-        self.position = 0 if gzipped else offset
+        self.position = 0 if self.codec else offset
         self.buffer = bytearray()
         self._open_member(offset, b"")
 
@@ -41,25 +36,28 @@ class Source:
         self.member_position = self.position + len(self.buffer)
         self.ended = self.damaged = False
         self._pending, self._read_position = pending, offset + len(pending)
-        self._inflater = zlib.decompressobj(31)
+        self._inflater: Inflater | None = self.codec.inflater() if self.codec else None
         self.file.seek(self._read_position)
 
     def fill(self) -> bool:
         """Add bytes of this member to the buffer; False when it has no more."""
         while not self.ended:
-            piece = self._inflater.unconsumed_tail or self._next_piece()
-            added = self._inflate(piece) if self.gzipped else piece
+            inflater = self._inflater
+            more_inside = inflater is not None and inflater.holds_input
+            piece = b"" if more_inside else self._next_piece()
+            added = self._inflate(inflater, piece) if inflater else piece
             if added:
                 self.buffer += added
                 return True
-            if not piece:
-                self.ended, self.damaged = True, self.gzipped and not self._inflater.eof
+            if not piece and not more_inside:
+                self.ended, self.damaged = True, inflater is not None and not inflater.eof
         return False
 
     def _next_piece(self) -> bytes:
         # Counted from the member's start, so that what a damaged member yields does not hang on how it was reached.
         self._look_ahead(PIECE_BYTES)
         piece, self._pending = self._pending[:PIECE_BYTES], self._pending[PIECE_BYTES:]
+        self._piece_start = self._read_position - len(self._pending) - len(piece)
         return piece
 
     def _look_ahead(self, size: int) -> None:
@@ -68,48 +66,46 @@ class Source:
             self._read_position += len(more)
             self._pending += more
 
-    def _inflate(self, piece: bytes) -> bytes:
+    def _inflate(self, inflater: Inflater, piece: bytes) -> bytes:
         try:
-            inflated = self._inflater.decompress(piece, INFLATED_PIECE_BYTES)
-        except zlib.error:
+            inflated = inflater.inflate(piece, INFLATED_PIECE_BYTES)
+        except DamagedMember:
             self.ended = self.damaged = True
-            search_from = max(self.member_start + 1, self._read_position - len(self._pending) - len(piece))
-            self.member_end = find_member(self.file, search_from, self.file_end)
+            search_from = max(self.member_start + 1, self._piece_start)
+            self.member_end = find_member(self.file, search_from, self.file_end, self.format)
             self._read_position, self._pending = self.member_end, b""
             self.file.seek(self.member_end)
             return b""
-        if self._inflater.eof:
+        if inflater.eof:
             self.ended = True
-            self._pending = self._inflater.unused_data + self._pending
+            self._pending = inflater.unused_data + self._pending
             self.member_end = self._read_position - len(self._pending)
         return inflated
 
     def advance(self) -> int | None:
-        """Open the next member; returns how many bytes of no gzip data were passed, None at the end of the file."""
+        """Open the next member; returns how many bytes of no member were passed, None at the end of the file."""
         if self.member_end >= self.file_end:
             return None
         old_end = self.member_end
-        if self._head().startswith(GZIP_MAGIC):
+        self._look_ahead(PIECE_BYTES)
+        if self.codec and self._pending.startswith(self.codec.magics):
             self._open_member(old_end, self._pending)
             return 0
-        found = find_member(self.file, old_end + 1, self.file_end)
+        found = find_member(self.file, old_end + 1, self.file_end, self.format)
         if found < self.file_end:
             self._open_member(found, b"")
         else:
             self.member_end = self.file_end
         return found - old_end
 
-    def _head(self) -> bytes:
-        """The file's bytes after this member, enough to see what begins there."""
-        self._look_ahead(PIECE_BYTES)
-        return self._pending
-
     def more(self) -> bool:
         """As fill, and on into the members that carry on this one's record: some writers cut records into blocks."""
         while not self.fill():
-            if not self.gzipped or self.damaged or self.member_end >= self.file_end:
+            if not self.codec or self.damaged or self.member_end >= self.file_end:
                 return False
-            if member_opening(self._head()) in (None, b"WARC/"):
+            self._look_ahead(self.codec.head_bytes)
+            opening = self.codec.opening(self._pending[: self.codec.head_bytes], self.dialect.opening_bytes)
+            if opening is None or self.dialect.opens(opening):
                 return False
             self._open_member(self.member_end, self._pending)
         return True
@@ -148,8 +144,8 @@ class Source:
         """Pass over bytes up to what opens a record, or the member's end; returns the first `keep` of them."""
         kept = bytearray()
         while True:
-            found = RECORD_START.search(self.buffer)
-            passed = found.start() if found else max(0, len(self.buffer) - LONGEST_RECORD_START)
+            found = self.dialect.start.search(self.buffer)
+            passed = found.start() if found else max(0, len(self.buffer) - self.dialect.longest_start)
             ended = not found and not self.fill()
             if ended:
                 passed = len(self.buffer)
@@ -166,34 +162,12 @@ class Source:
                 return
 
     def header_end(self) -> int:
-        """Length of the header at the buffer's start with its empty line; 0 when none ends within MAX_HEADER_BYTES."""
+        """Length of the header at the buffer's start with its last line; 0 when none ends within MAX_HEADER_BYTES."""
         searched = 0
         while True:
-            end = HEADER_END.search(self.buffer, searched, MAX_HEADER_BYTES)
+            end = self.dialect.header_end.search(self.buffer, searched, MAX_HEADER_BYTES)
             if end:
                 return end.end()
             searched = max(0, len(self.buffer) - 3)
             if searched >= MAX_HEADER_BYTES or not self.more():
                 return 0
-
-
-def member_opening(head: bytes, size: int = 5) -> bytes | None:
-    """The first inflated bytes of a gzip member, fewer when it has fewer; None when it is none."""
-    try:
-        return zlib.decompressobj(31).decompress(head, size)
-    except zlib.error:
-        return None
-
-
-def find_member(file: BinaryIO, start: int, end: int) -> int:
-    """Offset of the next gzip member that begins with a WARC record, or `end`."""
-    head_bytes = 2_048
-    while start < end:
-        file.seek(start)
-        block = file.read(SEARCH_BLOCK_BYTES + head_bytes)
-        for candidate in _GZIP_START.finditer(block, 0, SEARCH_BLOCK_BYTES + 3):
-            place = candidate.start()
-            if member_opening(block[place : place + head_bytes]) == b"WARC/":
-                return min(start + place, end)
-        start += SEARCH_BLOCK_BYTES
-    return end

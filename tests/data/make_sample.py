@@ -217,7 +217,7 @@ class SampleWriter:
 
 def no_page(url: str, kind: str) -> tuple[str, str, str, str, str]:
     """The row of a record that is no response."""
-    return (url, kind, "", "not_a_response", "")
+    return (url, kind, "", "revisit" if kind.startswith("revisit") else "not_a_response", "")
 
 
 def build() -> tuple[bytes, list[tuple[str, str, str, str, str]]]:

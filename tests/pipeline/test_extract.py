@@ -87,6 +87,16 @@ def test_the_extractors_own_title_and_date_stand_in_where_there_is_no_other(head
     assert (row["title"], row["published_at"]) == (title, published_at)
 
 
+def test_what_the_crawler_cut_is_flagged_and_dropped_on_request():
+    cut = page(HEAD)
+    cut.truncated = "length"
+    assert row_of(cut)["warc_truncated"] == "length"
+    reader = extract.PageReader(Extract(truncated="dropped"), {})
+    found = reader.read(cut, "x.warc.gz", None)
+    assert isinstance(found, extract.Reject) and (found.reason, found.detail) == ("truncated", "length")
+    assert isinstance(reader.read(page(HEAD), "x.warc.gz", None), dict)
+
+
 def test_no_text_is_a_reject_that_names_what_was_capped():
     found = extract.PageReader(Extract(), {}).read(record(f"<!-- {TEXT} -->{'<div>' * 2_000}"), "x.warc.gz", None)
     assert isinstance(found, extract.Reject)

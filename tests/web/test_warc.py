@@ -19,7 +19,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from pipeline.web.http_response import join_chunks
-from pipeline.web.warc import NotWarc, Record, is_gzipped, open_input, parse_date, read_record_at, read_records
+from pipeline.web.warc import NotWarc, Record, detect_format, open_input, parse_date, read_record_at, read_records
 from pipeline.web.warc_careful import read_carefully
 from pipeline.web.warc_members import Source
 
@@ -77,7 +77,7 @@ def assert_places(path: str, records: list[Record]) -> None:
 def read_slowly(path: str) -> list[Record]:
     """What the careful reader alone makes of a file."""
     with open_input(path) as file:
-        source = Source(file, 0, is_gzipped(file))
+        source = Source(file, 0, detect_format(file))
         return list(read_carefully(source, LIMIT, lambda: 0))
 
 
@@ -389,9 +389,11 @@ def test_members_with_several_records_between_others(write: Callable[..., str]) 
         (b"<!DOCTYPE html>", "no WARC"),
         (member(b"<!DOCTYPE html>"), "holds no WARC"),
         (member(b""), "empty"),
-        (b"\x28\xb5\x2f\xfd....", "Zstandard"),
+        (b"\x28\xb5\x2f\xfd....", "zstd file that is empty or damaged"),
+        (zstandard(b"<!DOCTYPE html>"), "zstd file that holds no WARC"),
+        (b"\x5d\x2a\x4d\x18\x09\x00\x00\x00no digits", "dictionary is damaged"),
         (b"PAR1....", "Parquet"),
-        (b"filedesc://x.arc 0.0.0.0", "ARC"),
+        (b"filedesc://x.arc 0.0.0.0", "no WARC"),
         (b"\x1f\x8b\x08\x00damaged", "damaged"),
         (bytes(5000), "no WARC"),
     ],
@@ -412,7 +414,8 @@ def test_a_place_of_another_file_is_refused(write: Callable[..., str]) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_mutated_files_never_raise_and_both_readers_agree(write: Callable[..., str], seed: int) -> None:
     choose = random.Random(seed)
-    bases = [b"".join(GOOD), b"".join(record(n) for n in range(4)), member(b"".join(record(n) for n in range(4)))]
+    raw = [record(n) for n in range(4)]
+    bases = [b"".join(GOOD), b"".join(raw), member(b"".join(raw)), b"".join(zstandard(one) for one in raw)]
     for _ in range(100):
         content = bytearray(choose.choice(bases))
         for _ in range(choose.choice((1, 1, 2, 5))):
