@@ -25,7 +25,7 @@ def shingle_set(normalised: str, n: int) -> np.ndarray:
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:
     """Return |a ∩ b| / |a ∪ b| of two sets as `shingle_set` gives them; 1.0 when both are empty."""
-    return _ratio(_overlap(a, b, 0), len(a), len(b))
+    return _ratio(overlap(a, b, 0), len(a), len(b))
 
 
 def jaccard_at_least(a: np.ndarray, b: np.ndarray, limit: float) -> float:
@@ -33,10 +33,10 @@ def jaccard_at_least(a: np.ndarray, b: np.ndarray, limit: float) -> float:
     # Overlap o gives o / (|a| + |b| - o) >= limit just when o >= limit * (|a| + |b|) / (1 + limit). One less than
     # that, so that rounding cannot lose a pair at the limit: the ratio itself decides.
     needed = int(limit * (len(a) + len(b)) / (1.0 + limit)) - 1
-    overlap = _overlap(a, b, max(needed, 0))
-    if overlap < 0:
+    shared = overlap(a, b, max(needed, 0))
+    if shared < 0:
         return -1.0
-    similarity = _ratio(overlap, len(a), len(b))
+    similarity = _ratio(shared, len(a), len(b))
     return similarity if similarity >= limit else -1.0
 
 
@@ -46,7 +46,7 @@ def _ratio(overlap: int, size_a: int, size_b: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _overlap(a: np.ndarray, b: np.ndarray, needed: int) -> int:
+def overlap(a: np.ndarray, b: np.ndarray, needed: int) -> int:
     """Return the size of the intersection of two sorted sets, or -1 once it cannot reach `needed`."""
     i, j, shared = 0, 0, 0
     while i < len(a) and j < len(b):

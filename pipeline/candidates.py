@@ -1,6 +1,6 @@
 """Dedup: signatures of all shards in, components of candidate duplicates out. Nothing is removed here.
 
-Documents that share a band, a content or a URL form a component. Dense ids are (shard << 32) + row,
+Documents that share a key (proposals.py) form a component. Dense ids are (shard << 32) + row,
 where shards are numbered in the order of their names.
 """
 
@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from dedup.components import candidate_edges, components
-from dedup.shingles import mix
 from pipeline.exchange import RunWriter, key_partition, read_partition
-from pipeline.files import TableWriter, read_batches
+from pipeline.files import TableWriter, aligned_batches, read_batches
 from pipeline.ledger import Entry
+from pipeline.proposals import DOCUMENT_COLUMNS, SIGNATURE_COLUMNS, proposed_keys
 from pipeline.schemas import CANDIDATES
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 MEMORY_BYTES = 1_500_000_000
 ROWS_PER_PARTITION = 8_000_000
 
@@ -28,50 +28,39 @@ KEYS = pa.schema([("key", pa.uint64()), ("document", pa.uint64())])
 EDGES = pa.schema([("left", pa.uint64()), ("right", pa.uint64())])
 MEMBERS = pa.schema([("document", pa.uint64()), ("component", pa.uint64()), ("size", pa.int64())])
 
-# Content and URL keys live beside band keys in one space of 64 bits: these constants keep the kinds apart.
-CONTENT_KEY = np.uint64(0x636F6E74656E7400)
-URL_KEY = np.uint64(0x75726C0000000000)
-
-
 def dense_ids(shard_index: int, start: int, count: int) -> np.ndarray:
     """Dense ids of `count` rows of a shard from row `start` on, uint64."""
     return np.uint64(shard_index << 32) + np.arange(start, start + count, dtype=np.uint64)
 
 
 def partition_keys(
-    shard: str, shard_index: int, signatures: str, folder: str, run: str, partitions: int, same_url: bool
+    shard: str,
+    shard_index: int,
+    documents: str,
+    signatures: str,
+    folder: str,
+    run: str,
+    partitions: int,
+    kinds: list[str],
+    scope: str,
+    sources: dict[str, str],
 ) -> dict[str, Any]:
     """Write the keys of one shard's documents into a run file, partitioned by range."""
     started = time.perf_counter()
     entry = Entry(shard, "dedup: keys")
     row = 0
+    tables = [(Path(signatures), list(SIGNATURE_COLUMNS)), (Path(documents), list(DOCUMENT_COLUMNS))]
     with RunWriter(Path(run), KEYS, partitions) as out:
-        for batch in read_batches(Path(signatures), ["comparable", "content_hash", "url_hash", "bands"]):
-            documents = dense_ids(shard_index, row, batch.num_rows)
-            comparable = batch.column("comparable").to_numpy(zero_copy_only=False)
-            bands = batch.column("bands").flatten().to_numpy().reshape(batch.num_rows, -1)[comparable]
-            urls = batch.column("url_hash").to_numpy()
-            has_url = (urls != 0) & same_url
-            keys = np.concatenate(
-                [
-                    bands.reshape(-1),
-                    mixed(batch.column("content_hash").to_numpy(), CONTENT_KEY),
-                    mixed(urls[has_url], URL_KEY),
-                ]
-            )
-            owners = np.concatenate([np.repeat(documents[comparable], bands.shape[1]), documents, documents[has_url]])
-            rows = pa.RecordBatch.from_arrays([pa.array(keys), pa.array(owners)], schema=KEYS)
+        for signature, document in aligned_batches(tables):
+            keys, owners = proposed_keys(document, signature, kinds, scope, sources)
+            ids = dense_ids(shard_index, row, document.num_rows)[owners]
+            rows = pa.RecordBatch.from_arrays([pa.array(keys), pa.array(ids)], schema=KEYS)
             out.write(rows, key_partition(keys, partitions))
-            row += batch.num_rows
+            row += document.num_rows
     entry.read = entry.written = row
     entry.seconds = time.perf_counter() - started
     entry.save(Path(folder))
     return entry.__dict__
-
-
-def mixed(hashes: np.ndarray, kind: np.uint64) -> np.ndarray:
-    """Hashes moved into the key space of their kind, spread over its whole range again."""
-    return mix(hashes ^ kind)
 
 
 def reduce_keys(shard: str, partition: int, runs: list[str], folder: str, run: str) -> dict[str, Any]:

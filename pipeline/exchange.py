@@ -9,6 +9,7 @@ is shared between tasks but files.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -81,11 +82,17 @@ class RunWriter:
 
 def read_partition(paths: list[Path], partition: int, schema: pa.Schema) -> pa.Table:
     """All rows of one partition, run file by run file in the order of `paths`."""
-    tables = [table for path in paths for table in _read_one(path, partition)]
+    tables = list(partition_tables(paths, partition))
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def _read_one(path: Path, partition: int) -> list[pa.Table]:
+def partition_tables(paths: list[Path], partition: int) -> Iterator[pa.Table]:
+    """The same rows piece by piece: a block of a run file at a time is in memory."""
+    for path in paths:
+        yield from _read_one(path, partition)
+
+
+def _read_one(path: Path, partition: int) -> Iterator[pa.Table]:
     tail = struct.calcsize("<qq8s")
     with open(path, "rb") as file:
         end = file.seek(0, 2)
@@ -95,15 +102,13 @@ def _read_one(path: Path, partition: int) -> list[pa.Table]:
             raise ValueError(f"{path}: not a run file")
         blocks, partitions, _ = struct.unpack("<qq8s", footer)
         width = (partitions + 1) * 8
-        tables = []
         for block in range(blocks):
             file.seek(end - tail - (blocks - block) * width + partition * 8)
             start, stop = struct.unpack("<qq", file.read(16))
             if stop > start:
                 file.seek(start)
                 with pa.ipc.open_stream(file.read(stop - start)) as stream:
-                    tables.append(stream.read_all())
-        return tables
+                    yield stream.read_all()
 
 
 def key_partition(keys: np.ndarray, partitions: int) -> np.ndarray:

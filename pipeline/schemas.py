@@ -111,12 +111,30 @@ DUPLICATES = _schema(
         ("id", pa.string()),
         ("kept_id", pa.string()),
         ("similarity", pa.float64()),
-        ("component", pa.uint64()),
+        ("component", pa.string()),
         ("kind", pa.string()),
         ("url", pa.string()),
         ("kept_url", pa.string()),
+        ("crawl", pa.string()),
+        ("kept_crawl", pa.string()),
+        ("source", pa.string()),
+        ("kept_source", pa.string()),
     ],
 )
+
+
+# What was done to a text: kind, and from where to where, in code points of the document's text.
+EDITS = pa.list_(
+    pa.struct([("kind", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("detail", pa.string())])
+)
+
+# What the corpus has beside the columns of documents and the signals that a recipe asks for.
+CORPUS_COLUMNS = [
+    ("duplicate_cluster", pa.string()),
+    ("duplicate_cluster_size", pa.int64()),
+    ("repeat", pa.int32()),
+    ("edits", EDITS),
+]
 
 
 def signatures_schema(bands: int) -> pa.Schema:
@@ -139,6 +157,6 @@ def signals_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
 
 
 def corpus_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
-    """Kept documents: the columns of documents and those signals that the recipe asks for."""
+    """Kept documents: the columns of documents, of clusters and edits, and those signals that the recipe asks for."""
     documents = [(field.name, field.type) for field in DOCUMENTS]
-    return _schema("corpus", [*documents, *signals])
+    return _schema("corpus", [*documents, *CORPUS_COLUMNS, *signals])

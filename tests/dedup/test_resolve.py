@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import zlib
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dedup.minhash import MinHashParameters, band_hashes, content_hashes
-from dedup.resolve import Member, Removal, resolve
+from dedup.resolve import EXACT, KINDS, NEAR, PAYLOAD, SAME_CANONICAL, SAME_URL, Resolution, resolve
 from dedup.shingles import normalize_array
 from dedup.similarity import jaccard, shingle_set
 
@@ -23,175 +23,218 @@ TEXT = st.one_of(
     st.text(st.sampled_from("かがカ"), max_size=5),
     st.builds(lambda start, stop: LETTERS[start:stop], st.integers(0, 4), st.integers(20, len(LETTERS))),
 )
-COLLECTION = st.lists(st.tuples(TEXT, st.integers(0, 3), st.integers(0, 4)), max_size=14)
+ADDRESS = st.integers(0, 4)
+COLLECTION = st.lists(st.tuples(TEXT, ADDRESS, ADDRESS, ADDRESS), max_size=14)
 LIMIT = st.sampled_from([0.3, 0.6, 0.8, 1.0])
+MEASURE = st.sampled_from(["jaccard", "containment"])
+ORDER = st.permutations(KINDS).flatmap(lambda kinds: st.integers(1, len(kinds)).map(lambda n: tuple(kinds[:n])))
+# From a single set to all of them in memory at once.
+BUDGET = st.sampled_from([1, 30, 100, 10_000])
 
 
-def members_of(collection: list[tuple[str, int, int]]) -> list[Member]:
-    """Return members of (text, rank, url), numbered as they come."""
-    texts = normalize_array(pa.array([text for text, _, _ in collection], pa.string()))
-    bands, comparable = band_hashes(texts, PARAMETERS)
-    contents = content_hashes(texts)
+@dataclass
+class Members:
+    """Members in the order of survivors, with all that may propose a pair."""
+
+    sets: list[np.ndarray]
+    keys: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def resolve(self, limit: float, kinds: tuple[str, ...] = KINDS, measure: str = "jaccard", budget=10_000):
+        def load(wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            sets = [self.sets[index] for index in wanted.tolist()]
+            offsets = np.cumsum([0, *(len(each) for each in sets)]).astype(np.int64)
+            return np.concatenate([np.zeros(0, np.uint64), *sets]), offsets
+
+        sizes = np.array([len(each) for each in self.sets], np.int64)
+        return resolve(load, sizes, {kind: self.keys[kind] for kind in kinds}, limit, measure, budget)
+
+    def without(self, gone: set[int]) -> Members:
+        stay = [index for index in range(len(self.sets)) if index not in gone]
+        return Members([self.sets[i] for i in stay], {kind: values[stay] for kind, values in self.keys.items()})
+
+    def share(self, kind: str, one: int, other: int) -> bool:
+        return bool((set(self.keys[kind][one].tolist()) & set(self.keys[kind][other].tolist())) - {0})
+
+
+def members_of(collection: list[tuple[str, int, int, int]]) -> Members:
+    """Members of (text, URL, canonical URL, payload), the most preferred first; 0 is none."""
+    texts = normalize_array(pa.array([text for text, *_ in collection], pa.string()))
+    urls, canonicals, payloads = (np.array([row[place] for row in collection], np.uint64) for place in (1, 2, 3))
+    keys = {
+        NEAR: band_hashes(texts, PARAMETERS)[0],
+        EXACT: content_hashes(texts).reshape(-1, 1),
+        SAME_URL: urls.reshape(-1, 1),
+        SAME_CANONICAL: np.stack([urls, canonicals], axis=1),
+        PAYLOAD: payloads.reshape(-1, 1),
+    }
+    return Members([shingle_set(text.as_py(), PARAMETERS.ngram) for text in texts], keys)
+
+
+def made(*rows: tuple[str, list[int], int]) -> Members:
+    """Members of (letters that are the shingles, band keys, URL)."""
+    sets = [np.array(sorted(map(ord, set(letters))), np.uint64) for letters, _, _ in rows]
+    widest = max(len(bands) for _, bands, _ in rows)
+    bands = np.array([[*bands, *[0] * (widest - len(bands))] for _, bands, _ in rows], np.uint64).reshape(len(rows), -1)
+    urls = np.array([[url] for *_, url in rows], np.uint64)
+    contents = np.array([[zlib.crc32(letters.encode())] for letters, _, _ in rows], np.uint64)
+    return Members(sets, {EXACT: contents, SAME_URL: urls, NEAR: bands})
+
+
+def found(resolution: Resolution, kinds: tuple[str, ...]) -> list[tuple[int, int, float, str]]:
+    """The removals as (member, kept, similarity, kind)."""
     return [
-        Member(
-            document=index,
-            order=(rank,),
-            shingles=shingle_set(texts[index].as_py(), PARAMETERS.ngram),
-            bands=bands[index] if comparable[index] else bands[index][:0],
-            content=int(contents[index]),
-            url=url,
-        )
-        for index, (_, rank, url) in enumerate(collection)
+        (member, int(kept), float(resolution.similarity[member]), kinds[resolution.kind[member]])
+        for member, kept in enumerate(resolution.kept.tolist())
+        if kept >= 0
     ]
 
 
-def member(document: int, shingles: str, bands: list[int], url: str = "", order: tuple = ()) -> Member:
-    """Return a member whose shingles are the letters of a string."""
-    values = np.array(sorted(map(ord, set(shingles))), dtype=np.uint64)
-    return Member(document, order, values, np.array(bands, dtype=np.uint64), zlib.crc32(shingles.encode()), url)
+THREE = (EXACT, SAME_URL, NEAR)
 
 
-@settings(max_examples=200)
-@given(COLLECTION, LIMIT)
-def test_each_removal_names_a_better_survivor_and_the_truth(
-    collection: list[tuple[str, int, int]], limit: float
-) -> None:
-    members = members_of(collection)
-    removals = resolve(members, limit)
-    gone = [removal.document for removal in removals]
-    assert gone == sorted(set(gone))
-    for removal in removals:
-        lost, kept = members[removal.document], members[removal.kept]
-        assert kept.document not in gone
-        assert (kept.order, kept.document) < (lost.order, lost.document)
-        assert removal.similarity == jaccard(lost.shingles, kept.shingles)
-        if removal.kind == "near":
-            assert removal.similarity >= limit
-            assert np.intersect1d(lost.bands, kept.bands).size
-        elif removal.kind == "same_url":
-            assert lost.url == kept.url != 0
+def similarity(mine: np.ndarray, theirs: np.ndarray, measure: str) -> float:
+    if measure == "jaccard":
+        return jaccard(mine, theirs)
+    return len(np.intersect1d(mine, theirs)) / len(mine) if len(mine) else 1.0
+
+
+def by_hand(members: Members, limit: float, kinds: tuple[str, ...], measure: str) -> list[tuple[int, int, float, str]]:
+    """What resolve promises, one pair after the other."""
+    survivors: list[int] = []
+    removals = []
+    for member, mine in enumerate(members.sets):
+        for kept in survivors:
+            value = similarity(mine, members.sets[kept], measure)
+            holds = dict.fromkeys(kinds, value >= limit)
+            holds |= {SAME_URL: True, EXACT: np.array_equal(mine, members.sets[kept])}
+            named = [kind for kind in kinds if holds[kind] and members.share(kind, member, kept)]
+            if named:
+                removals.append((member, kept, value, named[0]))
+                break
         else:
-            assert removal.kind == "exact"
-            assert lost.content == kept.content and removal.similarity == 1.0
+            survivors.append(member)
+    return removals
+
+
+@settings(max_examples=300)
+@given(COLLECTION, LIMIT, ORDER, MEASURE, BUDGET)
+def test_the_walk_is_what_comparing_pair_by_pair_gives(collection, limit, kinds, measure, budget) -> None:
+    members = members_of(collection)
+    resolution = members.resolve(limit, kinds, measure, budget)
+    assert found(resolution, kinds) == by_hand(members, limit, kinds, measure)
+    assert resolution.left_out == 0
 
 
 @settings(max_examples=200)
-@given(COLLECTION, LIMIT)
-def test_no_survivor_duplicates_another(collection: list[tuple[str, int, int]], limit: float) -> None:
+@given(COLLECTION, LIMIT, ORDER, MEASURE, BUDGET)
+def test_who_survives_survives_again(collection, limit, kinds, measure, budget) -> None:
     members = members_of(collection)
-    gone = {removal.document for removal in resolve(members, limit)}
-    survivors = [each for each in members if each.document not in gone]
-    assert resolve(survivors, limit) == []
-    for one in survivors:
-        for other in survivors:
-            if one.document < other.document:
-                assert one.content != other.content
-                assert one.url != other.url or one.url == 0
-                if np.intersect1d(one.bands, other.bands).size:
-                    assert jaccard(one.shingles, other.shingles) < limit
+    gone = {member for member, *_ in found(members.resolve(limit, kinds, measure, budget), kinds)}
+    assert found(members.without(gone).resolve(limit, kinds, measure, budget), kinds) == []
 
 
-@given(COLLECTION, LIMIT, st.randoms(use_true_random=False))
-def test_the_order_of_arrival_does_not_matter(collection: list[tuple[str, int, int]], limit: float, shuffler) -> None:
-    members = members_of(collection)
-    shuffled = members.copy()
-    shuffler.shuffle(shuffled)
-    assert resolve(shuffled, limit) == resolve(members, limit)
+@settings(max_examples=200)
+@given(COLLECTION, LIMIT, ORDER, MEASURE)
+def test_nothing_goes_under_the_limit_but_recaptures(collection, limit, kinds, measure) -> None:
+    removals = found(members_of(collection).resolve(limit, kinds, measure), kinds)
+    gone = {member for member, *_ in removals}
+    for member, kept, value, kind in removals:
+        assert kept < member and kept not in gone
+        assert kind == SAME_URL or value >= limit
 
 
-@given(COLLECTION, LIMIT)
-def test_a_near_duplicate_goes_to_its_most_similar_survivor(
-    collection: list[tuple[str, int, int]], limit: float
-) -> None:
-    members = members_of(collection)
-    removals = {removal.document: removal for removal in resolve(members, limit)}
-    survivors = sorted(
-        (each for each in members if each.document not in removals), key=lambda each: (each.order, each.document)
-    )
-    for removal in removals.values():
-        if removal.kind != "near":
-            continue
-        lost = members[removal.document]
-        place = (lost.order, lost.document)
-        rivals = [each for each in survivors if (each.order, each.document) < place]
-        rivals = [each for each in rivals if np.intersect1d(each.bands, lost.bands).size]
-        assert removal.kept == max(rivals, key=lambda each: jaccard(each.shingles, lost.shingles)).document
+def test_a_member_is_found_among_survivors_of_every_pass() -> None:
+    # 60 texts of nothing in common, then a copy of each: with room for 7 sets at a time it takes many passes.
+    rows = [("".join(chr(0x4E00 + 20 * n + k) for k in range(20)), [n + 1], 0) for n in range(60)]
+    members = made(*rows, *rows[::-1])
+    resolution = members.resolve(0.8, THREE, budget=140)
+    assert resolution.passes > 5
+    assert resolution.kept.tolist() == [-1] * 60 + list(range(60))[::-1]
 
 
 def test_similarity_is_not_passed_on_along_a_chain() -> None:
-    first = member(1, "あいうえおかきくけこ", [7], order=(1,))
-    middle = member(2, "あいうえおかきくけさ", [7], order=(2,))
-    last = member(3, "あいうえおかきくしさ", [7], order=(3,))
-    assert jaccard(middle.shingles, last.shingles) > 0.8 > jaccard(first.shingles, last.shingles)
-    assert resolve([first, middle, last], 0.8) == [Removal(2, 1, 9 / 11, "near")]
+    members = made(("あいうえおかきくけこ", [7], 0), ("あいうえおかきくけさ", [7], 0), ("あいうえおかきくしさ", [7], 0))
+    first, middle, last = members.sets
+    assert jaccard(middle, last) > 0.8 > jaccard(first, last)
+    assert found(members.resolve(0.8, THREE), THREE) == [(1, 0, 9 / 11, NEAR)]
 
 
-def test_of_equally_similar_survivors_the_most_preferred_is_named() -> None:
-    first, second = member(8, "あいうえおか", [1], order=(1,)), member(3, "きいうえおく", [2], order=(2,))
-    last = member(5, "あいうえおく", [1, 2], order=(3,))
-    assert jaccard(first.shingles, last.shingles) == jaccard(second.shingles, last.shingles)
-    assert resolve([last, second, first], 0.7) == [Removal(5, 8, 5 / 7, "near")]
+def test_of_several_survivors_the_most_preferred_is_named() -> None:
+    members = made(("あいうえおかさ", [1], 0), ("きいうえおく", [2], 0), ("あいうえおく", [2, 1], 0))
+    assert jaccard(members.sets[1], members.sets[2]) > jaccard(members.sets[0], members.sets[2])
+    assert found(members.resolve(0.6, THREE), THREE) == [(2, 0, 5 / 8, NEAR)]
 
 
 def test_a_recapture_goes_even_when_its_text_is_another() -> None:
-    newest = member(9, "新しい記事", [1], url="http://a.example/5", order=(-2024,))
-    oldest = member(4, "古くて別物", [2], url="http://a.example/5", order=(-2019,))
-    assert resolve([oldest, newest], 0.8) == [Removal(4, 9, 0.0, "same_url")]
+    members = made(("新しい記事", [1], 5), ("古くて別物", [2], 5))
+    assert found(members.resolve(0.8, THREE), THREE) == [(1, 0, 0.0, SAME_URL)]
 
 
-def test_pages_without_a_url_to_compare_are_not_recaptures() -> None:
-    assert resolve([member(1, "春", [1]), member(2, "秋", [2])], 0.8) == []
+def test_a_canonical_url_alone_removes_nothing() -> None:
+    members = members_of([("春はあけぼのやうやう白くなりゆく", 1, 3, 0), ("夏は夜月のころはさらなり闇もなほ", 2, 3, 0)])
+    assert found(members.resolve(0.3), KINDS) == []
+    copy = members_of([("春はあけぼのやうやう白くなりゆく", 1, 0, 0), ("春はあけぼのやうやう白くなりゆく。", 2, 1, 0)])
+    assert found(copy.resolve(0.8, (SAME_CANONICAL,)), (SAME_CANONICAL,)) == [(1, 0, 14 / 15, SAME_CANONICAL)]
 
 
-def test_exact_comes_before_same_url_and_that_before_near() -> None:
-    kept = member(1, "あいうえお", [1], url="http://a.example/5")
-    same, other = "http://a.example/5", "http://a.example/6"
-    for text, url, kind in (
-        ("あいうえお", same, "exact"),
-        ("あいうえか", same, "same_url"),
-        ("あいうえか", other, "near"),
-    ):
-        assert [removal.kind for removal in resolve([kept, member(2, text, [1], url=url)], 0.5)] == [kind]
+def test_pages_without_a_key_to_compare_are_not_compared() -> None:
+    assert found(made(("春", [], 0), ("秋", [], 0)).resolve(0.8, THREE), THREE) == []
 
 
-def test_a_content_hash_alone_removes_nothing() -> None:
-    one, other = member(1, "春はあけぼの", []), member(2, "夏は夜", [])
-    clash = Member(2, (), other.shingles, other.bands, one.content, 0)
-    assert resolve([one, clash], 0.5) == []
+@pytest.mark.parametrize("kinds", [(EXACT, SAME_URL, NEAR), (NEAR, SAME_URL, EXACT), (SAME_URL, EXACT, NEAR)])
+def test_a_removal_is_named_by_the_first_kind_that_holds(kinds) -> None:
+    members = made(("あいうえお", [1], 5), ("あいうえお", [1], 5))
+    assert found(members.resolve(0.5, kinds), kinds) == [(1, 0, 1.0, kinds[0])]
+    members = made(("あいうえお", [1], 5), ("あいうえか", [1], 5))
+    assert found(members.resolve(0.5, kinds), kinds)[0][3] == next(kind for kind in kinds if kind != EXACT)
 
 
-def test_a_shared_band_alone_removes_nothing() -> None:
-    assert resolve([member(1, "春はあけぼの", [1, 2]), member(2, "夏は夜", [1, 2])], 0.5) == []
+def test_a_content_hash_or_a_band_alone_removes_nothing() -> None:
+    members = made(("春はあけぼの", [1, 2], 0), ("夏は夜", [1, 2], 0))
+    members.keys[EXACT][:] = 7
+    assert found(members.resolve(0.5, THREE), THREE) == []
 
 
 def test_short_texts_go_only_when_they_are_equal() -> None:
-    parameters = MinHashParameters(ngram=5)
-    texts = pa.array(["はい。", "いや。", "はい。", "はい", ""])
-    bands, comparable = band_hashes(texts, parameters)
-    assert not comparable.any()
-    members = [
-        Member(index, (), shingle_set(text, 5), bands[index][:0], int(content), 0)
-        for index, (text, content) in enumerate(zip(texts.to_pylist(), content_hashes(texts)))
-    ]
-    assert resolve(members, 0.8) == [Removal(2, 0, 1.0, "exact")]
+    members = members_of([(text, 0, 0, 0) for text in ("はい", "いや", "はい", "は", "")])
+    assert found(members.resolve(0.8), KINDS) == [(2, 0, 1.0, EXACT)]
 
 
-def test_many_identical_pages_are_each_compared_once() -> None:
-    # 50,000 members would be 1.2 billion pairs: this ends only because identical ones meet one survivor.
-    shingles, bands = np.arange(50, dtype=np.uint64), np.arange(40, dtype=np.uint64)
-    members = [Member(index, (index * 7919 % 50_000,), shingles, bands, 1, 0) for index in range(50_000)]
-    random.Random(1).shuffle(members)
-    removals = resolve(members, 0.8)
-    assert len(removals) == 49_999
-    assert {(removal.kept, removal.kind) for removal in removals} == {(0, "exact")}
+def test_a_page_that_a_longer_one_holds_goes_by_containment_and_not_the_longer_one() -> None:
+    short, long = "あいうえおかきくけこ", "あいうえおかきくけこさしすせそたちつてと"
+    assert found(made((long, [1], 0), (short, [1], 0)).resolve(0.9, THREE, "containment"), THREE) == [(1, 0, 1.0, NEAR)]
+    assert found(made((short, [1], 0), (long, [1], 0)).resolve(0.9, THREE, "containment"), THREE) == []
+    assert found(made((long, [1], 0), (short, [1], 0)).resolve(0.9, THREE), THREE) == []
+
+
+def test_a_cluster_of_many_near_identical_pages_is_compared_page_by_page_with_its_survivor() -> None:
+    # 50,000 members would be 1.2 billion pairs: this ends soon only because nearly all meet one survivor first.
+    base = np.arange(50, dtype=np.uint64)
+    sets = [np.sort(np.append(base, np.uint64(1_000 + index))) for index in range(50_000)]
+    bands = np.tile(np.arange(1, 41, dtype=np.uint64), (50_000, 1))
+    resolution = Members(sets, {NEAR: bands}).resolve(0.8, (NEAR,), budget=1_000_000)
+    assert resolution.kept.tolist() == [-1] + [0] * 49_999
+    assert resolution.passes == 1
+
+
+@pytest.mark.parametrize("budget", [200, 10**6])
+def test_comparisons_that_the_cap_leaves_out_are_counted(budget) -> None:
+    # 300 pages of one canonical address and nothing in common; the last is a copy of the 200th.
+    sets = [np.arange(10 * index, 10 * index + 10, dtype=np.uint64) for index in range(300)]
+    members = Members([*sets, sets[200]], {SAME_CANONICAL: np.full((301, 1), 9, np.uint64)})
+    resolution = members.resolve(0.8, (SAME_CANONICAL,), budget=budget)
+    assert resolution.left_out == sum(max(0, index - 100) for index in range(301))
+    assert (resolution.kept == -1).all()
 
 
 @pytest.mark.parametrize("limit", [0.0, -0.1, 1.1, float("nan")])
 def test_a_limit_outside_its_range_is_an_error(limit: float) -> None:
     with pytest.raises(ValueError, match="limit"):
-        resolve([], limit)
+        made(("春", [], 0)).resolve(limit, THREE)
 
 
-def test_a_document_that_occurs_twice_is_an_error() -> None:
-    with pytest.raises(ValueError, match="only once"):
-        resolve([member(1, "春", []), member(1, "秋", [])], 0.8)
+def test_an_unknown_measure_or_kind_is_an_error() -> None:
+    with pytest.raises(ValueError, match="unknown"):
+        made(("春", [], 0)).resolve(0.8, THREE, "cosine")
+    with pytest.raises(ValueError, match="unknown"):
+        resolve(lambda _: (np.zeros(0), np.zeros(1)), np.zeros(0, np.int64), {"similar": np.zeros((0, 1))}, 0.8)
