@@ -80,12 +80,12 @@ class ShingleStore:
             self._parts = [np.concatenate(self._parts)] if len(self._parts) != 1 else self._parts
             _copy(self._parts[0], starts, offsets, hashes)
             return hashes, offsets
-        view = memoryview(hashes).cast("B")
+        view = hashes.view(np.uint8)
         self._file.flush()
         for start, low, high in zip(starts.tolist(), offsets[:-1].tolist(), offsets[1:].tolist()):
             self._file.seek(start * _BYTES)
             wanted = (high - low) * _BYTES
-            if self._file.readinto(view[low * _BYTES : high * _BYTES]) != wanted:  # type: ignore[attr-defined]
+            if self._file.readinto(view[low * _BYTES : high * _BYTES].data) != wanted:  # type: ignore[attr-defined]
                 raise OSError(f"the file of shingle sets in {self._folder} is shorter than what was written to it")
         return hashes, offsets
 

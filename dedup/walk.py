@@ -209,7 +209,7 @@ def _differing_bits(one: np.ndarray, other: np.ndarray) -> int:
         x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
         x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
         count += (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
-    return np.int64(count)
+    return int(count)
 
 
 @njit(cache=True, nogil=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dedup.components import candidate_edges, components
 from pipeline.exchange import RunWriter, key_partition, read_partition
@@ -27,6 +28,7 @@ ROWS_PER_PARTITION = 8_000_000
 KEYS = pa.schema([("key", pa.uint64()), ("document", pa.uint64())])
 EDGES = pa.schema([("left", pa.uint64()), ("right", pa.uint64())])
 MEMBERS = pa.schema([("document", pa.uint64()), ("component", pa.uint64()), ("size", pa.int64())])
+
 
 def dense_ids(shard_index: int, start: int, count: int) -> np.ndarray:
     """Dense ids of `count` rows of a shard from row `start` on, uint64."""
@@ -120,6 +122,7 @@ def write_candidates(
             start += batch.num_rows
     entry.read, entry.written = start, out.rows
     entry.reject("not_a_candidate", count=start - len(rows))
+    entry.notes["largest_component"] = pc.max(members.column("size")).as_py() or 0
     entry.output("candidates", out.written())
     entry.seconds = time.perf_counter() - started
     entry.save(Path(folder))

@@ -118,19 +118,46 @@ class Signature(Section):
         return MinHashParameters(ngram=self.ngram, bands=self.bands, rows=self.rows, seed=self.seed)
 
 
-SurvivorKey = Literal["newest", "oldest", "longest", "source", "id"]
+Kind = Literal["payload", "exact", "same_url", "same_canonical", "near"]
+SURVIVOR_KEYS = ("newest", "oldest", "longest", "source", "id")
 
 
 class Dedup(Section):
     """Which documents count as duplicates and which one of them stays."""
 
     signature: Signature = Signature()
-    similarity: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.8, description="least true Jaccard similarity of n-gram sets of a removed duplicate"
+    kinds: tuple[Literal["payload", "exact", "same_url", "same_canonical", "near"], ...] = Field(
+        ("payload", "exact", "same_url", "same_canonical", "near"),
+        min_length=1,
+        description="what makes a duplicate; the first that holds names a removal",
     )
-    same_url: bool = Field(True, description="keep only the preferred capture of one URL")
+    similarity: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.8, description="least true similarity of n-gram sets of a removed duplicate"
+    )
+    measure: Literal["jaccard", "containment"] = Field(
+        "jaccard", description="Jaccard index, or the share of the removed page's n-grams that the kept one has"
+    )
+    scope: Literal["all", "snapshot", "source"] = Field("all", description="within what documents are compared")
+    sources: dict[str, str] = Field({}, description="name of a source: glob over `warc_file`; the first match counts")
     among: Literal["all", "passing"] = Field("passing", description="may a document that fails the rules be kept_id?")
-    survivor: tuple[SurvivorKey, ...] = ("newest", "longest", "id")
+    survivor: tuple[str, ...] = ("newest", "longest", "id")
+    rehydrate: dict[PositiveInt, Annotated[int, Field(ge=0)]] = Field(
+        {1: 1}, description="from this size of a cluster on: how often its kept document is to be read"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Dedup:
+        if len(set(self.kinds)) < len(self.kinds):
+            raise ValueError("a kind stands twice in kinds")
+        if not self.sources and (self.scope == "source" or "source" in self.survivor):
+            raise ValueError("sources are not named: give dedup.sources, as in {news: 'crawl-data/CC-NEWS/*'}")
+        if 1 not in self.rehydrate:
+            raise ValueError("rehydrate must say how often a document without duplicates is read: begin with 1")
+        return self
+
+    def survivor_signals(self) -> list[str]:
+        """The columns by which survivors are ordered, without the minus that asks for the lowest first."""
+        return [key.removeprefix("-") for key in self.survivor if key not in SURVIVOR_KEYS]
 
 
 class RuleModel(Section):
@@ -224,7 +251,8 @@ class Recipe(Section):
             groups = self.annotate.groups(Asset.of)
         except OSError as error:
             raise UsageError(f"annotate: {error.filename}: {error.strerror}: mend the path in the recipe") from None
-        return {table: groups[table] for table in needed(groups, self.select.signals())}
+        ordering = self.dedup.survivor_signals() if self.dedup else []
+        return {table: groups[table] for table in needed(groups, self.select.signals() | set(ordering))}
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
@@ -237,6 +265,11 @@ class Recipe(Section):
             if name not in types:
                 raise Misplaced(f"unknown signal {name!r}; known: {', '.join(types)}", "select", "columns")
         types |= {name: DOCUMENTS.field(name).type for name in SELECTABLE_DOCUMENT_COLUMNS}
+        numbers = [name for name, kind in types.items() if not pa.types.is_string(kind)]
+        for name in self.dedup.survivor_signals() if self.dedup else []:
+            if name not in numbers:
+                known = f"{', '.join(SURVIVOR_KEYS)}, or a number, highest first, lowest first with a minus before it"
+                raise Misplaced(f"unknown key {name!r}; known: {known}: {', '.join(numbers)}", "dedup", "survivor")
         for index, rule in enumerate(self.select.rules):
             try:
                 rule.check_type(types)

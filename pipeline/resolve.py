@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,13 @@ import pyarrow.compute as pc
 from dedup.resolve import EXACT, NEAR, PAYLOAD, SAME_CANONICAL, SAME_URL, resolve
 from dedup.shingle_store import ShingleStore, shingle_sets
 from dedup.shingles import mix, normalize_array
-from filters.signals import SIGNALS
 from pipeline.candidates import dense_ids
 from pipeline.exchange import RunWriter, partition_tables
 from pipeline.files import TableWriter, aligned_batches
 from pipeline.ledger import Entry
 from pipeline.proposals import normalized_urls, text_hashes
 from pipeline.recipe import Dedup
-from pipeline.schemas import CANDIDATES, DUPLICATES, TIMESTAMP
+from pipeline.schemas import CANDIDATES, DOCUMENTS, DUPLICATES, TIMESTAMP
 from pipeline.sources import source_names, source_ranks
 
 RULE_VERSION = 2
@@ -39,7 +39,6 @@ BUDGET = 25_000_000
 # What resolve tells the shards: of a removed document its kind, of a survivor for how many documents it stands.
 OUTCOMES = pa.schema([("document", pa.uint64()), ("kind", pa.string()), ("cluster_size", pa.int64())])
 DOCUMENT_COLUMNS = ("id", "url", "canonical_url", "warc_file", "crawl", "fetched_at", "payload_digest", "text")
-NUMBERS_OF_DOCUMENTS = ("charset_replacements", "language_score", "extraction_confidence")
 
 
 def gathered_schema(bands: int, order: int) -> pa.Schema:
@@ -51,7 +50,6 @@ def gathered_schema(bands: int, order: int) -> pa.Schema:
             *((f"order_{index}", pa.float64()) for index in range(order)),
             *((name, TIMESTAMP if name == "fetched_at" else pa.string()) for name in DOCUMENT_COLUMNS[:-1]),
             ("text", pa.large_string()),
-            ("comparable", pa.bool_()),
             ("content_hash", pa.uint64()),
             ("bands", pa.list_(pa.uint64(), bands)),
         ]
@@ -63,7 +61,7 @@ def gather_candidates(
     shard_index: int,
     documents: str,
     signatures: str,
-    signals: str,
+    signals: list[tuple[str, list[str]]],
     verdicts: str,
     candidates: str,
     folder: str,
@@ -80,15 +78,15 @@ def gather_candidates(
     rows = members.column("row").to_numpy()
     labels = members.column("component").to_numpy()
     start = 0
-    wanted = [key.lstrip("-") for key in settings.survivor]
+    of_documents = [name for name in settings.survivor_signals() if name in DOCUMENTS.names]
     sources = [
-        (Path(documents), [*DOCUMENT_COLUMNS, *(name for name in NUMBERS_OF_DOCUMENTS if name in wanted)]),
-        (Path(signatures), ["comparable", "content_hash", "bands"]),
+        (Path(documents), [*DOCUMENT_COLUMNS, *of_documents]),
+        (Path(signatures), ["content_hash", "bands"]),
         (Path(verdicts), ["passed"]),
-        (Path(signals), sorted({"id", *(name for name in wanted if name in SIGNALS)})),
+        *((Path(path), names) for path, names in signals),
     ]
     with RunWriter(Path(run), schema, partitions, compress=True) as out:
-        for document, signature, verdict, measured in aligned_batches(sources):
+        for document, signature, verdict, *measures in aligned_batches(sources):
             low, high = np.searchsorted(rows, [start, start + document.num_rows])
             here = rows[low:high] - start
             component = labels[low:high]
@@ -97,7 +95,8 @@ def gather_candidates(
                 entry.reject("not_eligible", count=int((~eligible).sum()))
                 here, component = here[eligible], component[eligible]
             places = pa.array(here)
-            document, signature, measured = (batch.take(places) for batch in (document, signature, measured))
+            document, signature = document.take(places), signature.take(places)
+            measured = {name: batch.column(name).take(places) for batch in measures for name in batch.schema.names}
             order = survivor_order(document, measured, settings)
             columns = [
                 pa.array(dense_ids(shard_index, start, 1)[0] + here.astype(np.uint64)),
@@ -105,7 +104,7 @@ def gather_candidates(
                 *(pa.array(column) for column in order.T),
                 *(document.column(name) for name in DOCUMENT_COLUMNS[:-1]),
                 document.column("text").cast(pa.large_string()),
-                *(signature.column(name) for name in ("comparable", "content_hash", "bands")),
+                *(signature.column(name) for name in ("content_hash", "bands")),
             ]
             batch = pa.RecordBatch.from_arrays(columns, schema=schema)
             out.write(batch, component_partition(component, partitions))
@@ -134,7 +133,7 @@ def order_keys(survivor: tuple[str, ...]) -> tuple[str, ...]:
     return survivor[: survivor.index("id")] if "id" in survivor else survivor
 
 
-def survivor_order(document: pa.RecordBatch, signals: pa.RecordBatch, settings: Dedup) -> np.ndarray:
+def survivor_order(document: pa.RecordBatch, signals: dict[str, pa.Array], settings: Dedup) -> np.ndarray:
     """The place of each document among those that could survive, float64 [n, keys]: smaller is preferred.
 
     What is not known, a date or a value, comes last.
@@ -150,8 +149,8 @@ def survivor_order(document: pa.RecordBatch, signals: pa.RecordBatch, settings: 
         elif key == "longest":
             values = pc.utf8_length(document.column("text"))
         else:
-            name = key.lstrip("-")
-            values = (signals if name in SIGNALS else document).column(name)
+            name = key.removeprefix("-")
+            values = signals[name] if name in signals else document.column(name)
         numbers = values.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
         smaller_first = key == "oldest" or key.startswith("-")
         order[:, column] = np.nan_to_num(numbers if smaller_first else -numbers, nan=np.inf, posinf=np.inf)
@@ -232,19 +231,20 @@ def _resolve_all(
     similarity, kinds = np.zeros(len(sizes), np.float64), np.full(len(sizes), -1, np.int8)
     for low, high in _pieces(members.column("component").to_numpy(), sizes):
         here = slice(low, high)
-        found = resolve(
-            lambda wanted, low=low: store.load(starts[low + wanted], sizes[low + wanted]),
-            sizes[here],
-            _keys(members.slice(low, high - low), settings),
-            settings.similarity,
-            settings.measure,
-            BUDGET,
-        )
+        load = partial(_load, store, starts[here], sizes[here])
+        keys = _keys(members.slice(low, high - low), settings)
+        found = resolve(load, sizes[here], keys, settings.similarity, settings.measure, BUDGET)
         kept[here] = np.where(found.kept >= 0, found.kept + low, -1)
         similarity[here], kinds[here] = found.similarity, found.kind
         entry.notes["comparisons_left_out"] = entry.notes.get("comparisons_left_out", 0) + found.left_out
         entry.notes["most_passes"] = max(entry.notes.get("most_passes", 0), found.passes)
     return kept, similarity, kinds
+
+
+def _load(
+    store: ShingleStore, starts: np.ndarray, sizes: np.ndarray, wanted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    return store.load(starts[wanted], sizes[wanted])
 
 
 def _pieces(components: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -270,17 +270,16 @@ def _keys(members: pa.Table, settings: Dedup) -> dict[str, np.ndarray]:
         hashes = hashes.reshape(len(component), -1)
         return np.where(hashes != 0, mix(hashes ^ apart[:, None]), np.uint64(0))
 
-    urls = normalized_urls(members.column("url").combine_chunks())
-    made = {
+    def addresses(*names: str) -> np.ndarray:
+        return _address_keys(component, *(normalized_urls(members.column(name).combine_chunks()) for name in names))
+
+    made: dict[str, Callable[[], np.ndarray]] = {
         PAYLOAD: lambda: scoped(text_hashes(members.column("payload_digest").combine_chunks())),
         EXACT: lambda: scoped(members.column("content_hash").to_numpy()),
-        SAME_URL: lambda: _address_keys(component, urls)[:, :1],
-        SAME_CANONICAL: lambda: _address_keys(
-            component, urls, normalized_urls(members.column("canonical_url").combine_chunks())
-        ),
-        NEAR: lambda: scoped(
-            _list_values(members, "bands") * members.column("comparable").to_numpy()[:, None].astype(np.uint64)
-        ),
+        SAME_URL: lambda: addresses("url"),
+        SAME_CANONICAL: lambda: addresses("url", "canonical_url"),
+        # The bands of a text that is too short for one are zero.
+        NEAR: lambda: scoped(_list_values(members, "bands")),
     }
     return {kind: made[kind]() for kind in settings.kinds}
 

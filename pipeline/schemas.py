@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def _schema(table: str, fields: list[tuple[str, pa.DataType]]) -> pa.Schema:
@@ -123,17 +123,11 @@ DUPLICATES = _schema(
 )
 
 
-# What was done to a text: kind, and from where to where, in code points of the document's text.
-EDITS = pa.list_(
-    pa.struct([("kind", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("detail", pa.string())])
-)
-
 # What the corpus has beside the columns of documents and the signals that a recipe asks for.
 CORPUS_COLUMNS = [
     ("duplicate_cluster", pa.string()),
     ("duplicate_cluster_size", pa.int64()),
     ("repeat", pa.int32()),
-    ("edits", EDITS),
 ]
 
 
@@ -157,6 +151,6 @@ def signals_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
 
 
 def corpus_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
-    """Kept documents: the columns of documents, of clusters and edits, and those signals that the recipe asks for."""
+    """Kept documents: the columns of documents, of clusters, and those signals that the recipe asks for."""
     documents = [(field.name, field.type) for field in DOCUMENTS]
     return _schema("corpus", [*documents, *CORPUS_COLUMNS, *signals])

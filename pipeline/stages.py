@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline import annotate, candidates, extract, select, sign
+from pipeline import annotate, candidates, extract, resolve, select, sign
 from pipeline.exchange import partitions_for
 from pipeline.ledger import Entry
 from pipeline.plan import Shard
@@ -97,25 +97,28 @@ class Stages:
 
     def dedup(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Signatures to components of candidate duplicates, through the file exchange."""
-        signatures, dedup = done["signatures"], self.recipe.dedup
+        documents, signatures, dedup = done["documents"], done["signatures"], self.recipe.dedup
         assert dedup is not None
         made_by = {"stage": "dedup", "rule_version": candidates.RULE_VERSION, "upstream": signatures.folder.name}
-        made_by |= {"same_url": dedup.same_url, "shards": signatures.fingerprint("signatures")}
+        made_by |= {"kinds": sorted(dedup.kinds), "scope": dedup.scope}
+        made_by |= {"sources": list(dedup.sources.items()) if dedup.scope == "source" else []}
+        made_by |= {"documents": documents.fingerprint("documents"), "shards": signatures.fingerprint("signatures")}
         folder = self.steps.folder("candidates", made_by)
         shards = sorted(signatures.entries)
         exchange = folder / "exchange"
 
         def work() -> None:
             rows = sum(entry.written for entry in signatures.entries.values())
-            partitions = partitions_for(rows * (dedup.signature.bands + 2), candidates.ROWS_PER_PARTITION)
+            partitions = partitions_for(rows * (dedup.signature.bands + 4), candidates.ROWS_PER_PARTITION)
             key_runs = [str(exchange / "keys" / f"{shard}.run") for shard in shards]
             edge_names = [f"part-{index:05d}" for index in range(partitions)]
             edge_runs = [str(exchange / "edges" / f"{name}.run") for name in edge_names]
             tasks = [
                 Task(shard, candidates.partition_keys, {
-                    "shard": shard, "shard_index": index, "signatures": signatures.file("signatures", shard),
-                    "folder": str(exchange / "keys"), "run": key_runs[index], "partitions": partitions,
-                    "same_url": dedup.same_url,
+                    "shard": shard, "shard_index": index, "documents": documents.file("documents", shard),
+                    "signatures": signatures.file("signatures", shard), "folder": str(exchange / "keys"),
+                    "run": key_runs[index], "partitions": partitions, "kinds": list(dedup.kinds),
+                    "scope": dedup.scope, "sources": dedup.sources,
                 }, candidates.MEMORY_BYTES)
                 for index, shard in enumerate(shards)
             ]  # fmt: skip
@@ -187,15 +190,16 @@ class Stages:
         made_by |= {"columns": list(self.recipe.select.columns), "shards": verdicts.fingerprint("verdicts")}
         made_by |= {"documents": documents.fingerprint("documents")}
         made_by |= {"signals": {table: found.fingerprint("signals") for table, found in signals.items()}}
-        removed: list[str] = []
+        outcomes: list[str] | None = None
         if self.recipe.dedup is not None:
             finished["duplicates"] = self._resolve(done | finished)
             made_by["duplicates"] = finished["duplicates"].folder.name
-            removed = [
-                str(finished["duplicates"].folder / "removed" / f"{part}.run")
+            made_by["rehydrate"] = sorted(self.recipe.dedup.rehydrate.items())
+            outcomes = [
+                str(finished["duplicates"].folder / "outcomes" / f"{part}.run")
                 for part in sorted(finished["duplicates"].entries)
             ]
-        finished["corpus"] = self._write(documents, signals, verdicts, made_by, removed)
+        finished["corpus"] = self._write(documents, signals, verdicts, made_by, outcomes)
         return finished
 
     def _signal_sources(
@@ -216,28 +220,37 @@ class Stages:
         assert dedup is not None
         documents, signatures, verdicts = done["documents"], done["signatures"], done["verdicts"]
         members = done["candidates"]
-        settings = dedup.model_dump(mode="json")
-        settings["signature"].pop("preset")
+        ordering = dedup.survivor_signals()
+        signals = {table: done[table] for table in self.recipe.groups()}
+        settings = dedup.model_dump(mode="json", exclude={"rehydrate"})
+        settings["signature"] = dedup.signature.model_dump(exclude={"preset"})
+        # The order of sources decides, and a digest of a mapping does not see it.
+        decides = settings | {"sources": list(dedup.sources.items())}
         # When all documents count, rules do not reach resolve: another threshold leaves the duplicates as they are.
         upstream = {"verdicts": verdicts.folder.name, "shards": verdicts.fingerprint("verdicts")}
-        made_by = {"stage": "resolve", "rule_version": select.RULE_VERSION, "dedup": settings}
+        made_by = {"stage": "resolve", "rule_version": resolve.RULE_VERSION, "dedup": decides}
         made_by |= {"candidates": members.folder.name, "documents": documents.fingerprint("documents")}
         made_by |= upstream if dedup.among == "passing" else {}
+        tables = signal_tables(self.recipe.annotate.groups())
+        by_signal = sorted({tables[name] for name in ordering if name in tables})
+        made_by |= {"signals": {table: signals[table].fingerprint("signals") for table in by_signal}}
         folder = self.steps.folder("duplicates", made_by)
         shards = sorted(documents.entries)
-        texts = sum(entry.outputs["candidates"]["rows"] for entry in members.entries.values()) * _mean_bytes(documents)
-        partitions = partitions_for(int(texts), select.BYTES_PER_PARTITION)
+        found = [entry.outputs["candidates"]["rows"] for entry in members.entries.values()]
+        partitions = partitions_for(int(sum(found) * _mean_bytes(documents)), resolve.BYTES_PER_PARTITION)
+        largest = max((entry.notes["largest_component"] for entry in members.entries.values()), default=0)
         exchange = folder / "exchange"
         runs = [str(exchange / f"{shard}.run") for shard in shards]
 
         def work() -> None:
             tasks = [
-                Task(shard, select.gather_candidates, {
+                Task(shard, resolve.gather_candidates, {
                     "shard": shard, "shard_index": index, "documents": documents.file("documents", shard),
-                    "signatures": signatures.file("signatures", shard), "verdicts": verdicts.file("verdicts", shard),
-                    "candidates": members.file("candidates", shard), "folder": str(exchange), "run": runs[index],
-                    "partitions": partitions, "among": dedup.among, "bands": dedup.signature.bands,
-                }, select.MEMORY_BYTES)
+                    "signatures": signatures.file("signatures", shard),
+                    "signals": self._signal_sources(signals, shard, ordering),
+                    "verdicts": verdicts.file("verdicts", shard), "candidates": members.file("candidates", shard),
+                    "folder": str(exchange), "run": runs[index], "partitions": partitions, "dedup": settings,
+                }, resolve.MEMORY_BYTES)
                 for index, shard in enumerate(shards)
             ]  # fmt: skip
             self.steps.do("select: gather", exchange, [Job(task) for task in tasks])
@@ -250,12 +263,13 @@ class Stages:
                 "partition": index,
                 "runs": runs,
                 "folder": str(folder),
-                "run": str(folder / "removed" / f"{name}.run"),
+                "run": str(folder / "outcomes" / f"{name}.run"),
                 "shards": len(shards),
                 "dedup": settings,
             }
-            jobs.append(Job(Task(name, select.resolve_partition, arguments, select.MEMORY_BYTES)))
-        return self.steps.do("select: resolve", folder, jobs, before=work, scratch=exchange, also=[folder / "removed"])
+            memory = resolve.MEMORY_BYTES + resolve.MEMBER_BYTES * largest
+            jobs.append(Job(Task(name, resolve.resolve_partition, arguments, memory)))
+        return self.steps.do("select: resolve", folder, jobs, before=work, scratch=exchange, also=[folder / "outcomes"])
 
     def _write(
         self,
@@ -263,7 +277,7 @@ class Stages:
         signals: dict[str, Finished],
         verdicts: Finished,
         made_by: dict[str, Any],
-        removed: list[str],
+        outcomes: list[str] | None,
     ) -> Finished:
         corpus, rejects = self.steps.folder("corpus", made_by), self.steps.folder("rejects", made_by)
         dedup, known = self.recipe.dedup, self.recipe.signals()
@@ -276,11 +290,12 @@ class Stages:
                 "signals": self._signal_sources(signals, shard, list(self.recipe.select.columns)),
                 "signal_types": {name: str(known[name].type) for name in self.recipe.select.columns},
                 "verdicts": verdicts.file("verdicts", shard),
-                "removed": removed,
+                "outcomes": outcomes,
                 "corpus": str(corpus),
                 "rejects": str(rejects),
                 "columns": list(self.recipe.select.columns),
                 "duplicates_first": dedup is not None and dedup.among == "all",
+                "rehydrate": dedup.rehydrate if dedup else {},
                 "inputs": documents.inputs("documents", shard) + verdicts.inputs("verdicts", shard),
             }
             weight = documents.outputs("documents", shard)["bytes"]

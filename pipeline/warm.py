@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.compiled import remove_stale
@@ -35,12 +37,14 @@ def warm() -> float:
     started = time.perf_counter()
     from dedup.components import candidate_edges, components
     from dedup.minhash import MinHashParameters, band_hashes, content_hashes
+    from dedup.resolve import EXACT, resolve
+    from dedup.shingle_store import ShingleStore, shingle_sets
     from dedup.shingles import normalize_array
     from dedup.similarity import jaccard, shingle_set
     from filters.characters import kana_ratio
     from filters.ng_words import NgWordMatcher
     from filters.signals import measure
-    from pipeline.candidates import URL_KEY, mixed
+    from pipeline.proposals import URL_KEY, mixed
     from pipeline.web.charset import decode
     from pipeline.web.consent import find_consent
     from pipeline.web.gate import may_be_japanese
@@ -60,6 +64,12 @@ def warm() -> float:
     components(left, right)
     sets = [shingle_set(text, 5) for text in TEXTS]
     jaccard(sets[0], sets[1])
+    with ShingleStore(Path("."), 1_000_000) as store:
+        store.add(*shingle_sets(normalize_array(texts), 5))
+        edges = store.edges()
+        sizes = np.diff(edges)
+        keys = {EXACT: hashes.reshape(-1, 1)}
+        resolve(lambda wanted: store.load(edges[:-1][wanted], sizes[wanted]), sizes, keys, 0.8)
     kana_ratio(TEXTS[0])
     for charset in ("utf-8", "cp932", "euc-jp", "iso-2022-jp"):
         body = TEXTS[0].encode(charset)

@@ -22,6 +22,7 @@ from sample_pages import (
     BELOW,
     DUPLICATES,
     KEPT,
+    LATER,
     OTHER_LANGUAGES,
     REFUSED,
     Page,
@@ -174,6 +175,7 @@ class SampleWriter:
         self.writer = WARCWriter(self.file, gzip=True)
         self.rows: list[tuple[str, str, str, str, str]] = []
         self.last_offset = 0
+        self.bodies: dict[str, bytes] = {}
 
     def record(self, kind: str, block: bytes, date: datetime, row: tuple[str, str, str, str, str], **more: str) -> None:
         """Write one record of type `kind`; `row` is its row of the truth table."""
@@ -209,7 +211,10 @@ class SampleWriter:
 
     def page(self, page: Page, date: datetime, related: list[tuple[str, str]]) -> None:
         """Write a page's response record."""
-        body = page.body if page.body is not None else encode(markup(page, related), page.charset)
+        body = self.bodies[page.mirror] if page.mirror else page.body
+        if body is None:
+            body = encode(markup(page, related), page.charset)
+        self.bodies.setdefault(page.url, body)
         charset = CHARSET_NAMES.get(page.charset, page.charset)
         row = (page.url, page.kind, charset if b"<html" in body.lower() else "", page.outcome, page.detail)
         self.record("response", http_block(page, body), date, row)
@@ -227,7 +232,7 @@ def build() -> tuple[bytes, list[tuple[str, str, str, str, str]]]:
     sample.record(
         "warcinfo", info.encode(), FIRST_FETCH, no_page("", "warcinfo record"), WARC_Filename="sample.warc.gz"
     )
-    pages = [*KEPT, *DUPLICATES, *REFUSED, *BELOW, *OTHER_LANGUAGES, *hostile_pages()]
+    pages = [*KEPT, *DUPLICATES, *REFUSED, *BELOW, *OTHER_LANGUAGES, *hostile_pages(), *LATER]
     # A date in the address of a related page would be taken for the page's own.
     titles = [(page.url, ALL_TEXTS[page.text].split("\n")[0]) for page in KEPT if "/2023/" not in page.url]
     for number, page in enumerate(pages):

@@ -16,7 +16,7 @@ class Page:
     """One response of the sample.
 
     `meta` is the charset that the page declares, `header` the one of its Content-Type header (None: silent); `charset` is the encoding of
-    the bytes. `edits` are replacements in the text, `day` the fetch date when it matters, `coding` the way the body travels.
+    the bytes. `edits` are replacements in the text, `mirror` is the address of a page whose bytes these are, `day` the fetch date when it matters, `coding` the way the body travels.
     """
 
     url: str
@@ -36,6 +36,7 @@ class Page:
     edits: tuple[tuple[str, str], ...] = ()
     coding: str = "identity"
     body: bytes | None = None
+    mirror: str | None = None
     status: str = "200 OK"
     content_type: str = "text/html"
 
@@ -80,6 +81,7 @@ SJIS: dict[str, Any] = {"charset": "cp932", "meta": "Shift_JIS"}
 EUC: dict[str, Any] = {"charset": "euc-jp", "meta": "EUC-JP"}
 JIS: dict[str, Any] = {"charset": "iso-2022-jp", "meta": "ISO-2022-JP"}
 
+HOME = '<link rel="canonical" href="https://yado.example.com/">\n'
 KEPT = [
     Page("https://kagaku.example.jp/frost", "blog", "frost", "science column", "kept of the cluster of three near duplicates", header="UTF-8"),
     Page("https://kagaku.example.jp/tide", "table", "tide", "table layout in CP932", **SJIS),
@@ -144,8 +146,8 @@ KEPT = [
     Page("https://town.example.jp/pool", "table", "hours_new", "opening hours, new capture", "the newest capture of the URL", day="2024-06-21"),
     Page("https://town.example.jp/oshirase/9", "news", "short_a", "short notice", "kept of an exact pair of short texts", day="2024-05-23"),
     Page("https://town.example.jp/oshirase/10", "news", "short_b", "short notice", "another short text: no duplicate"),
-    Page("https://yado.example.com/hamanasu", "table", "template_a", "page from a form", "shares sentences with the next, far under the limit"),
-    Page("https://yado.example.com/yamaboushi", "table", "template_b", "page from a form", "shares sentences with the one before, far under the limit"),
+    Page("https://yado.example.com/hamanasu", "table", "template_a", "page from a form", "shares sentences and the canonical address, its home page, with the next, far under the limit", head=HOME),
+    Page("https://yado.example.com/yamaboushi", "table", "template_b", "page from a form", "shares sentences and the canonical address with the one before, far under the limit", head=HOME),
 ]  # fmt: skip
 
 DUPLICATES = [
@@ -198,6 +200,11 @@ OTHER_LANGUAGES = [
     Page("https://lab.example.com/calibration", "foreign", "en_2", "English page with a Japanese comment form", "kana in the form only", "not_japanese", lang="en", footer=COMMENT_FORM),
     Page("https://lab.example.com/release/4", "foreign", "en_3", "English page with a Japanese dictionary in script", "kana in the script only", "not_japanese", lang="en", head=DICTIONARY),
     Page("https://nihongo.example.com/zhuci", "foreign", "zh_kana", "Chinese page with a few kana", "Chinese about Japanese particles", "not_japanese", lang="zh-CN"),
+]  # fmt: skip
+
+LATER = [
+    Page("https://kagami.example.com/hon/tegami", "", "", "mirror of a page, byte by byte", "kept https://hon.example.com/tegami", "payload", day="2024-02-07", mirror="https://hon.example.com/tegami"),
+    Page("https://hon.example.com/tegami?from=top", "news", "handwriting", "near duplicate that names the address of the kept page as its own", "kept https://hon.example.com/tegami", "same_canonical", day="2024-02-08", head='<link rel="canonical" href="https://hon.example.com/tegami">\n', edits=(("二十年前の半分", "三十年前の三分の一"), ("便せんを一冊買った", "便せんを二冊買った"))),
 ]  # fmt: skip
 
 PRELUDE = '<!DOCTYPE html>\n<html lang="ja"><head><meta charset="UTF-8"><title>{}</title></head><body>\n'

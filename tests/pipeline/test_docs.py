@@ -18,13 +18,13 @@ import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from dedup.resolve import EXACT, NEAR, SAME_URL
+from dedup.resolve import KINDS
 from filters.rules import COUNTED, NUMBER_LIMITS, Rule, reason_of, reasons
 from filters.signals import SIGNALS
 from pipeline.cli import app
 from pipeline.extract import RECORD_ERRORS
 from pipeline.recipe import Recipe, configs_folder, load_recipe
-from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS
+from pipeline.schemas import CORPUS_COLUMNS, DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS
 from pipeline.web.main_text import PAGE_TYPES
 from pipeline.web.page.reader import _CAPS
 from tests.pipeline.conftest import ROOT
@@ -93,7 +93,7 @@ def test_every_key_of_a_recipe_is_documented_with_its_default():
         if default is PydanticUndefined:
             assert shown == ""
         else:
-            assert json.loads(shown) == (list(default) if isinstance(default, tuple) else default), key
+            assert json.loads(shown) == json.loads(json.dumps(default)), key
     assert documented.keys() - known.keys() == {"dedup"}
 
 
@@ -119,6 +119,13 @@ def test_every_signal_is_documented_with_its_type_and_no_other_is():
 def test_every_column_of_a_document_is_documented():
     documented = rows(section(page("docs/provenance.md"), "## Columns of documents and corpus"))
     assert list(documented) == DOCUMENTS.names
+
+
+def test_every_column_of_clusters_is_documented():
+    documented = rows(section(page("docs/deduplication.md"), "## Clusters"))
+    assert [(name, cells[0]) for name, cells in documented.items()] == [
+        (name, str(kind)) for name, kind in CORPUS_COLUMNS
+    ]
 
 
 def strings_of(path: str, *callers: str) -> set[str]:
@@ -163,7 +170,7 @@ def test_every_reason_of_the_shipped_recipes_is_documented_and_no_other_is():
 
 
 def test_every_kind_of_duplicate_is_documented():
-    assert rows(section(page("docs/reasons.md"), "## Duplicates")).keys() == {EXACT, NEAR, SAME_URL}
+    assert rows(section(page("docs/reasons.md"), "## Duplicates")).keys() == set(KINDS)
 
 
 def test_every_dependency_is_documented_and_no_other_is():

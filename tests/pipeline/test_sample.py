@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dedup.resolve import KINDS
 from filters.rules import reasons
 from pipeline.extract import RECORD_ERRORS
 from pipeline.recipe import find_recipe, load_recipe
@@ -33,7 +34,7 @@ NOT_IN_THE_SAMPLE = {
     "extractor_crashed": "likewise",
     "extractor_error": "likewise",
 }
-DUPLICATE_KINDS = {"exact", "near", "same_url"}
+DUPLICATE_KINDS = set(KINDS)
 
 
 @pytest.mark.parametrize("run", ["sample_run", "trafilatura_run"])
