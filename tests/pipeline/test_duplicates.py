@@ -53,7 +53,8 @@ def crawl(path: Path, pages: Sequence[Page]) -> Path:
     with open(path, "wb") as file:
         writer = WARCWriter(file, gzip=True)
         for page in pages:
-            html = f"<html lang=ja><head><title>{page.text}</title>{page.head}<meta name=from content='{page.url}'></head><body><article><p>{page.letters()}"
+            head = f"<title>{page.text}</title>{page.head}<meta name=from content='{page.url}'>"
+            html = f"<html lang=ja><head>{head}</head><body><article><p>{page.letters()}"
             headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1")
             ids = {"WARC-Record-ID": f"<urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, page.url + page.day)}>"}
             ids["WARC-Date"] = f"{page.day}T00:00:00Z"
