@@ -22,11 +22,49 @@ def _text(settings: Mapping[str, Any]) -> Group:
     return TextSignals(tuple(Asset.from_record(record) for record in settings["ng_words"]))
 
 
+def _lines(settings: Mapping[str, Any]) -> Group:
+    from filters.lines import LineSignals
+
+    return LineSignals()
+
+
+def _words(settings: Mapping[str, Any]) -> Group:
+    from filters.segmenters import make_segmenter
+    from filters.words import WordSignals
+
+    return WordSignals(make_segmenter(settings), settings["stop_words"], settings["prefix"])
+
+
+def _datatrove(settings: Mapping[str, Any]) -> Group:
+    from filters.datatrove_filters import DatatroveFilter
+    from filters.segmenters import make_segmenter
+
+    words = make_segmenter(settings["words"]) if settings["words"] else None
+    return DatatroveFilter(settings["name"], settings["filter"], settings["options"], words)
+
+
 # Modules load when a recipe needs them, so that nobody pays for a dictionary or a model that no rule asks for.
-KINDS: dict[str, Callable[[Mapping[str, Any]], Group]] = {"text": _text}
+KINDS: dict[str, Callable[[Mapping[str, Any]], Group]] = {
+    "text": _text,
+    "lines": _lines,
+    "words": _words,
+    "script_words": _words,
+    "datatrove": _datatrove,
+}
 
 # The settings of a kind that are enough to know its signals, for documentation and tests.
-EXAMPLES: dict[str, dict[str, Any]] = {"text": {"ng_words": []}}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "text": {"ng_words": []},
+    "lines": {},
+    "words": {"segmenter": "mecab", "dictionary": "ipadic", "stop_words": ["の", "に"], "prefix": ""},
+    "script_words": {"segmenter": "script", "stop_words": ["の", "に"], "prefix": "script_"},
+    "datatrove": {
+        "name": "NAME",
+        "filter": "FineWebQualityFilter",
+        "options": {},
+        "words": {"segmenter": "mecab", "dictionary": "ipadic"},
+    },
+}
 
 
 def make_group(kind: str, settings: Mapping[str, Any]) -> Group:

@@ -61,7 +61,7 @@ def count_ngrams(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
             numbers[position] = codes[starts[row] + position]
         places = size
         for n in range(1, min(size, _LONGEST) + 1):
-            looked_up, distinct = _number(n, places, positions, numbers, keys, frequencies, table, generation)
+            looked_up, distinct = number_ngrams(n, places, positions, numbers, keys, frequencies, table, generation)
             generation += distinct
             total = size - n + 1
             repeated, top = 0, 1
@@ -83,7 +83,7 @@ def count_ngrams(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _number(
+def number_ngrams(
     n: int,
     places: int,
     positions: np.ndarray,

@@ -14,7 +14,22 @@ import pyarrow.compute as pc
 NUMBER_LIMITS = ("min", "more_than", "max", "less_than")
 LOWER_LIMITS = ("min", "more_than")
 # Columns that count something are too few or too many, not too low or too high.
-COUNTED = ("characters", "letters", "japanese_letters", "swallow_japanese_letters", "lines", "sentences")
+COUNTED = (
+    "characters",
+    "letters",
+    "japanese_letters",
+    "swallow_japanese_letters",
+    "lines",
+    "sentences",
+    "paragraphs",
+    "full_lines",
+    "words",
+    "plain_words",
+    "stop_word_types",
+    "script_words",
+    "script_plain_words",
+    "script_stop_word_types",
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from filters.assets import AssetChanged
 from filters.groups import make_group
-from pipeline.errors import KamisukiError
+from pipeline.errors import KamisukiError, UsageError
 from pipeline.files import TableWriter, read_batches
 from pipeline.ledger import Entry
 from pipeline.schemas import signals_schema
@@ -23,8 +23,11 @@ MEMORY_BYTES = 700_000_000
 
 
 def fingerprint(chosen: GroupSettings) -> dict[str, Any]:
-    """What decides the signals of a group."""
-    decided_by = make_group(chosen.kind, chosen.settings).fingerprint()
+    """What decides the signals of a group. Raises UsageError when something that it needs is not there."""
+    try:
+        decided_by = make_group(chosen.kind, chosen.settings).fingerprint()
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     return {"rule_version": RULE_VERSION, "kind": chosen.kind, "decided_by": decided_by}
 
 

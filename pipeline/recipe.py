@@ -17,6 +17,7 @@ from dedup.minhash import PRESETS, MinHashParameters
 from filters.assets import Asset
 from filters.rules import Rule
 from filters.signal import Signal
+from filters.words import STOP_WORDS
 from pipeline.errors import UsageError
 from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS
 from pipeline.signal_tables import TEXT_TABLE, GroupSettings, ReadAsset, needed, signal_tables, unread
@@ -24,6 +25,8 @@ from pipeline.signal_tables import TEXT_TABLE, GroupSettings, ReadAsset, needed,
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+# What becomes a part of a column's name.
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class Section(BaseModel):
@@ -79,15 +82,51 @@ class Extract(Section):
         return self
 
 
+class Words(Section):
+    """How texts are cut into words, where a rule needs words; `script_` signals are over runs of one script always."""
+
+    dictionary: Literal["ipadic", "unidic-lite"] = Field("ipadic", description="MeCab's dictionary, from its wheel")
+    stop_words: tuple[str, ...] = Field(STOP_WORDS, description="words of which `stop_word_types` counts")
+
+
+class DatatroveModel(Section):
+    """A filter of datatrove by its class's name, with its own options; its verdict is the signal `datatrove_NAME`."""
+
+    filter: str
+    options: dict[str, Any] = Field({}, description="as the filter's class takes them")
+    words: Literal["mecab", "datatrove"] = Field("mecab", description="whose words the filter sees")
+
+
 class Annotate(Section):
     """What is measured about a text."""
 
+    words: Words = Words()
+    datatrove: dict[Name, DatatroveModel] = Field({}, description="filters of datatrove by a name of one's own")
     ng_words: tuple[str, ...] = Field((), description="word lists, one word a line; relative to the recipe's folder")
 
     def groups(self, asset: ReadAsset = unread) -> dict[str, GroupSettings]:
         """By table, the groups of signals that there are. `asset` looks at files; without it only names are known."""
         lists = [asset(path).as_record() for path in self.ng_words]
-        return {TEXT_TABLE: GroupSettings("text", {"ng_words": lists})}
+        words = {"stop_words": list(self.words.stop_words)}
+        mecab = {"segmenter": "mecab", "dictionary": self.words.dictionary, "prefix": ""}
+        filters = {
+            f"signals_datatrove_{name}": GroupSettings(
+                "datatrove",
+                {
+                    "name": name,
+                    "filter": chosen.filter,
+                    "options": chosen.options,
+                    "words": mecab if chosen.words == "mecab" else None,
+                },
+            )
+            for name, chosen in self.datatrove.items()
+        }
+        return filters | {
+            TEXT_TABLE: GroupSettings("text", {"ng_words": lists}),
+            "signals_lines": GroupSettings("lines", {}),
+            "signals_words": GroupSettings("words", words | mecab),
+            "signals_script_words": GroupSettings("script_words", words | {"segmenter": "script", "prefix": "script_"}),
+        }
 
 
 class Signature(Section):
@@ -260,6 +299,13 @@ class Recipe(Section):
             signal_tables(self.annotate.groups())
         except ValueError as error:
             raise Misplaced(str(error), "annotate") from None
+        for name, chosen in self.annotate.datatrove.items():
+            from filters.datatrove_filters import DatatroveFilter
+
+            try:
+                DatatroveFilter(name, chosen.filter, chosen.options, None).check()
+            except ValueError as error:
+                raise Misplaced(str(error), "annotate", "datatrove", name) from None
         types = {name: signal.type for name, signal in self.signals().items()}
         for name in self.select.columns:
             if name not in types:

@@ -42,6 +42,7 @@ def warm() -> float:
     from dedup.shingles import normalize_array
     from dedup.similarity import jaccard, shingle_set
     from filters.characters import kana_ratio
+    from filters.groups import EXAMPLES, make_group
     from filters.ng_words import NgWordMatcher
     from filters.signals import measure
     from pipeline.proposals import URL_KEY, mixed
@@ -57,6 +58,8 @@ def warm() -> float:
     for kind in (texts, texts.cast(pa.large_string())):
         measure(kind, None)
         measure(kind, NgWordMatcher(["名前"]))
+        for group in ("lines", "words", "script_words"):
+            make_group(group, EXAMPLES[group]).measure(pa.RecordBatch.from_arrays([kind], names=["text"]))
         normalised = normalize_array(kind)
         band_hashes(normalised, MinHashParameters(bands=2, rows=2))
         hashes = content_hashes(normalised)

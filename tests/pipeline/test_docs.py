@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from dedup.resolve import KINDS
+from filters.groups import known_signals
 from filters.rules import COUNTED, NUMBER_LIMITS, Rule, reason_of, reasons
-from filters.signals import SIGNALS
 from pipeline.cli import app
 from pipeline.extract import RECORD_ERRORS
 from pipeline.recipe import Recipe, configs_folder, load_recipe
@@ -32,6 +32,7 @@ from tests.pipeline.conftest import ROOT
 PAGES = sorted(
     [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + list(ROOT.glob("docs/*.md"))
 )
+SIGNALS = known_signals()
 RECIPES = sorted(file.stem for file in configs_folder().glob("*.yaml"))
 COMMANDS: dict[str, Any] = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
@@ -64,7 +65,8 @@ def recipe_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
         kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
         below = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if below:
-            yield from recipe_keys(below[0], f"{prefix}{name}.")
+            named = "NAME." if getattr(field.annotation, "__origin__", None) is dict else ""
+            yield from recipe_keys(below[0], f"{prefix}{name}.{named}")
         else:
             yield prefix + name, field.default
     if prefix == "select.":
@@ -154,7 +156,7 @@ def test_every_kind_of_reason_of_select_is_documented():
     text = section(page("docs/reasons.md"), "## Select")
     documented = rows(text)
     for signal in SIGNALS:
-        for limit in NUMBER_LIMITS:
+        for limit in NUMBER_LIMITS if SIGNALS[signal].type != "string" else ():
             reason = reason_of(Rule(signal, **{limit: 0.0}), limit)
             assert reason.replace(signal, "SIGNAL") in documented, reason
     assert reason_of(Rule("consent", none_of=("refused",)), "none_of").replace("consent", "COLUMN") in documented
@@ -237,13 +239,20 @@ def test_recipes_in_the_documentation_load(tmp_path):
 
 
 def test_the_recipe_that_chooses_by_page_type_loads(tmp_path):
-    (text,) = re.findall(r"^```yaml\n(.*?)^```", page("docs/recipes.md"), re.DOTALL | re.MULTILINE)
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", section(page("docs/recipes.md"), "## Rules"), re.DOTALL | re.MULTILINE)
     (tmp_path / "configs").symlink_to(configs_folder())
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     rules = {rule.signal: rule for rule in load_recipe(tmp_path / "mine.yaml").select.active_rules()}
     assert set(rules["page_type"].any_of or ()) < set(PAGE_TYPES)
     assert 0 < (rules["extraction_confidence"].min or 0) < 1
     assert "swallow_japanese_letters" in rules
+
+
+def test_the_recipe_with_a_filter_of_datatrove_loads(tmp_path):
+    text = section(page("docs/recipes.md"), "### Filters of datatrove")
+    (recipe,) = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "mine.yaml").write_text(recipe, encoding="utf-8")
+    assert load_recipe(tmp_path / "mine.yaml").groups().keys() == {"signals", "signals_datatrove_quality"}
 
 
 def test_every_page_type_and_everything_that_can_be_capped_is_named():
