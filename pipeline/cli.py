@@ -46,6 +46,10 @@ def run(
     inputs: Annotated[
         list[str] | None, typer.Option("--input", help="A WARC file or a quoted glob; may be given several times.")
     ] = None,
+    robots: Annotated[
+        list[str] | None,
+        typer.Option("--robots", help="A WARC file of robots.txt captures or a quoted glob; several times if need be."),
+    ] = None,
     first: Annotated[str, typer.Option("--from", help="First stage to work on.")] = "extract",
     last: Annotated[str, typer.Option("--until", help="Last stage to work on.")] = "select",
     workers: Annotated[
@@ -76,7 +80,7 @@ def run(
     progress = Progress(out)
     job = Run(chosen, out, runner, progress)
     try:
-        job.execute(inputs or [], first, last)
+        job.execute(inputs or [], first, last, robots or [])
     except KeyboardInterrupt:
         typer.echo("kamisuki: stopped; finished shards are kept, run again to go on", err=True)
         raise typer.Exit(130) from None
@@ -182,9 +186,10 @@ def gc(out: Out, yes: Annotated[bool, typer.Option("--yes", help="Remove them, n
 @app.command()
 def recipes() -> None:
     """List the recipes that come with kamisuki."""
-    from pipeline.recipe import configs_folder, load_recipe
+    from pipeline.recipe import load_recipe
+    from pipeline.shipped import shipped_recipes
 
-    for file in sorted(configs_folder().glob("*.yaml")):
+    for file in shipped_recipes():
         recipe = load_recipe(file)
         typer.echo(f"{recipe.name:16} {recipe.description}")
 

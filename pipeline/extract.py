@@ -19,13 +19,14 @@ import xxhash
 
 from filters.characters import kana_ratio
 from pipeline.errors import KamisukiError
-from pipeline.files import TableWriter
+from pipeline.files import TableWriter, canonical_digest
 from pipeline.ledger import Entry
 from pipeline.plan import Input, Shard
 from pipeline.recipe import Extract
 from pipeline.runner import Stopwatch
 from pipeline.schemas import DOCUMENTS, REJECTS
 from pipeline.web import charset, consent, gate, language, license
+from pipeline.web.consent.agents import training_agents
 from pipeline.web.extraction import Extraction
 from pipeline.web.extractors import TRAFILATURA, Extractor, extractor_version, make_extractor
 from pipeline.web.metadata import read_metadata
@@ -76,6 +77,7 @@ def versions(extractor: str) -> dict[str, str]:
     found = {name: version(name) for name in libraries}
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     assets = {"lid": language.model_digest(), "unicode": unicodedata.unidata_version, "python": python}
+    assets["training_agents"] = canonical_digest(sorted(training_agents()))
     return {**found, **assets, "extractor": extractor_version(extractor)}
 
 
@@ -173,7 +175,7 @@ class PageReader:
         if not (label == "ja" and score >= accepted.min_score and kana > 0) and kana < accepted.kana_ratio:
             return reject("not_japanese", kana, accepted.kana_ratio, f"lid.176 {label} {score:.3f}")
         license_fact = license.find_license(page, record.http_headers)
-        consent_fact = consent.find_consent(page, record.http_headers)
+        consent_fact = consent.find_consent(page, record.http_headers, fetched_on)
         clock = self.watch.time("license and consent", clock)
         facts = read_metadata(page, record.url, fetched_on)
         self.watch.time("metadata", clock)

@@ -13,7 +13,16 @@ from pipeline.schemas import SCHEMA_VERSION
 ENTRY_SUFFIX = ".ledger.json"
 FAILURE_SUFFIX = ".failed.json"
 # Tables that hold a row for each record that a stage counts as written.
-MAIN_TABLES = ("documents", "signals", "signatures", "candidates", "duplicates", "corpus")
+MAIN_TABLES = (
+    "documents",
+    "robots",
+    "signals",
+    "signatures",
+    "candidates",
+    "robots_verdicts",
+    "duplicates",
+    "corpus",
+)
 
 
 class LedgerError(KamisukiError):

@@ -19,8 +19,10 @@ from filters.rules import Rule
 from filters.signal import Signal
 from filters.words import STOP_WORDS
 from pipeline.errors import UsageError
-from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS
+from pipeline.schemas import DOCUMENTS, ROBOTS_VERDICTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
+from pipeline.shipped import configs_folder, shipped_recipes
 from pipeline.signal_tables import TEXT_TABLE, GroupSettings, ReadAsset, needed, signal_tables, unread
+from pipeline.web.consent.agents import agents_of
 
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -233,15 +235,36 @@ class RuleModel(Section):
         return self.model_dump(exclude={"signal", "source"}, exclude_none=True)
 
 
+class Robots(Section):
+    """How robots.txt is read for the columns `robots` and `robots_latest`."""
+
+    agents: str | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        "training", description="a set of configs/ai-user-agents.yaml, or names: one that is refused refuses"
+    )
+    unreachable: Literal["unknown", "refused"] = Field(
+        "unknown", description="what a robots.txt that was answered with a server error means"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Robots:
+        agents_of(self.agents)
+        return self
+
+
 class Select(Section):
     """Which documents make the corpus."""
 
+    robots: Robots = Robots()
     rules: tuple[RuleModel, ...] = ()
     columns: tuple[str, ...] = Field((), description="signals that the corpus carries as columns")
 
     def signals(self) -> set[str]:
         """The names that rules and columns ask for."""
         return {rule.signal for rule in self.active_rules()} | set(self.columns)
+
+    def judges_robots(self) -> bool:
+        """Whether a rule needs captures of robots.txt."""
+        return any(rule.limits() and rule.signal in SELECTABLE_ROBOTS_COLUMNS for rule in self.rules)
 
     def active_rules(self) -> list[Rule]:
         """The rules that have a limit, in the order in which they judge."""
@@ -316,6 +339,7 @@ class Recipe(Section):
             if name not in numbers:
                 known = f"{', '.join(SURVIVOR_KEYS)}, or a number, highest first, lowest first with a minus before it"
                 raise Misplaced(f"unknown key {name!r}; known: {known}: {', '.join(numbers)}", "dedup", "survivor")
+        types |= {name: ROBOTS_VERDICTS.field(name).type for name in SELECTABLE_ROBOTS_COLUMNS}
         for index, rule in enumerate(self.select.rules):
             try:
                 rule.check_type(types)
@@ -337,24 +361,15 @@ class Recipe(Section):
         return self
 
 
-def configs_folder() -> Path:
-    """Where the shipped recipes lie, in a checkout or in an installed package."""
-    here = Path(__file__).resolve().parent
-    for folder in (here / "configs", here.parent / "configs"):
-        if folder.is_dir():
-            return folder
-    raise UsageError("the shipped recipes are missing: reinstall kamisuki")
-
-
 def find_recipe(name_or_path: str) -> Path:
     """A recipe by path, else by the name of a shipped one. Raises UsageError with the names that there are."""
     path = Path(name_or_path)
     if path.is_file():
         return path
     shipped = configs_folder() / f"{name_or_path}.yaml"
-    if shipped.is_file():
+    if shipped in shipped_recipes():
         return shipped
-    names = ", ".join(sorted(file.stem for file in configs_folder().glob("*.yaml")))
+    names = ", ".join(file.stem for file in shipped_recipes())
     raise UsageError(f"no recipe {name_or_path!r}: give a path to a YAML file or one of {names}")
 
 

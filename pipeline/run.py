@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from pipeline.schemas import SCHEMA_VERSION
 from pipeline.stages import STAGES, Stages
 from pipeline.steps import Finished, Steps
 
+ROBOTS_PLAN = "robots-plan"
+
 
 class Run:
     """One recipe over the inputs of one OUT folder."""
@@ -29,6 +31,7 @@ class Run:
         self.progress = progress
         self.steps = Steps(out, runner, progress, recipe.max_failed_shards, self._remember)
         self.shards: list[Shard] = []
+        self.robots_shards: list[Shard] = []
 
     @property
     def tables(self) -> dict[str, str]:
@@ -45,36 +48,54 @@ class Run:
         """How many tasks this run has asked workers to do."""
         return self.steps.tasks_run
 
-    def execute(self, inputs: list[str], first: str = STAGES[0], last: str = STAGES[-1]) -> dict[str, Finished]:
-        """Run the stages from `first` to `last`. Raises Incomplete when a stage misses shards that are not waived."""
+    def execute(
+        self, inputs: list[str], first: str = STAGES[0], last: str = STAGES[-1], robots: Sequence[str] = ()
+    ) -> dict[str, Finished]:
+        """Run the stages from `first` to `last` over `inputs` and the robots.txt captures in the files `robots`.
+
+        Raises Incomplete when a stage misses shards that are not waived.
+        """
         order = {stage: index for index, stage in enumerate(STAGES)}
         if order[first] > order[last]:
             raise UsageError(f"--from {first} comes after --until {last}; the order is {', '.join(STAGES)}")
         with locked(self.out):
             remove_temporaries(self.out)
-            self._plan(inputs)
-            stages = Stages(self.recipe, self.shards, self.steps)
+            self._plan(inputs, list(robots))
+            if last == STAGES[-1] and self.recipe.select.judges_robots() and not self.robots_shards:
+                raise UsageError(
+                    f"a rule of {self.recipe.name} judges robots.txt and no captures of it are known here: give them "
+                    "with --robots, or set the rule's limits to null"
+                )
+            stages = Stages(self.recipe, self.shards, self.steps, self.robots_shards)
             done: dict[str, Finished] = {}
             for stage in STAGES[: order[last] + 1]:
                 if stage in ("sign", "dedup") and self.recipe.dedup is None:
+                    continue
+                if stage == "robots" and not self.robots_shards:
                     continue
                 self.steps.may_work = order[stage] >= order[first]
                 done |= getattr(stages, stage)(done)
                 self._remember()
         return done
 
-    def _plan(self, inputs: list[str]) -> None:
-        path = self.out / "plan.json"
-        known = load_plan(path)
-        if not known and not inputs:
+    def _plan(self, inputs: list[str], robots: list[str]) -> None:
+        self.shards = self._extend("plan", inputs)
+        if not self.shards:
             raise UsageError(f"no input given and {self.out} has no plan yet: use --input with WARC files or a glob")
-        self.shards = extend_plan(known, find_inputs(inputs), self.recipe.shards) if inputs else known
-        if self.shards != known:
-            save_plan(path, self.shards)
-        new = len(self.shards) - len(known)
-        size = sum(shard.bytes for shard in self.shards) / 1e6
-        files = sum(len(shard.inputs) for shard in self.shards)
-        self.progress.say(f"plan: {files} inputs of {size:,.1f} MB in {len(self.shards)} shards, {new} of them new")
+        self.robots_shards = self._extend(ROBOTS_PLAN, robots)
+
+    def _extend(self, plan: str, inputs: list[str]) -> list[Shard]:
+        path = self.out / f"{plan}.json"
+        known = load_plan(path)
+        shards = extend_plan(known, find_inputs(inputs), self.recipe.shards) if inputs else known
+        if shards != known:
+            save_plan(path, shards)
+        if shards:
+            new = len(shards) - len(known)
+            size = sum(shard.bytes for shard in shards) / 1e6
+            files = sum(len(shard.inputs) for shard in shards)
+            self.progress.say(f"{plan}: {files} inputs of {size:,.1f} MB in {len(shards)} shards, {new} of them new")
+        return shards
 
     def _remember(self) -> None:
         """Note in OUT/run.json which folder holds which table of which recipe."""
@@ -84,7 +105,7 @@ class Run:
         before = record["recipes"].get(self.recipe.name, {})
         old = before.get("tables", {})
         mine: dict[str, Any] = {"recipe": self.recipe.model_dump(mode="json"), "waived": self.waived}
-        mine["shards"] = canonical_digest([shard.name for shard in self.shards])
+        mine["shards"] = canonical_digest([[shard.name for shard in self.shards], [s.name for s in self.robots_shards]])
         still_holds = before.get("recipe") == mine["recipe"] and before.get("shards") == mine["shards"]
         still_holds = still_holds and all(old.get(table, folder) == folder for table, folder in self.tables.items())
         mine["tables"] = {**(old if still_holds else {}), **self.tables}

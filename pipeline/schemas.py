@@ -75,6 +75,38 @@ SELECTABLE_DOCUMENT_COLUMNS = (
     "extraction_confidence",
 )
 
+# What the sites' robots.txt said, one row a capture.
+ROBOTS = _schema(
+    "robots",
+    [
+        ("scheme", pa.string()),
+        ("host", pa.string()),
+        ("port", pa.int32()),
+        ("path", pa.string()),
+        ("fetched_at", TIMESTAMP),
+        ("http_status", pa.int16()),
+        ("content_type", pa.string()),
+        ("location", pa.string()),
+        ("text", pa.string()),
+        ("cut", pa.bool_()),
+        ("problem", pa.string()),
+        ("warc_file", pa.string()),
+        ("warc_offset", pa.int64()),
+        ("warc_record_id", pa.string()),
+    ],
+)
+
+_ROBOTS_VERDICT: list[tuple[str, pa.DataType]] = [
+    (f"{name}{suffix}", kind)
+    for name in ("robots", "robots_latest")
+    for suffix, kind in (("", pa.string()), ("_evidence", pa.string()), ("_fetched_at", TIMESTAMP))
+]
+# What robots.txt says of a document: as of its fetch, and by the newest capture that there is.
+ROBOTS_COLUMNS = tuple(name for name, _ in _ROBOTS_VERDICT)
+ROBOTS_VERDICTS = _schema("robots_verdicts", [("id", pa.string()), *_ROBOTS_VERDICT])
+# Those of them that a rule may judge.
+SELECTABLE_ROBOTS_COLUMNS = ("robots", "robots_latest")
+
 REJECTS = _schema(
     "rejects",
     [
@@ -151,6 +183,6 @@ def signals_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
 
 
 def corpus_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
-    """Kept documents: the columns of documents, of clusters, and those signals that the recipe asks for."""
+    """Kept documents: the columns of documents, of clusters, of robots.txt, and those signals that the recipe asks for."""
     documents = [(field.name, field.type) for field in DOCUMENTS]
-    return _schema("corpus", [*documents, *CORPUS_COLUMNS, *signals])
+    return _schema("corpus", [*documents, *CORPUS_COLUMNS, *_ROBOTS_VERDICT, *signals])

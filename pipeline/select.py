@@ -21,6 +21,8 @@ from pipeline.schemas import (
     CORPUS_COLUMNS,
     DOCUMENTS,
     REJECTS,
+    ROBOTS_COLUMNS,
+    ROBOTS_VERDICTS,
     SELECTABLE_DOCUMENT_COLUMNS,
     VERDICTS,
     corpus_schema,
@@ -113,6 +115,7 @@ def write_corpus(
             is_duplicate, passed = pc.is_valid(kinds), verdict.column("passed")
             kept = pc.and_(passed, pc.invert(is_duplicate))
             chosen = [document.column(name) for name in DOCUMENTS.names] + clusters
+            chosen += [_robots_column(name, measured, document.num_rows) for name in ROBOTS_COLUMNS]
             chosen += [measured[name] for name in columns]
             out.write(pa.RecordBatch.from_arrays(chosen, schema=schema).filter(kept))
             by_duplicate = is_duplicate if duplicates_first else pc.and_(is_duplicate, passed)
@@ -128,6 +131,11 @@ def write_corpus(
     entry.seconds = time.perf_counter() - started
     entry.save(Path(corpus))
     return entry.__dict__
+
+
+def _robots_column(name: str, measured: dict[str, pa.Array], rows: int) -> pa.Array:
+    """A column of the robots verdicts; nulls where no captures of robots.txt were given."""
+    return measured[name] if name in measured else pa.nulls(rows, ROBOTS_VERDICTS.field(name).type)
 
 
 def _reject_rows(document: pa.RecordBatch, verdict: pa.RecordBatch) -> pa.RecordBatch:

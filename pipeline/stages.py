@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline import annotate, candidates, extract, resolve, select, sign
+from pipeline import annotate, candidates, extract, resolve, robots, select, sign
 from pipeline.exchange import partitions_for
 from pipeline.ledger import Entry
 from pipeline.plan import Shard
 from pipeline.recipe import Recipe
+from pipeline.robots_stage import asked_of_robots, decide_robots
 from pipeline.runner import Task
+from pipeline.schemas import ROBOTS_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.signal_tables import TEXT_TABLE, signal_tables
-from pipeline.steps import Finished, Job, Steps
+from pipeline.steps import Finished, Job, Steps, was_made_of
 
-STAGES = ("extract", "annotate", "sign", "dedup", "select")
+STAGES = ("extract", "robots", "annotate", "sign", "dedup", "select")
 
 
 class Stages:
     """The stages of one recipe over the shards of one plan. Each method takes what the stages before it finished."""
 
-    def __init__(self, recipe: Recipe, shards: list[Shard], steps: Steps) -> None:
+    def __init__(self, recipe: Recipe, shards: list[Shard], steps: Steps, robots_shards: Sequence[Shard] = ()) -> None:
         self.recipe = recipe
         self.shards = shards
         self.steps = steps
+        self.robots_shards = robots_shards
 
     def extract(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Records of the inputs to documents."""
@@ -50,6 +53,21 @@ class Stages:
             task = Task(shard.name, extract.extract_shard, arguments, memory, shard.bytes, extract.input_stats(shard))
             jobs.append(Job(task, partial(inputs_hold, documents, shard), failure_holds=partial(failure_holds, shard)))
         return {"documents": self.steps.do("extract", documents, jobs, also=[rejects])}
+
+    def robots(self, done: dict[str, Finished]) -> dict[str, Finished]:
+        """Records of robots.txt WARC files to the captures that select asks."""
+        made_by = {"stage": "robots", "rule_version": robots.RULE_VERSION, "versions": robots.versions()}
+        folder = self.steps.folder("robots", made_by)
+        jobs = []
+        for shard in self.robots_shards:
+            arguments = {
+                "shard": {"name": shard.name, "inputs": [asdict(item) for item in shard.inputs]},
+                "folder": str(folder),
+            }
+            stats = extract.input_stats(shard)
+            task = Task(shard.name, robots.read_robots_shard, arguments, robots.MEMORY_BYTES, shard.bytes, stats)
+            jobs.append(Job(task, partial(inputs_hold, folder, shard), failure_holds=partial(failure_holds, shard)))
+        return {"robots": self.steps.do("robots", folder, jobs)}
 
     def annotate(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Documents to signals: a table for each group that the recipe needs."""
@@ -161,6 +179,12 @@ class Stages:
         """Documents to the corpus: judge, resolve, write."""
         documents = done["documents"]
         signals = {table: done[table] for table in self.recipe.groups()}
+        finished: dict[str, Finished] = {}
+        asked: dict[str, Any] = {}
+        if "robots" in done:
+            asked = asked_of_robots(self.recipe.select.robots, done["robots"])
+            finished["robots_verdicts"] = decide_robots(self.steps, documents, done["robots"], asked)
+        judged = finished["robots_verdicts"] if self.recipe.select.judges_robots() else None
         rules = self.recipe.select.model_dump(mode="json", include={"rules"})
         for rule in rules["rules"]:
             rule.pop("source")
@@ -170,14 +194,18 @@ class Stages:
             "rules": rules,
             "signals": {table: found.folder.name for table, found in signals.items()},
         }
+        made_by |= {"robots": asked} if judged else {}
         folder = self.steps.folder("verdicts", made_by)
         jobs = []
         for shard in sorted(documents.entries):
             inputs = documents.inputs("documents", shard) + signal_inputs(signals, shard)
+            inputs += judged.inputs("robots_verdicts", shard) if judged else []
+            sources = self._signal_sources(signals, shard, [rule.signal for rule in self.recipe.select.rules])
+            sources += robots_source(judged, shard, SELECTABLE_ROBOTS_COLUMNS)
             arguments = {
                 "shard": shard,
                 "documents": documents.file("documents", shard),
-                "signals": self._signal_sources(signals, shard, [rule.signal for rule in self.recipe.select.rules]),
+                "signals": sources,
                 "folder": str(folder),
                 "inputs": inputs,
                 "select": rules,
@@ -185,7 +213,7 @@ class Stages:
             task = Task(shard, select.judge_shard, arguments, select.MEMORY_BYTES, inputs[0]["bytes"])
             jobs.append(Job(task, partial(was_made_of, inputs), documents.outputs("documents", shard)["rows"]))
         verdicts = self.steps.do("select: judge", folder, jobs)
-        finished = {"verdicts": verdicts}
+        finished["verdicts"] = verdicts
         made_by = {"stage": "select", "rule_version": select.RULE_VERSION, "verdicts": verdicts.folder.name}
         made_by |= {"columns": list(self.recipe.select.columns), "shards": verdicts.fingerprint("verdicts")}
         made_by |= {"documents": documents.fingerprint("documents")}
@@ -199,7 +227,9 @@ class Stages:
                 str(finished["duplicates"].folder / "outcomes" / f"{part}.run")
                 for part in sorted(finished["duplicates"].entries)
             ]
-        finished["corpus"] = self._write(documents, signals, verdicts, made_by, outcomes)
+        robots_of = finished.get("robots_verdicts")
+        made_by |= {"robots": robots_of.fingerprint("robots_verdicts")} if robots_of else {}
+        finished["corpus"] = self._write(documents, signals, verdicts, robots_of, made_by, outcomes)
         return finished
 
     def _signal_sources(
@@ -276,6 +306,7 @@ class Stages:
         documents: Finished,
         signals: dict[str, Finished],
         verdicts: Finished,
+        robots_of: Finished | None,
         made_by: dict[str, Any],
         outcomes: list[str] | None,
     ) -> Finished:
@@ -283,11 +314,13 @@ class Stages:
         dedup, known = self.recipe.dedup, self.recipe.signals()
         jobs = []
         for index, shard in enumerate(sorted(documents.entries)):
+            sources = self._signal_sources(signals, shard, list(self.recipe.select.columns))
+            sources += robots_source(robots_of, shard, ROBOTS_COLUMNS)
             arguments = {
                 "shard": shard,
                 "shard_index": index,
                 "documents": documents.file("documents", shard),
-                "signals": self._signal_sources(signals, shard, list(self.recipe.select.columns)),
+                "signals": sources,
                 "signal_types": {name: str(known[name].type) for name in self.recipe.select.columns},
                 "verdicts": verdicts.file("verdicts", shard),
                 "outcomes": outcomes,
@@ -304,6 +337,11 @@ class Stages:
         return self.steps.do("select", corpus, jobs, also=[rejects])
 
 
+def robots_source(verdicts: Finished | None, shard: str, columns: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """The file of a shard's robots verdicts with the columns to read of it, where there are any."""
+    return [] if verdicts is None else [(verdicts.file("robots_verdicts", shard), list(columns))]
+
+
 def signal_inputs(signals: dict[str, Finished], shard: str) -> list[dict[str, Any]]:
     """What a ledger entry notes of a shard's tables of signals."""
     found = {table: finished.inputs("signals", shard)[0] for table, finished in signals.items()}
@@ -314,11 +352,6 @@ def _mean_bytes(documents: Finished) -> float:
     """About how many bytes a document's text has, from the ledger: three for each character of Japanese."""
     count = sum(entry.written for entry in documents.entries.values())
     return 3.0 * sum(entry.characters_out for entry in documents.entries.values()) / max(1, count)
-
-
-def was_made_of(inputs: list[dict[str, Any]], entry: Entry) -> bool:
-    """Whether an entry's inputs are these."""
-    return entry.inputs == inputs
 
 
 def failure_holds(shard: Shard, failure: dict[str, Any]) -> bool:

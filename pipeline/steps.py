@@ -194,6 +194,11 @@ class Steps:
         raise Incomplete(f"{stage}: {len(failures)} shards failed ({listed}{more}): {hint}")
 
 
+def was_made_of(inputs: list[dict[str, Any]], entry: Entry) -> bool:
+    """Whether an entry's inputs are these."""
+    return entry.inputs == inputs
+
+
 def keep_steps(folder: Path, scratch: Path) -> None:
     """Keep what the ledgers of a step's exchange say, added up by step, before the exchange goes."""
     kept: dict[str, dict[str, Any]] = {}

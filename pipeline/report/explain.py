@@ -107,13 +107,21 @@ def _document_lines(out: Path, tables: dict[str, str], recipe: Recipe, document:
         f"license {document['license'] or 'none found'} ({document['license_tier']}); consent {document['consent']}"
         + (f" ({document['consent_evidence']})" if document["consent_evidence"] else "")
     )
-    signals: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    for verdicts in _rows(out, tables.get("robots_verdicts"), key):
+        yield f"  robots.txt as of the fetch: {_robots(verdicts, 'robots')}"
+        yield f"  robots.txt by its newest capture: {_robots(verdicts, 'robots_latest')}"
+        values |= verdicts
+    measured = False
     for table in recipe.annotate.groups():
-        signals |= next(iter(_rows(out, tables.get(table), key)), {})
-    if signals:
+        for signals in _rows(out, tables.get(table), key):
+            values |= signals
+            measured = True
+    if measured:
+        values = document | values
         for rule in recipe.select.rules:
-            if rule.limits():
-                value = signals[rule.signal] if rule.signal in signals else document[rule.signal]
+            if rule.limits() and rule.signal in values:
+                value = values[rule.signal]
                 yield f"  annotate: {rule.signal} = {_number(value)} (allowed: {_allowed(rule)})"
     for verdict in _rows(out, tables.get("verdicts"), key):
         yield "  judge: passed" if verdict["passed"] else f"  judge: rejected as {verdict['reason']}{_why(verdict)}"
@@ -127,6 +135,12 @@ def _document_lines(out: Path, tables: dict[str, str], recipe: Recipe, document:
     if "corpus" in tables:
         kept = _rows(out, tables["corpus"], key, ["id"])
         yield "  corpus: kept" if kept else "  corpus: not in it"
+
+
+def _robots(verdicts: dict[str, Any], name: str) -> str:
+    fetched_at = verdicts[f"{name}_fetched_at"]
+    when = f", captured {fetched_at:%Y-%m-%d %H:%M}" if fetched_at else ""
+    return f"{verdicts[name]} ({verdicts[f'{name}_evidence'] or 'the URL has no site'}{when})"
 
 
 def _allowed(rule: RuleModel) -> str:

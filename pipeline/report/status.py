@@ -14,15 +14,17 @@ from pipeline.files import read_json
 from pipeline.ledger import load_entries, load_failures
 from pipeline.plan import load_plan
 from pipeline.progress import human_seconds
-from pipeline.run import read_run
+from pipeline.run import ROBOTS_PLAN, read_run
 
 SLOWEST = 5
 # Which folder of run.json tells of which stage, in the order of the stages.
 STAGE_TABLES = (
     ("extract", "documents"),
+    ("robots", "robots"),
     ("annotate", "signals"),
     ("sign", "signatures"),
     ("dedup", "candidates"),
+    ("robots verdicts", "robots_verdicts"),
     ("judge", "verdicts"),
     ("resolve", "duplicates"),
     ("select", "corpus"),
@@ -71,6 +73,7 @@ def print_status(console: Console, out: Path, tables: dict[str, str]) -> None:
     else:
         console.print("no run is at work here")
     planned = len(load_plan(out / "plan.json"))
+    planned_robots = len(load_plan(out / f"{ROBOTS_PLAN}.json"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("stage")
     for name in ("done", "failed", "records", "seconds of work", "records/s"):
@@ -80,7 +83,7 @@ def print_status(console: Console, out: Path, tables: dict[str, str]) -> None:
     for stage, name in stage_tables(tables):
         folder = out / tables[name]
         entries, failed = load_entries(folder), load_failures(folder)
-        whole = planned if name != "duplicates" else len(entries)
+        whole = {"duplicates": len(entries), "robots": planned_robots}.get(name, planned)
         seconds = sum(entry.seconds for entry in entries)
         read = sum(entry.read for entry in entries)
         rate = f"{read / seconds:,.0f}" if seconds else ""

@@ -55,3 +55,30 @@ def normalize_url(url: str) -> str:
     name, port = _split_authority(authority)
     suffix = "" if port in _DEFAULT_PORTS else f":{port}"
     return f"https://{credentials}{at}{name.lower()}{suffix}{path or '/'}{query}".rstrip()
+
+
+# What a URL without a port means (RFC 9110, 4.2).
+PORTS = {"http": 80, "https": 443}
+
+
+def site(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of a web URL, that is what one robots.txt speaks for; None of others. Never raises."""
+    match = _PARTS.match(url.strip())
+    name = host(url)
+    if match is None or name is None or match[1].lower() not in _WEB_SCHEMES:
+        return None
+    scheme, port = match[1].lower(), _split_authority(match[2])[1]
+    if not port:
+        return scheme, name, PORTS[scheme]
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65_535):
+        return None
+    return scheme, name, int(port)
+
+
+def path_and_query(url: str) -> str:
+    """What a server is asked for: the path, at least `/`, and the query, without the fragment. Never raises."""
+    match = _PARTS.match(url.strip())
+    if match is None:
+        return "/"
+    path = match[3].replace("\\", "/")
+    return (path if path.startswith("/") else f"/{path}") + (match[4] or "")

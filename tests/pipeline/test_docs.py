@@ -23,8 +23,9 @@ from filters.groups import known_signals
 from filters.rules import COUNTED, NUMBER_LIMITS, Rule, reason_of, reasons
 from pipeline.cli import app
 from pipeline.extract import RECORD_ERRORS
-from pipeline.recipe import Recipe, configs_folder, load_recipe
+from pipeline.recipe import Recipe, load_recipe
 from pipeline.schemas import CORPUS_COLUMNS, DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS
+from pipeline.shipped import configs_folder, shipped_recipes
 from pipeline.web.main_text import PAGE_TYPES
 from pipeline.web.page.reader import _CAPS
 from tests.pipeline.conftest import ROOT
@@ -33,7 +34,7 @@ PAGES = sorted(
     [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + list(ROOT.glob("docs/*.md"))
 )
 SIGNALS = known_signals()
-RECIPES = sorted(file.stem for file in configs_folder().glob("*.yaml"))
+RECIPES = sorted(file.stem for file in shipped_recipes())
 COMMANDS: dict[str, Any] = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.recipe import Recipe, configs_folder, dump_recipe, find_recipe, load_recipe
+from pipeline.recipe import Recipe, dump_recipe, find_recipe, load_recipe
+from pipeline.shipped import shipped_recipes
 
-SHIPPED = sorted(configs_folder().glob("*.yaml"))
+SHIPPED = shipped_recipes()
 
 
 def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
