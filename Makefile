@@ -15,7 +15,7 @@ UV_VERSION := 0.13.9
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
 .PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
-  train-extractor bench-extract bench-reader bench-hostile fuzz-reader lock clean
+  train-extractor bench-extract bench-reader bench-hostile bench-consent fuzz-reader lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,7 +41,7 @@ warm: setup ## Compile what has changed (done by itself where needed)
 	@$(BIN)/python -m pipeline.warm
 
 demo: warm ## Run the whole path on the embedded sample and show the corpus
-	$(BIN)/kamisuki run configs/demo.yaml --input tests/data/sample.warc.gz --out runs/demo
+	$(BIN)/kamisuki run configs/demo.yaml --input tests/data/sample.warc.gz --robots tests/data/sample-robots.warc.gz --out runs/demo
 	$(BIN)/python -m pipeline.report.show runs/demo
 
 test: warm ## Run every test
@@ -84,6 +84,9 @@ fuzz-reader: setup ## [SECONDS=600]: mutated pages through reader and main text,
 
 sample: setup ## Make the embedded sample again
 	$(BIN)/python tests/data/make_sample.py
+
+bench-consent: warm ## Time license, consent and robots.txt (WARC='folder/*.warc.gz')
+	$(BIN)/python -m benchmarks.consent '$(WARC)'
 
 lock: ## Resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-header --upgrade -q -o requirements-bench.lock

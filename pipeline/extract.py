@@ -35,7 +35,7 @@ from pipeline.web.sandbox import Limits
 from pipeline.web.urls import host
 from pipeline.web.warc import NotWarc, Record, read_records
 
-RULE_VERSION = 3
+RULE_VERSION = 4
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 ROWS_IN_MEMORY = 500
 CHARACTERS_IN_MEMORY = 16_000_000

@@ -137,6 +137,7 @@ class Captures:
         for captures in self._by_url.values():
             captures.sort()
         self._parsed: dict[str, RobotsTxt] = {}
+        self._last: tuple[tuple[int, str], tuple[str, str]] | None = None
 
     def _find(self, place: Site, path: str, moment: datetime | None) -> int | None:
         """The newest capture of a URL at or before a moment, else the first after it; the newest without a moment."""
@@ -186,7 +187,10 @@ class Captures:
 
     def _answer(self, index: int, status: int, path: str) -> tuple[str, str]:
         if 200 <= status < 300:
-            return self._parse(index).decide(path, self.agents)
+            # The newest capture is often the one that was current too.
+            if self._last is None or self._last[0] != (index, path):
+                self._last = (index, path), self._parse(index).decide(path, self.agents)
+            return self._last[1]
         # RFC 9309, 2.3.1.3 and 2.3.1.4: unavailable means that all may be fetched, unreachable that nothing may.
         if 400 <= status < 500:
             return "allowed", f"status {status}"

@@ -1,4 +1,4 @@
-"""Write the embedded sample: sample.warc.gz (a gzip member a record) and its truth table sample.tsv.
+"""Write the embedded sample: sample.warc.gz (a gzip member a record), its truth table, and robots.txt of its sites.
 
 Run it from any folder: `python tests/data/make_sample.py`. Every run writes the same: dates are fixed, record ids are
 UUIDs of version 5 over the record's number and address, and gzip members carry no time stamp.
@@ -268,8 +268,37 @@ def build() -> tuple[bytes, list[tuple[str, str, str, str, str]]]:
     return data[:kept], sample.rows
 
 
+# Site, days from the first fetch, status with further header lines, and body: robots.txt as a crawler found it.
+ROBOTS = (
+    ("https://kagaku.example.jp", -30, "200 OK", "User-agent: *\nDisallow:\n"),
+    ("https://kagaku.example.jp", 60, "200 OK", "User-agent: GPTBot\nUser-agent: CCBot\nDisallow: /\n"),
+    ("https://town.example.jp", -30, "200 OK", "User-agent: *\nDisallow: /kanban\nAllow: /library\n"),
+    ("https://shiryo.example.jp", -30, "404 Not Found", ""),
+    ("https://tabi.example.com", -30, "503 Service Unavailable", ""),
+    ("https://daidokoro.example.com", -30, "200 OK", "User-agent: *\nContent-Signal: search=yes, ai-train=no\n"),
+    (
+        "http://daidokoro.example.com",
+        -30,
+        "301 Moved Permanently\r\nLocation: https://daidokoro.example.com/robots.txt",
+        "",
+    ),
+    ("https://nikki.example.com", -30, "200 OK", "User-agent: *\nContent-Usage: /ame train-ai=y\n"),
+)
+
+
+def build_robots() -> bytes:
+    """The bytes of a WARC file of robots.txt captures."""
+    sample = SampleWriter()
+    for site, days, status, body in ROBOTS:
+        block = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        url = f"{site}/robots.txt"
+        sample.record("response", block.encode("ascii"), FIRST_FETCH + timedelta(days=days), no_page(url, "robots.txt"))
+    return sample.file.getvalue()
+
+
 def main() -> None:
     data, rows = build()
+    (FOLDER / "sample-robots.warc.gz").write_bytes(build_robots())
     (FOLDER / "sample.warc.gz").write_bytes(data)
     table = "".join("\t".join(row) + "\n" for row in [COLUMNS, *rows])
     (FOLDER / "sample.tsv").write_text(table, encoding="utf-8", newline="\n")

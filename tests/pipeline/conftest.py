@@ -22,6 +22,7 @@ from pipeline.web.warc import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "tests" / "data" / "sample.warc.gz"
+SAMPLE_ROBOTS = ROOT / "tests" / "data" / "sample-robots.warc.gz"
 TRUTH = ROOT / "tests" / "data" / "sample.tsv"
 TRAFILATURA = ("extract.extractor=trafilatura",)
 REAL_WARCS = ROOT.parent / "shared" / "data" / "dev" / "warc"
@@ -115,7 +116,7 @@ def sample_run(tmp_path_factory) -> SampleRun:
     """The demo recipe over the sample, once for all tests that only look."""
     out = tmp_path_factory.mktemp("sample") / "out"
     job = Run(load_recipe(find_recipe("demo")), out, InProcessRunner(), Quiet())
-    done = job.execute([str(SAMPLE)])
+    done = job.execute([str(SAMPLE)], robots=[str(SAMPLE_ROBOTS)])
     return SampleRun(out, job, done)
 
 

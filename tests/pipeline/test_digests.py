@@ -11,12 +11,14 @@ import os
 import pytest
 
 from filters.signals import RULE_VERSION as SIGNALS_VERSION
-from pipeline import annotate, candidates, extract, select, sign
+from pipeline import annotate, candidates, extract, robots, robots_verdicts, select, sign
 from tests.pipeline.conftest import ROOT
 
 PINNED = ROOT / "tests" / "data" / "digests.json"
 VERSIONS = {
     "documents": [extract.RULE_VERSION],
+    "robots": [robots.RULE_VERSION],
+    "robots_verdicts": [robots_verdicts.RULE_VERSION],
     "extract_rejects": [extract.RULE_VERSION],
     "signals": [annotate.RULE_VERSION, SIGNALS_VERSION],
     "signatures": [sign.RULE_VERSION],

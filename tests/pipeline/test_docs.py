@@ -24,8 +24,16 @@ from filters.rules import COUNTED, NUMBER_LIMITS, Rule, reason_of, reasons
 from pipeline.cli import app
 from pipeline.extract import RECORD_ERRORS
 from pipeline.recipe import Recipe, load_recipe
-from pipeline.schemas import CORPUS_COLUMNS, DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS
+from pipeline.schemas import (
+    CORPUS_COLUMNS,
+    DOCUMENTS,
+    ROBOTS,
+    ROBOTS_COLUMNS,
+    SELECTABLE_DOCUMENT_COLUMNS,
+    SELECTABLE_ROBOTS_COLUMNS,
+)
 from pipeline.shipped import configs_folder, shipped_recipes
+from pipeline.web.consent.agents import agent_sets
 from pipeline.web.main_text import PAGE_TYPES
 from pipeline.web.page.reader import _CAPS
 from tests.pipeline.conftest import ROOT
@@ -103,6 +111,7 @@ def test_every_key_of_a_recipe_is_documented_with_its_default():
 def test_every_column_that_a_rule_may_judge_is_named():
     text = section(page("docs/recipes.md"), "## Rules")
     assert [name for name in SELECTABLE_DOCUMENT_COLUMNS if f"`{name}`" not in text] == []
+    assert [name for name in SELECTABLE_ROBOTS_COLUMNS if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -129,6 +138,18 @@ def test_every_column_of_clusters_is_documented():
     assert [(name, cells[0]) for name, cells in documented.items()] == [
         (name, str(kind)) for name, kind in CORPUS_COLUMNS
     ]
+
+
+def test_every_column_of_robots_txt_is_documented():
+    assert tuple(rows(section(page("docs/provenance.md"), "## Consent"))) == ROBOTS_COLUMNS
+    text = section(page("docs/consent.md"), "## robots.txt as of the crawl")
+    assert [name for name in ROBOTS.names if f"`{name}`" not in text] == []
+
+
+def test_every_set_of_user_agents_is_documented():
+    documented = rows(section(page("docs/consent.md"), "### Whose rules count"))
+    assert documented.keys() == agent_sets().keys()
+    assert documented["training"][0].startswith(f"{len(agent_sets()['training'])} crawlers")
 
 
 def strings_of(path: str, *callers: str) -> set[str]:

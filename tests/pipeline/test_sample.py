@@ -12,7 +12,7 @@ from dedup.resolve import KINDS
 from filters.rules import reasons
 from pipeline.extract import RECORD_ERRORS
 from pipeline.recipe import find_recipe, load_recipe
-from tests.pipeline.conftest import ROOT, SAMPLE, truth
+from tests.pipeline.conftest import ROOT, SAMPLE, SAMPLE_ROBOTS, truth
 
 # What extract can decide, with why the sample does not hold it where it cannot.
 EXTRACT_REASONS = {
@@ -109,13 +109,32 @@ def test_near_duplicates_name_a_survivor_and_the_true_similarity(sample_run):
 
 def test_the_sample_is_what_its_script_makes(tmp_path):
     code = "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import make_sample; w, r = make_sample.build(); "
-    code += "pathlib.Path(sys.argv[2]).write_bytes(w)"
-    made = tmp_path / "again.warc.gz"
-    subprocess.run([sys.executable, "-c", code, str(SAMPLE.parent), str(made)], check=True)
+    code += "out = pathlib.Path(sys.argv[2]); (out / 'sample.warc.gz').write_bytes(w); "
+    code += "(out / 'sample-robots.warc.gz').write_bytes(make_sample.build_robots())"
+    subprocess.run([sys.executable, "-c", code, str(SAMPLE.parent), str(tmp_path)], check=True)
     from pipeline.web.warc import read_records
 
     def records(path: Path) -> list[tuple]:
         return [(r.type, r.record_id, r.url, r.date, r.http_status, r.body) for r in read_records(str(path), 8_000_000)]
 
     # Records, not bytes: zlib builds differ in how they compress.
-    assert records(made) == records(SAMPLE)
+    for path in (SAMPLE, SAMPLE_ROBOTS):
+        assert records(tmp_path / path.name) == records(path)
+
+
+ROBOTS_OUTCOMES = {
+    "https://kagaku.example.jp/frost": ("allowed", "refused"),
+    "https://town.example.jp/kanban": ("refused", "refused"),
+    "https://town.example.jp/library": ("allowed", "allowed"),
+    "https://shiryo.example.jp/washi": ("allowed", "allowed"),
+    "https://tabi.example.com/koya": ("unknown", "unknown"),
+    "https://daidokoro.example.com/nuka": ("refused", "refused"),
+    "http://daidokoro.example.com/curry.htm": ("refused", "refused"),
+    "https://nikki.example.com/ame": ("allowed", "allowed"),
+    "https://soudan.example.com/q/1001": ("unknown", "unknown"),
+}
+
+
+def test_robots_txt_of_the_sample_decides_its_pages(sample_run):
+    found = {row["url"]: (row["robots"], row["robots_latest"]) for row in sample_run.rows("corpus")}
+    assert ROBOTS_OUTCOMES.items() <= found.items()
