@@ -78,8 +78,8 @@ def time_robots(folder: Path) -> None:
             out.write_rows([{"id": url, "url": url, "fetched_at": MOMENT} for url in urls])
     with TableWriter(robots, ROBOTS) as out:
         for site in range(SITES):
-            place = {"scheme": "https", "host": f"site{site}.example", "port": 443, "path": "/robots.txt"}
-            out.write_rows([{**place, "fetched_at": MOMENT, "http_status": 200, "text": robots_txt(site)}])
+            of_site = {"scheme": "https", "host": f"site{site}.example", "port": 443, "path": "/robots.txt"}
+            out.write_rows([{**of_site, "fetched_at": MOMENT, "http_status": 200, "text": robots_txt(site)}])
     runs = {name: str(folder / f"{name}.run") for name in ("pages", "captures", "decided")}
     agents = list(agent_sets()["training"])
     place: dict[str, Any] = {"shard": "all", "folder": str(folder)}

@@ -183,6 +183,6 @@ def signals_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
 
 
 def corpus_schema(signals: list[tuple[str, pa.DataType]]) -> pa.Schema:
-    """Kept documents: the columns of documents, of clusters, of robots.txt, and those signals that the recipe asks for."""
+    """Kept documents: the columns of documents, clusters and robots.txt, and those signals that the recipe asks for."""
     documents = [(field.name, field.type) for field in DOCUMENTS]
     return _schema("corpus", [*documents, *CORPUS_COLUMNS, *_ROBOTS_VERDICT, *signals])
