@@ -1,7 +1,7 @@
 """What must hold of metadata: what Japanese pages say of themselves is read, what they do not say is not guessed."""
 
-import json
 import gc
+import json
 import sys
 from datetime import date, timedelta
 from types import FrameType
