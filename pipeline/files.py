@@ -87,6 +87,9 @@ def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
     for column in batch.columns:
         if pa.types.is_string(column.type):
             sizes += pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        elif pa.types.is_list(column.type):
+            # An entry has some numbers and a short text.
+            sizes += 64 * pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
         elif pa.types.is_fixed_size_list(column.type):
             sizes += column.type.list_size * column.type.value_type.bit_width // 8
         else:

@@ -21,6 +21,7 @@ MAIN_TABLES = (
     "candidates",
     "robots_verdicts",
     "duplicates",
+    "repeats",
     "corpus",
 )
 

@@ -163,6 +163,18 @@ Kind = Literal["payload", "exact", "same_url", "same_canonical", "near"]
 SURVIVOR_KEYS = ("newest", "oldest", "longest", "source", "id")
 
 
+class Repeats(Section):
+    """Lines or paragraphs that stand in many documents of the corpus, and are cut from each.
+
+    The defaults are those of Uzushio's LargeFreqParagraphs (count 3, freq 100).
+    """
+
+    unit: Literal["line", "paragraph"] = "line"
+    documents: PositiveInt = Field(100, description="a line that stands in more documents than this is frequent")
+    run: PositiveInt = Field(3, description="so many frequent lines in a row are cut, or more")
+    letters: Annotated[int, Field(ge=0)] = Field(0, description="lines of fewer letters are never frequent")
+
+
 class Dedup(Section):
     """Which documents count as duplicates and which one of them stays."""
 
@@ -182,6 +194,7 @@ class Dedup(Section):
     sources: dict[str, str] = Field({}, description="name of a source: glob over `warc_file`; the first match counts")
     among: Literal["all", "passing"] = Field("passing", description="may a document that fails the rules be kept_id?")
     survivor: tuple[str, ...] = ("newest", "longest", "id")
+    repeats: Repeats | None = Field(None, description="what is cut because it stands in many documents")
     rehydrate: dict[PositiveInt, Annotated[int, Field(ge=0)]] = Field(
         {1: 1}, description="from this size of a cluster on: how often its kept document is to be read"
     )

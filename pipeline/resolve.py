@@ -17,7 +17,7 @@ from dedup.resolve import EXACT, NEAR, PAYLOAD, SAME_CANONICAL, SAME_URL, resolv
 from dedup.shingle_store import ShingleStore, shingle_sets
 from dedup.shingles import mix, normalize_array
 from pipeline.candidates import dense_ids
-from pipeline.exchange import RunWriter, partition_tables
+from pipeline.exchange import RunWriter, partition_tables, read_partition
 from pipeline.files import TableWriter, aligned_batches
 from pipeline.ledger import Entry
 from pipeline.proposals import normalized_urls, text_hashes
@@ -320,3 +320,11 @@ def _duplicates(
         "kept_source": source_names(stays.column("warc_file").combine_chunks(), settings.sources),
     }
     return pa.table([columns[name] for name in DUPLICATES.names], schema=DUPLICATES)
+
+
+def read_outcomes(runs: list[Path], shard_index: int) -> tuple[dict[int, str], dict[int, int]]:
+    """Rows of a shard that resolve removed, each with its kind, and survivors, each with the size of its cluster."""
+    table = read_partition(runs, shard_index, OUTCOMES)
+    rows = (table.column("document").to_numpy() & np.uint64(0xFFFFFFFF)).tolist()
+    told = list(zip(rows, table.column("kind").to_pylist(), table.column("cluster_size").to_pylist(), strict=True))
+    return {row: kind for row, kind, _ in told if kind}, {row: size for row, kind, size in told if not kind}

@@ -155,11 +155,28 @@ DUPLICATES = _schema(
 )
 
 
+# Lines, by the hash of their normalised text, that stand in more documents of the corpus than the recipe allows.
+REPEATS = _schema("repeats", [("hash", pa.uint64()), ("documents", pa.int64())])
+
+# What was done to a text, change after change: where, in code points of what the one before left, and what came.
+EDITS = pa.list_(
+    pa.struct(
+        [
+            ("kind", pa.string()),
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+            ("replacement", pa.string()),
+            ("detail", pa.string()),
+        ]
+    )
+)
+
 # What the corpus has beside the columns of documents and the signals that a recipe asks for.
 CORPUS_COLUMNS = [
     ("duplicate_cluster", pa.string()),
     ("duplicate_cluster_size", pa.int64()),
     ("repeat", pa.int32()),
+    ("edits", EDITS),
 ]
 
 

@@ -12,14 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.rules import judge
-from pipeline.exchange import read_partition
+from pipeline.edits import EDITED, Editor, Judge, edit_batch, make_judge, no_edits
 from pipeline.files import TableWriter, aligned_batches
 from pipeline.ledger import Entry
 from pipeline.recipe import Select
-from pipeline.resolve import OUTCOMES
+from pipeline.repeats import make_cutter
+from pipeline.resolve import read_outcomes
 from pipeline.schemas import (
     CORPUS_COLUMNS,
     DOCUMENTS,
+    EDITS,
     REJECTS,
     ROBOTS_COLUMNS,
     ROBOTS_VERDICTS,
@@ -86,6 +88,7 @@ def write_corpus(
     signal_types: dict[str, str],
     verdicts: str,
     outcomes: list[str] | None,
+    editing: dict[str, Any] | None,
     corpus: str,
     rejects: str,
     columns: list[str],
@@ -95,12 +98,13 @@ def write_corpus(
 ) -> dict[str, Any]:
     """Write one shard's corpus and rejects. A document both rejected and removed counts as what came first.
 
-    `outcomes` are the run files of resolve; None says that nothing was deduplicated.
+    `outcomes` are the run files of resolve, `editing` what `make_editors` takes; None: a recipe has no such step.
     """
     started = time.perf_counter()
     entry = Entry(shard, "select", inputs=inputs)
     schema = corpus_schema([(name, pa.type_for_alias(signal_types[name])) for name in columns])
     resolved = read_outcomes([Path(path) for path in outcomes], shard_index) if outcomes is not None else None
+    editors = make_editors(shard_index, **editing) if editing is not None else None
     start = 0
     sources = [
         (Path(documents), DOCUMENTS.names),
@@ -113,17 +117,24 @@ def write_corpus(
             measured = {name: batch.column(name) for batch in measures for name in batch.schema.names}
             kinds, clusters = _fates(document, start, resolved, rehydrate)
             is_duplicate, passed = pc.is_valid(kinds), verdict.column("passed")
-            kept = pc.and_(passed, pc.invert(is_duplicate))
-            chosen = [document.column(name) for name in DOCUMENTS.names] + clusters
-            chosen += [_robots_column(name, measured, document.num_rows) for name in ROBOTS_COLUMNS]
-            chosen += [measured[name] for name in columns]
-            out.write(pa.RecordBatch.from_arrays(chosen, schema=schema).filter(kept))
             by_duplicate = is_duplicate if duplicates_first else pc.and_(is_duplicate, passed)
             by_rule = pc.and_(pc.invert(passed), pc.invert(by_duplicate))
-            rejects_out.write(_reject_rows(document, verdict).filter(by_rule))
+            rejects_out.write(_reject_rows(document, verdict, "select").filter(by_rule))
             reasons = pc.if_else(
                 by_duplicate, pc.binary_join_element_wise("duplicate", kinds, "_"), verdict.column("reason")
             )
+            stays, edits = pc.and_(passed, pc.invert(is_duplicate)), no_edits(document.num_rows)
+            if editors is not None:
+                edited = edit_batch(*editors, document, measured, stays)
+                document, measured, edits = edited.document, edited.measured, edited.edits
+                rejects_out.write(_reject_rows(document, edited.verdict, "edit").filter(edited.fails))
+                reasons = pc.if_else(edited.fails, edited.verdict.column("reason"), reasons)
+                stays = pc.and_(stays, pc.invert(edited.fails))
+                _count_edits(entry, edited.gone)
+            chosen = [document.column(name) for name in DOCUMENTS.names] + [*clusters, edits]
+            chosen += [_robots_column(name, measured, document.num_rows) for name in ROBOTS_COLUMNS]
+            chosen += [measured[name] for name in columns]
+            out.write(pa.RecordBatch.from_arrays(chosen, schema=schema).filter(stays))
             _count_outcomes(entry, reasons, measured["characters"])
             start += document.num_rows
     entry.output("corpus", out.written())
@@ -133,28 +144,42 @@ def write_corpus(
     return entry.__dict__
 
 
+def make_editors(
+    shard_index: int,
+    select: dict[str, Any],
+    groups: list[tuple[str, dict[str, Any]]],
+    repeats: dict[str, Any] | None,
+) -> tuple[list[Editor], Judge]:
+    """What edits the texts of a shard, in order, and what judges them again."""
+    editors: list[Editor] = []
+    if repeats is not None:
+        editors.append(make_cutter(shard_index, **repeats))
+    return editors, make_judge(select, groups)
+
+
+def _count_edits(entry: Entry, gone: Mapping[str, tuple[int, int]]) -> None:
+    """Add to the ledger what edits took: characters that went in and neither came out nor went with a document."""
+    for kind, (documents, characters) in gone.items():
+        noted = entry.notes.setdefault(kind, {"documents": 0, "characters": 0})
+        noted["documents"] += documents
+        noted["characters"] += characters
+        entry.characters_in += characters
+        entry.reject(EDITED, characters, count=0)
+
+
 def _robots_column(name: str, measured: dict[str, pa.Array], rows: int) -> pa.Array:
     """A column of the robots verdicts; nulls where no captures of robots.txt were given."""
     return measured[name] if name in measured else pa.nulls(rows, ROBOTS_VERDICTS.field(name).type)
 
 
-def _reject_rows(document: pa.RecordBatch, verdict: pa.RecordBatch) -> pa.RecordBatch:
-    stage = pa.array(["select"] * document.num_rows)
+def _reject_rows(document: pa.RecordBatch, verdict: pa.RecordBatch, stage: str) -> pa.RecordBatch:
     columns = {
         "id": document.column("id"),
         "url": document.column("url"),
-        "stage": stage,
+        "stage": pa.array([stage] * document.num_rows, pa.string()),
         **{name: verdict.column(name) for name in ("reason", "value", "limit", "detail")},
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in REJECTS.names], schema=REJECTS)
-
-
-def read_outcomes(runs: list[Path], shard_index: int) -> tuple[dict[int, str], dict[int, int]]:
-    """Rows of a shard that resolve removed, each with its kind, and survivors, each with the size of its cluster."""
-    table = read_partition(runs, shard_index, OUTCOMES)
-    rows = (table.column("document").to_numpy() & np.uint64(0xFFFFFFFF)).tolist()
-    told = list(zip(rows, table.column("kind").to_pylist(), table.column("cluster_size").to_pylist(), strict=True))
-    return {row: kind for row, kind, _ in told if kind}, {row: size for row, kind, size in told if not kind}
 
 
 def _fates(
@@ -166,7 +191,7 @@ def _fates(
     """Of each row of a batch the kind of duplicate that it is, null for none, and its columns of clusters."""
     count = document.num_rows
     if resolved is None:
-        return pa.nulls(count, pa.string()), [pa.nulls(count, kind) for _, kind in CORPUS_COLUMNS]
+        return pa.nulls(count, pa.string()), [pa.nulls(count, kind) for _, kind in CORPUS_COLUMNS if kind != EDITS]
     removed, sizes = resolved
     places = range(start, start + count)
     size = np.array([sizes.get(row, 1) for row in places], np.int64)

@@ -13,6 +13,7 @@ from pipeline.exchange import partitions_for
 from pipeline.ledger import Entry
 from pipeline.plan import Shard
 from pipeline.recipe import Recipe
+from pipeline.repeats_stage import find_repeats, frequent_runs
 from pipeline.robots_stage import asked_of_robots, decide_robots
 from pipeline.runner import Task
 from pipeline.schemas import ROBOTS_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
@@ -227,9 +228,16 @@ class Stages:
                 str(finished["duplicates"].folder / "outcomes" / f"{part}.run")
                 for part in sorted(finished["duplicates"].entries)
             ]
+            if self.recipe.dedup.repeats is not None:
+                size = int(_mean_bytes(documents) * sum(entry.written for entry in documents.entries.values()))
+                removed = finished["duplicates"]
+                repeats = self.recipe.dedup.repeats
+                found = find_repeats(self.steps, repeats, documents, verdicts, removed, outcomes, size)
+                finished["repeats"] = found
+                made_by |= {"repeats": found.folder.name, "run": repeats.run}
         robots_of = finished.get("robots_verdicts")
         made_by |= {"robots": robots_of.fingerprint("robots_verdicts")} if robots_of else {}
-        finished["corpus"] = self._write(documents, signals, verdicts, robots_of, made_by, outcomes)
+        finished["corpus"] = self._write(documents, signals, finished, made_by, outcomes)
         return finished
 
     def _signal_sources(
@@ -252,7 +260,7 @@ class Stages:
         members = done["candidates"]
         ordering = dedup.survivor_signals()
         signals = {table: done[table] for table in self.recipe.groups()}
-        settings = dedup.model_dump(mode="json", exclude={"rehydrate"})
+        settings = dedup.model_dump(mode="json", exclude={"rehydrate", "repeats"})
         settings["signature"] = dedup.signature.model_dump(exclude={"preset"})
         # The order of sources decides, and a digest of a mapping does not see it.
         decides = settings | {"sources": list(dedup.sources.items())}
@@ -305,17 +313,22 @@ class Stages:
         self,
         documents: Finished,
         signals: dict[str, Finished],
-        verdicts: Finished,
-        robots_of: Finished | None,
+        done: dict[str, Finished],
         made_by: dict[str, Any],
         outcomes: list[str] | None,
     ) -> Finished:
+        verdicts = done["verdicts"]
         corpus, rejects = self.steps.folder("corpus", made_by), self.steps.folder("rejects", made_by)
         dedup, known = self.recipe.dedup, self.recipe.signals()
+        editing = self._editing(done)
+        memory = select.MEMORY_BYTES
+        if editing is not None:
+            # Signals are measured anew in the writer.
+            memory += max(annotate.memory_bytes(group) for group in self.recipe.groups().values())
         jobs = []
         for index, shard in enumerate(sorted(documents.entries)):
             sources = self._signal_sources(signals, shard, list(self.recipe.select.columns))
-            sources += robots_source(robots_of, shard, ROBOTS_COLUMNS)
+            sources += robots_source(done.get("robots_verdicts"), shard, ROBOTS_COLUMNS)
             arguments = {
                 "shard": shard,
                 "shard_index": index,
@@ -324,6 +337,7 @@ class Stages:
                 "signal_types": {name: str(known[name].type) for name in self.recipe.select.columns},
                 "verdicts": verdicts.file("verdicts", shard),
                 "outcomes": outcomes,
+                "editing": editing,
                 "corpus": str(corpus),
                 "rejects": str(rejects),
                 "columns": list(self.recipe.select.columns),
@@ -332,9 +346,20 @@ class Stages:
                 "inputs": documents.inputs("documents", shard) + verdicts.inputs("verdicts", shard),
             }
             weight = documents.outputs("documents", shard)["bytes"]
-            task = Task(shard, select.write_corpus, arguments, select.MEMORY_BYTES, weight)
+            task = Task(shard, select.write_corpus, arguments, memory, weight)
             jobs.append(Job(task, expected_read=documents.outputs("documents", shard)["rows"]))
         return self.steps.do("select", corpus, jobs, also=[rejects])
+
+    def _editing(self, done: dict[str, Finished]) -> dict[str, Any] | None:
+        """What the writer needs in order to edit texts and to judge them again; None where a recipe edits nothing."""
+        repeats = self.recipe.dedup.repeats if self.recipe.dedup else None
+        if repeats is None:
+            return None
+        return {
+            "repeats": {"runs": frequent_runs(done["repeats"]), "settings": repeats.model_dump(mode="json")},
+            "select": self.recipe.select.model_dump(mode="json", include={"rules"}),
+            "groups": [(group.kind, group.settings) for group in self.recipe.groups().values()],
+        }
 
 
 def robots_source(verdicts: Finished | None, shard: str, columns: Sequence[str]) -> list[tuple[str, list[str]]]:

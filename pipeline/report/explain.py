@@ -133,7 +133,14 @@ def _document_lines(out: Path, tables: dict[str, str], recipe: Recipe, document:
             f"similarity {duplicate['similarity']:.4f}" + (f", limit {recipe.dedup.similarity}" if recipe.dedup else "")
         )
     if "corpus" in tables:
-        kept = _rows(out, tables["corpus"], key, ["id"])
+        kept = _rows(out, tables["corpus"], key, ["id", "edits"])
+        for edit in (edit for row in kept for edit in row["edits"]):
+            what = f"{edit['kind']}: characters {edit['start']} to {edit['end']}"
+            gave = f" gave way to {edit['replacement']}" if edit["replacement"] else " were cut"
+            yield f"  edit: {what}{gave}" + (f" ({edit['detail']})" if edit["detail"] else "")
+        for row in _rows(out, tables["rejects"], key):
+            if row["stage"] == "edit":
+                yield f"  edit: rejected by what was left, as {row['reason']}{_why(row)}"
         yield "  corpus: kept" if kept else "  corpus: not in it"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.edits import EDITED
 from pipeline.ledger import Entry, load_entries
 
 
@@ -54,7 +55,8 @@ def funnel(out: Path, tables: dict[str, str]) -> list[Step]:
         selected = load_entries(out / tables["corpus"])
         counts, characters = sum_counts(selected, "rejected"), sum_counts(selected, "characters_rejected")
         for reason, count in sorted(
-            counts.items(), key=lambda item: (item[0].startswith("duplicate_"), -item[1], item[0])
+            counts.items(),
+            key=lambda item: (item[0] == EDITED, item[0].startswith("duplicate_"), -item[1], item[0]),
         ):
             steps.append(Step(reason, count, characters[reason], removed=True))
         kept = sum(entry.written for entry in selected)

@@ -63,7 +63,7 @@ SITES = {
     "kagaku": "まちの科学室", "shiryo": "街道資料室", "daidokoro": "台所ノート", "kumiai": "青葉協同組合", "town": "白波町", "nikki": "くらしの日記",
     "rail": "線路ぎわのページ", "kikigaki": "聞き書きの会", "soudan": "みんなの相談室", "soft": "小さな道具箱", "tabi": "ゆっくり旅", "monogatari": "物語の棚",
     "gakko": "青葉小学校", "kenko": "からだの手帖", "uta": "合唱通信", "hatake": "ベランダ畑", "kotoba": "ことばの散歩", "boki": "やさしい家計",
-    "kojo": "三日月ばね工業", "hon": "本の虫", "mise": "道具の店つきしろ", "shinbun": "白波日報", "jiten": "くらしの事典", "yado": "宿の案内所",
+    "kojo": "三日月ばね工業", "hon": "本の虫", "mise": "道具の店つきしろ", "shinbun": "白波日報", "jiten": "くらしの事典", "yado": "宿の案内所", "aruku": "町を歩く会",
 }  # fmt: skip
 
 
@@ -205,6 +205,9 @@ OTHER_LANGUAGES = [
 LATER = [
     Page("https://kagami.example.com/hon/tegami", "", "", "mirror of a page, byte by byte", "kept https://hon.example.com/tegami", "payload", day="2024-02-07", mirror="https://hon.example.com/tegami"),
     Page("https://hon.example.com/tegami?from=top", "news", "handwriting", "near duplicate that names the address of the kept page as its own", "kept https://hon.example.com/tegami", "same_canonical", day="2024-02-08", head='<link rel="canonical" href="https://hon.example.com/tegami">\n', edits=(("二十年前の半分", "三十年前の三分の一"), ("便せんを一冊買った", "便せんを二冊買った"))),
+    Page("https://aruku.example.com/ishidan", "print", "walk_a", "walk with a notice", "the notice of three lines, on all pages of the site, is cut"),
+    Page("https://aruku.example.com/watashi", "print", "walk_b", "walk with a notice", "the same notice is cut"),
+    Page("https://aruku.example.com/matsu", "print", "walk_c", "short walk with a notice", "too short once the notice is cut", "too_few_japanese_letters"),
 ]  # fmt: skip
 
 PRELUDE = '<!DOCTYPE html>\n<html lang="ja"><head><meta charset="UTF-8"><title>{}</title></head><body>\n'

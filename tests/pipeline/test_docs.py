@@ -105,7 +105,7 @@ def test_every_key_of_a_recipe_is_documented_with_its_default():
             assert shown == ""
         else:
             assert json.loads(shown) == json.loads(json.dumps(default)), key
-    assert documented.keys() - known.keys() == {"dedup"}
+    assert documented.keys() - known.keys() == {"dedup", "dedup.repeats"}
 
 
 def test_every_column_that_a_rule_may_judge_is_named():

@@ -195,7 +195,7 @@ def test_recipes_choose_by_extractor(tmp_path):
 
 def test_a_recipe_without_dedup_keeps_all_that_pass(parts, tmp_path):
     execute(tmp_path / "out", parts, overrides=("dedup=null",))
-    assert len(table_rows(tmp_path / "out", "corpus")) == 65 + 12
+    assert len(table_rows(tmp_path / "out", "corpus")) == 68 + 12
 
 
 def test_every_step_of_the_funnel_follows_from_the_one_before(sample_run):
@@ -221,7 +221,7 @@ def test_old_folders_are_listed_and_removed_on_request(parts, tmp_path):
     execute(out, parts)
     execute(out, parts, overrides=("select.rules.japanese_letters.min=350",))
     old = [folder for folder in list_folders(out) if not folder.recipes]
-    assert {folder.table for folder in old} == {"verdicts", "duplicates", "corpus", "rejects"}
+    assert {folder.table for folder in old} == {"verdicts", "duplicates", "repeats", "corpus", "rejects"}
     kept = [folder.path.name for folder in list_folders(out) if folder.recipes]
     assert [folder.path for folder in remove_old(out)] == [folder.path for folder in old]
     assert [folder.path.name for folder in list_folders(out)] == kept

@@ -1,6 +1,5 @@
 """What must hold of metadata: what Japanese pages say of themselves is read, what they do not say is not guessed."""
 
-import gc
 import json
 import sys
 from datetime import date, timedelta
@@ -274,14 +273,11 @@ def calls(page: Page) -> int:
         count += event in ("call", "c_call")
 
     before = sys.getprofile()
-    # A collection that happens to fall into the reading calls what others have hooked to it.
-    gc.disable()
     sys.setprofile(on_event)
     try:
         read_metadata(page, URL, FETCHED)
     finally:
         sys.setprofile(before)
-        gc.enable()
     return count
 
 

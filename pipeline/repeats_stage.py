@@ -1,0 +1,59 @@
+"""Which tasks find the lines that stand in many documents of the corpus, and what decides their folder."""
+
+from __future__ import annotations
+
+from pipeline import repeats
+from pipeline.exchange import partitions_for
+from pipeline.recipe import Repeats
+from pipeline.runner import Task
+from pipeline.steps import Finished, Job, Steps
+
+# One for a hundred bytes of Japanese: about thirty letters.
+BYTES_PER_LINE = 100
+
+
+def find_repeats(
+    steps: Steps,
+    settings: Repeats,
+    documents: Finished,
+    verdicts: Finished,
+    duplicates: Finished,
+    outcomes: list[str],
+    text_bytes: int,
+) -> Finished:
+    """Verdicts and duplicates to the table of repeats; `text_bytes` is about what the documents' texts hold."""
+    # How many such lines in a row are cut is the writer's affair.
+    counted = settings.model_dump(mode="json", exclude={"run"})
+    made_by = {"stage": "repeats", "rule_version": repeats.RULE_VERSION, "repeats": counted}
+    made_by |= {"documents": documents.fingerprint("documents"), "verdicts": verdicts.fingerprint("verdicts")}
+    folder = steps.folder("repeats", made_by | {"duplicates": duplicates.fingerprint("duplicates")})
+    shards = sorted(documents.entries)
+    partitions = partitions_for(text_bytes // BYTES_PER_LINE, repeats.ROWS_PER_PARTITION)
+    exchange = folder / "exchange"
+    runs = [str(exchange / f"{shard}.run") for shard in shards]
+
+    def work() -> None:
+        tasks = [
+            Task(shard, repeats.count_shard, {
+                "shard": shard, "shard_index": index, "documents": documents.file("documents", shard),
+                "verdicts": verdicts.file("verdicts", shard), "outcomes": outcomes, "folder": str(exchange),
+                "run": runs[index], "partitions": partitions, "repeats": counted,
+            }, repeats.MEMORY_BYTES)
+            for index, shard in enumerate(shards)
+        ]  # fmt: skip
+        steps.do("select: lines", exchange, [Job(task) for task in tasks])
+
+    tasks = [
+        Task(name, repeats.find_frequent, {
+            "shard": name, "partition": index, "runs": runs, "folder": str(folder),
+            "run": str(folder / "frequent" / f"{name}.run"), "shards": len(shards), "most": settings.documents,
+        }, repeats.MEMORY_BYTES)
+        for index, name in enumerate(f"part-{number:05d}" for number in range(partitions))
+    ]  # fmt: skip
+    jobs = [Job(task) for task in tasks]
+    return steps.do("select: repeats", folder, jobs, before=work, scratch=exchange, also=[folder / "frequent"])
+
+
+def frequent_runs(found: Finished) -> list[str]:
+    """The run files that tell each shard its frequent lines."""
+    return [str(found.folder / "frequent" / f"{part}.run") for part in sorted(found.entries)]
