@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import brotli
 from fastwarc import ZstdReader
 
-from pipeline.web.headers import HEADER_END, MAX_HEADER_BYTES, header_pairs
+from pipeline.web.headers import MAX_HEADER_BYTES, header_end, http_fields
 
 # Raw bytes fed to zlib at once: the rest is copied at the end of each gzip member, and a body can have thousands.
 _PIECE_BYTES = 8_192
@@ -49,14 +49,12 @@ def read_response(block: bytes, max_body_bytes: int) -> HttpResponse:
     A body that inflates beyond `max_body_bytes` is not inflated further.
     """
     status = _STATUS.match(block)
-    end = HEADER_END.search(block, 0, MAX_HEADER_BYTES)
+    end = header_end(block, MAX_HEADER_BYTES)
     if not status or (not end and len(block) >= MAX_HEADER_BYTES):
         return HttpResponse(problem="bad_http_header")
-    header, body = (block[: end.start()], block[end.end() :]) if end else (block, b"")
-    response = HttpResponse(int(status.group(1)))
-    headers = response.headers
-    for name, value in header_pairs(header):
-        headers.setdefault(name.decode("latin-1").lower(), []).append(_decode_value(value))
+    header, body = (block[: end[0]], block[end[1] :]) if end else (block, b"")
+    headers = http_fields(header)
+    response = HttpResponse(int(status.group(1)), headers)
     if _has_extra_line(headers, body):
         body = body[2:]
     # Of several content types the last one counts (MIME Sniffing Standard, 5.1).
@@ -98,13 +96,6 @@ def _has_extra_line(headers: dict[str, list[str]], body: bytes) -> bool:
 def media_type(value: str) -> str | None:
     """The type and subtype of a Content-Type, in lower case and without parameters; None when it is empty."""
     return value.split(";", 1)[0].strip().lower() or None
-
-
-def _decode_value(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
 
 
 def join_chunks(raw: bytes) -> bytes:

@@ -105,7 +105,8 @@ def _read_fast(file: BinaryIO, trailers: BinaryIO, max_body_bytes: int) -> Gener
             place, held = start, None
             headers = raw.headers
             pairs = headers.items_bytes()
-            header_bytes = len(headers.status_line_bytes or b"") + 4 + 4 * len(pairs) + sum(map(len, chain(*pairs)))
+            header_bytes = len(headers.status_line_bytes or b"") + 4 + 4 * len(pairs)
+            header_bytes += sum(map(len, chain.from_iterable(pairs)))
             fields = first_values(pairs)
             size = content_length(fields)
             if size is None or size != raw.content_length:
