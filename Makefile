@@ -15,7 +15,7 @@ UV_VERSION := 0.13.9
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
 .PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
-  train-extractor bench-extract bench-reader bench-hostile bench-consent fuzz-reader lock clean
+  train-extractor bench bench-extract bench-gate bench-reader bench-hostile bench-consent fuzz-reader lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,18 @@ check-truth: setup ## BENCH=… OUT=…: hold a run over a benchmark folder agai
 
 train-extractor: bench-setup ## DATA=… BENCH=…: make the main-text model again, and print its scores across sites
 	$(BIN)/python -m training.train --data '$(DATA)' --texts build/out-of-fold-texts.json $(if $(BENCH),--bench '$(BENCH)')
+
+bench: bench-setup build/datatrove-shipped/.ready build/datatrove-honest/.ready warm ## BENCH=…: kamisuki and datatrove over the same WARC files, and our own time by step
+	$(BIN)/python -m benchmarks.against_datatrove '$(BENCH)' \
+	  --shipped build/datatrove-shipped/bin/python --honest build/datatrove-honest/bin/python
+
+build/datatrove-%/.ready: benchmarks/datatrove-%.txt $(VENV)/.ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/datatrove-$*
+	VIRTUAL_ENV='$(CURDIR)/build/datatrove-$*' $(BIN)/uv pip install --quiet --no-deps -r $<
+	@touch $@
+
+bench-gate: warm ## BENCH=…: the Japanese gate beside Swallow's rapid rule and a search for kana
+	$(BIN)/python -m benchmarks.gate '$(BENCH)'
 
 bench-extract: bench-setup ## DATA=… [BENCH=…]: our main text beside trafilatura, resiliparse, jusText and Readability.js
 	@command -v npm > /dev/null && npm install --silent --no-audit --no-fund --prefix build/node @mozilla/readability@0.6.0 linkedom@0.18.15 || true

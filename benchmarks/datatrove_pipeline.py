@@ -8,12 +8,9 @@ OUT/extracted has what extraction and language left, OUT/corpus what all of it l
 """
 
 import argparse
-import json
 import re
-import time
 from pathlib import Path
-
-STARTED = time.perf_counter()
+from typing import Any
 
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.dedup import MinhashDedupCluster, MinhashDedupFilter, MinhashDedupSignature
@@ -43,7 +40,7 @@ KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 ENOUGH_KANA = 5
 
 
-def has_kana(document) -> bool:
+def has_kana(document: Any) -> bool:
     return len(KANA.findall(document.text)) >= ENOUGH_KANA
 
 
@@ -101,12 +98,9 @@ def main() -> None:
             ParquetWriter(f"{out}/corpus"),
         ],
     }
-    began = time.perf_counter()
     for name, pipeline in steps.items():
         tasks = minhash.num_buckets if name == "buckets" else 1
         LocalPipelineExecutor(pipeline, tasks=tasks, workers=1, logging_dir=f"{out}/logs/{name}").run()
-    times = {"start_up": began - STARTED, "run": time.perf_counter() - began}
-    (options.out / "times.json").write_text(json.dumps(times))
 
 
 if __name__ == "__main__":

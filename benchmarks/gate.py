@@ -112,6 +112,9 @@ def main() -> bool:
     passed = {(gate, variant): [0, 0, 0] for variant in variants for gate in GATES}
     seconds = dict.fromkeys(passed, 0.0)
     totals = [0, 0, 0]
+    # What is loaded once is no part of a page's time.
+    for test in GATES.values():
+        test(Capture("", "<title>の</title>".encode(), None, None))
     for capture in captures(options.bench):
         kind = ("ja", "ja-mixed").index(capture.label) if capture.label in ("ja", "ja-mixed") else 2
         totals[kind] += 1
@@ -126,7 +129,9 @@ def main() -> bool:
                     print(f"missed {variant}: {capture.body[:200]!r}")
     japanese, mixed, other = totals
     print(f"pages: {japanese} Japanese, {mixed} half Japanese, {other} in other languages or mixtures\n")
-    print("| gate | declarations | recall | of half Japanese | precision | F1 | extractions a Japanese page | µs a page |")
+    print(
+        "| gate | declarations | recall | of half Japanese | precision | F1 | extractions a Japanese page | µs a page |"
+    )
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     kept = True
     for (gate, variant), (right, half, wrong) in passed.items():

@@ -39,7 +39,7 @@ RULE_VERSION = 4
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 ROWS_IN_MEMORY = 500
 CHARACTERS_IN_MEMORY = 16_000_000
-LIBRARIES = ("backports.zstd", "brotli", "fasttext-numpy2-wheel", "fastwarc", "webencodings")
+LIBRARIES = ("backports.zstd", "brotli", "fasttext-numpy2-wheel", "fastwarc", "isal", "webencodings")
 # trafilatura's own path ends in justext, courlan, htmldate and the parsers of dates below it.
 TRAFILATURA_LIBRARIES = (
     "courlan",

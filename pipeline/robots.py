@@ -20,7 +20,7 @@ from pipeline.web.warc import NotWarc, Record, read_records
 
 RULE_VERSION = 1
 MEMORY_BYTES = 900_000_000
-LIBRARIES = ("brotli", "fastwarc")
+LIBRARIES = ("brotli", "fastwarc", "isal")
 # Only 500 KiB of a robots.txt count, but one that is larger must be read to be cut.
 BODY_BYTES = 8_000_000
 ROWS_IN_MEMORY = 500

@@ -27,7 +27,7 @@ def header_pairs(header: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def header_end(block: bytes, limit: int) -> tuple[int, int] | None:
-    """Where the first empty line within `limit` bytes begins and ends, as HEADER_END finds it, at a tenth of its time."""
+    """Where the first empty line within `limit` bytes begins and ends, as HEADER_END finds it in ten times its time."""
     end = block.find(b"\n\r\n", 0, limit)
     bare = block.find(b"\n\n", 0, end + 1 if end >= 0 else limit)
     start, stop = (bare, bare + 2) if bare >= 0 else (end, end + 3)

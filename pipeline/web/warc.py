@@ -1,9 +1,8 @@
 """Archive records with their places: read fast where the file is sound, and handed to the careful reader where not.
 
-FastWARC reads WARC files in gzip as long as the books balance: each gzip member must hold exactly the record that was
-read from it, which the size in the member's own trailer confirms. At the first doubt, and for the last record of each
-file, the careful reader takes over at the record in doubt. So damage costs the records that it hit and no other. Plain
-and Zstandard files and the older ARC format are the careful reader's from the start.
+WARC files in gzip are read fast as long as each member holds exactly one record that is whole. At the first doubt the
+careful reader takes over at the member in doubt. So damage costs the records that it hit and no other. Plain and
+Zstandard files and the older ARC format are the careful reader's from the start.
 
 Places: a record that has whole gzip members or Zstandard frames to itself lies at `offset` and takes `length` bytes of
 the file, as Common Crawl's index says. In a plain file they count the file's bytes too. Records that share one member
@@ -12,16 +11,12 @@ the file, as Common Crawl's index says. In a plain file they count the file's by
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from functools import cache
-from itertools import chain
 from typing import BinaryIO
 
-from fastwarc import ArchiveIterator
-from fastwarc.warc import WarcRecordPayloadReader
-
-from pipeline.web.headers import MAX_HEADER_BYTES, first_values
 from pipeline.web.warc_careful import read_carefully
+from pipeline.web.warc_fast import read_sound_members
 from pipeline.web.warc_formats import (
     ARC,
     GZIP,
@@ -36,7 +31,7 @@ from pipeline.web.warc_formats import (
     zstd_codec,
 )
 from pipeline.web.warc_members import Source
-from pipeline.web.warc_record import Record, block_bytes_wanted, content_length, make_record, parse_date
+from pipeline.web.warc_record import Record, parse_date
 
 __all__ = ["NotWarc", "Record", "detect_format", "open_input", "parse_date", "read_record_at", "read_records"]
 
@@ -56,12 +51,14 @@ def read_records(path: str, max_body_bytes: int) -> Iterator[Record]:
     Bodies beyond `max_body_bytes` are not kept, nor inflated further. Raises NotWarc when the file is no WARC, OSError
     when it cannot be read.
     """
-    with open_input(path) as file, open_input(path) as trailers:
+    with open_input(path) as file:
         found = detect_format(file)
-        start = 0
+        start: int | None = 0
         if found == Format(GZIP, WARC):
             file.seek(0)
-            start = yield from _read_fast(file, trailers, max_body_bytes)
+            start = yield from read_sound_members(file, max_body_bytes)
+        if start is None:
+            return
         source = Source(file, start, found)
         yield from read_carefully(source, max_body_bytes, cache(lambda: _inflated_position(path, start, found)))
 
@@ -88,58 +85,6 @@ def read_record_at(path: str, offset: int, length: int, max_body_bytes: int) -> 
                 if source.position > offset:
                     break
     raise NotWarc(f"no record of {length} bytes at offset {offset}: the file is not the one that was read before")
-
-
-def _read_fast(file: BinaryIO, trailers: BinaryIO, max_body_bytes: int) -> Generator[Record, None, int]:
-    """Records of sound one-record members; returns the offset from which the careful reader must go on."""
-    place = expected_size = 0
-    held: Record | None = None
-    try:
-        for raw in ArchiveIterator(file, parse_http=False, max_header_len=MAX_HEADER_BYTES):
-            start = raw.stream_pos
-            if held is not None:
-                if start <= place or not _member_ends(trailers, start, expected_size):
-                    return place
-                held.length = start - place
-                yield held
-            place, held = start, None
-            headers = raw.headers
-            pairs = headers.items_bytes()
-            header_bytes = len(headers.status_line_bytes or b"") + 4 + 4 * len(pairs)
-            header_bytes += sum(map(len, chain.from_iterable(pairs)))
-            fields = first_values(pairs)
-            size = content_length(fields)
-            if size is None or size != raw.content_length:
-                return place
-            expected_size = header_bytes + size + 4
-            wanted = block_bytes_wanted(fields, size, max_body_bytes)
-            block = _read_all(raw.reader, wanted) if wanted else b""
-            if len(block) < wanted:
-                return place
-            held = make_record(fields, block, size, max_body_bytes)
-            held.offset = place
-    except OSError:
-        # Either damage, which the careful reader names, or the disk's own error, which it will meet again.
-        return place
-    return place
-
-
-def _member_ends(trailers: BinaryIO, position: int, size: int) -> bool:
-    """Whether a member of `size` inflated bytes ends at `position` and another begins (RFC 1952: ISIZE, magic)."""
-    trailers.seek(position - 4)
-    found = trailers.read(7)
-    return found[4:] == GZIP_MAGIC and int.from_bytes(found[:4], "little") == size & 0xFFFFFFFF
-
-
-def _read_all(reader: WarcRecordPayloadReader, size: int) -> bytes:
-    block = reader.read(size)
-    if len(block) == size or not block:
-        return block
-    parts, missing = [block], size - len(block)
-    while missing and (block := reader.read(missing)):
-        parts.append(block)
-        missing -= len(block)
-    return b"".join(parts)
 
 
 def _inflated_position(path: str, offset: int, file_format: Format) -> int:

@@ -1,0 +1,124 @@
+"""The fast reader: records of a gzipped WARC file whose every member holds one sound record, as crawlers write them.
+
+ISA-L inflates in a third less time than zlib, and a member that is inflated whole can be held against its record's
+header: header, block of the declared length and two line ends, and nothing else. At the first member that is anything
+else this reader stops, and the careful one goes on there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import BinaryIO
+
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
+
+from pipeline.web.headers import MAX_HEADER_BYTES, first_values, header_end, header_pairs
+from pipeline.web.warc_record import Record, block_bytes_wanted, content_length, make_record
+
+_CHUNK_BYTES = 1 << 20
+# Requests and metadata are members of some 500 bytes: of what is fed beyond a member's end, a copy is made.
+_FIRST_PIECE_BYTES, _PIECE_BYTES = 2_048, 16_384
+# Inflated bytes taken at once, so that a bomb is noticed before it is in memory.
+_INFLATED_PIECE_BYTES = 1 << 20
+_RECORD_END = b"\r\n\r\n"
+
+
+class _Unsound(Exception):
+    """A member is not what this reader takes."""
+
+
+class _Members:
+    """The members of a gzip file from its start on, one after the other, inflated whole."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._chunk = memoryview(b"")
+        self._at = 0
+        self._chunk_start = 0
+
+    @property
+    def position(self) -> int:
+        """Offset in the file of what comes next."""
+        return self._chunk_start + self._at
+
+    def _piece(self, size: int) -> memoryview:
+        if self._at == len(self._chunk):
+            self._chunk_start += self._at
+            self._chunk, self._at = memoryview(self._file.read(_CHUNK_BYTES)), 0
+        piece = self._chunk[self._at : self._at + size]
+        self._at += len(piece)
+        return piece
+
+    def at_end(self) -> bool:
+        """Whether the file ends here."""
+        piece = self._piece(1)
+        self._at -= len(piece)
+        return not piece
+
+    def next(self, limit: int) -> tuple[bytes, int]:
+        """The next member's first `limit` bytes, or some more, and its whole size. Raises _Unsound."""
+        inflater = isal_zlib.decompressobj(31)
+        parts: list[bytes] = []
+        size = kept = 0
+        wanted = _FIRST_PIECE_BYTES
+        try:
+            while not inflater.eof:
+                piece = inflater.unconsumed_tail or self._piece(wanted)
+                if not piece:
+                    raise _Unsound
+                part = inflater.decompress(piece, _INFLATED_PIECE_BYTES)
+                size += len(part)
+                if kept < limit:
+                    parts.append(part)
+                    kept += len(part)
+                wanted = _PIECE_BYTES
+        except IsalError:  # type: ignore[misc]  # isal's stubs call it an instance
+            raise _Unsound from None
+        self._at -= len(inflater.unused_data)
+        return (parts[0] if len(parts) == 1 else b"".join(parts)), size
+
+
+def read_sound_members(file: BinaryIO, max_body_bytes: int) -> Generator[Record, None, int | None]:
+    """Records from the file's start on; returns None at the file's end, else from where the careful reader must go on.
+
+    That is the record before the first unsound member, held back until then: what follows a record may be its own end.
+    """
+    members = _Members(file)
+    limit = max_body_bytes + 2 * MAX_HEADER_BYTES
+    held: Record | None = None
+    while not members.at_end():
+        place = members.position
+        try:
+            record = _record(*members.next(limit), max_body_bytes)
+        except _Unsound:
+            return held.offset if held else place
+        record.offset, record.length = place, members.position - place
+        if held:
+            yield held
+        held = record
+    if held:
+        yield held
+    return None
+
+
+def _record(member: bytes, size: int, max_body_bytes: int) -> Record:
+    """The one record of a member, of which `size` bytes there were. Raises _Unsound."""
+    end = header_end(member, MAX_HEADER_BYTES)
+    if end is None or not member.startswith(b"WARC/"):
+        raise _Unsound
+    start = end[1]
+    fields = header_fields(member[: end[0]])
+    length = content_length(fields)
+    if length is None or size != start + length + 4 or (len(member) == size and not member.endswith(_RECORD_END)):
+        raise _Unsound
+    wanted = block_bytes_wanted(fields, length, max_body_bytes)
+    return make_record(fields, member[start : start + wanted] if wanted else b"", length, max_body_bytes)
+
+
+def header_fields(header: bytes) -> dict[bytes, bytes]:
+    """Fields of a WARC header by their names in lower case, as `first_values` of `header_pairs`, in half the time."""
+    if b"\n " in header or b"\n\t" in header:
+        return first_values(header_pairs(header))
+    pairs = [line.partition(b":") for line in header.split(b"\n")[1:]]
+    return first_values([(name.strip(), value.strip()) for name, colon, value in pairs if colon])
