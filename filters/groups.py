@@ -43,6 +43,49 @@ def _datatrove(settings: Mapping[str, Any]) -> Group:
     return DatatroveFilter(settings["name"], settings["filter"], settings["options"], words)
 
 
+def _languages(settings: Mapping[str, Any]) -> Group:
+    from filters.assets import Asset
+    from filters.languages import LanguageSignals
+
+    return LanguageSignals(Asset.from_record(settings["model"]))
+
+
+def _compression(settings: Mapping[str, Any]) -> Group:
+    from filters.compression import CompressionSignals
+
+    return CompressionSignals()
+
+
+def _url_list(settings: Mapping[str, Any]) -> Group:
+    from filters.assets import Asset
+    from filters.url_lists import UrlList
+
+    return UrlList(settings["name"], Asset.from_record(settings["list"]))
+
+
+def _fasttext(settings: Mapping[str, Any]) -> Group:
+    from filters.assets import Asset
+    from filters.models import FastTextModel
+
+    return FastTextModel(settings["name"], Asset.from_record(settings["model"]), settings["measure"], settings["label"])
+
+
+def _kenlm(settings: Mapping[str, Any]) -> Group:
+    from filters.assets import Asset
+    from filters.models import KenlmModel
+    from filters.segmenters import make_segmenter
+
+    words = make_segmenter(settings["words"]) if settings["words"] else None
+    return KenlmModel(settings["name"], Asset.from_record(settings["model"]), words)
+
+
+def _tokens(settings: Mapping[str, Any]) -> Group:
+    from filters.assets import Asset
+    from filters.models import Tokens
+
+    return Tokens(settings["name"], Asset.from_record(settings["tokenizer"]))
+
+
 # Modules load when a recipe needs them, so that nobody pays for a dictionary or a model that no rule asks for.
 KINDS: dict[str, Callable[[Mapping[str, Any]], Group]] = {
     "text": _text,
@@ -50,8 +93,15 @@ KINDS: dict[str, Callable[[Mapping[str, Any]], Group]] = {
     "words": _words,
     "script_words": _words,
     "datatrove": _datatrove,
+    "languages": _languages,
+    "compression": _compression,
+    "url_list": _url_list,
+    "fasttext": _fasttext,
+    "kenlm": _kenlm,
+    "tokens": _tokens,
 }
 
+_NO_FILE = {"path": "", "digest": ""}
 # The settings of a kind that are enough to know its signals, for documentation and tests.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "text": {"ng_words": []},
@@ -64,6 +114,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "options": {},
         "words": {"segmenter": "mecab", "dictionary": "ipadic"},
     },
+    "languages": {"model": _NO_FILE},
+    "compression": {},
+    "url_list": {"name": "NAME", "list": _NO_FILE},
+    "fasttext": {"name": "NAME", "model": _NO_FILE, "measure": "probability", "label": "LABEL"},
+    "kenlm": {"name": "NAME_OF_KENLM", "model": _NO_FILE, "words": None},
+    "tokens": {"name": "NAME", "tokenizer": _NO_FILE},
 }
 
 

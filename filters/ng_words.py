@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from dedup.shingles import mix
+from filters.characters import class_table
 from filters.open_addressing import table_size
 from filters.text_buffers import code_points
 
@@ -39,6 +40,7 @@ class NgWordMatcher:
     """Finds words as Swallow does: from the left, the longest word at each place, no two overlapping.
 
     Matching is plain: a word inside another is found (アスパラガス holds スパ), and no form is folded into another.
+    Bounded matches are those that stand alone in their script; they are sought apart, the longest bounded one first.
     The same whatever the order of `words`, and however often one stands there. Raises TypeError for a lone string and
     ValueError for an empty word. `words` is then the number of distinct words.
     """
@@ -53,13 +55,31 @@ class NgWordMatcher:
         spelled = [code_points(word) for word in distinct]
         self._lengths = np.array([len(letters) for letters in spelled], dtype=np.int64)
         self._keys, self._targets, self._fallbacks, self._longest_words = _build(spelled)
+        place = {word: index for index, word in enumerate(distinct)}
+        shorter = [
+            next((place[word[:end]] for end in range(len(word) - 1, 0, -1) if word[:end] in place), _NO_WORD)
+            for word in distinct
+        ]
+        self._shorter_words = np.array(shorter, dtype=np.int64)
 
     def count(self, codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Return int64 [rows, 2]: the code points inside matches, each counted once, and the distinct words matched.
+        """Return int64 [rows, 4]: code points inside matches, distinct words matched, and the same of bounded matches.
 
-        Row i is the text codes[starts[i]:starts[i + 1]], uint32 code points. Linear in the text.
+        A match is bounded where it ends at both sides with a run of one script (hiragana, katakana, kanji, other
+        letters): アス in アスパラガス is not. Row i is the text codes[starts[i]:starts[i + 1]], uint32 code points.
+        Linear in the text.
         """
-        return _count(codes, starts, self._keys, self._targets, self._fallbacks, self._longest_words, self._lengths)
+        return _count(
+            codes,
+            starts,
+            self._keys,
+            self._targets,
+            self._fallbacks,
+            self._longest_words,
+            self._shorter_words,
+            self._lengths,
+            class_table(),
+        )
 
 
 def _build(spelled: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -130,14 +150,17 @@ def _count(
     targets: np.ndarray,
     fallbacks: np.ndarray,
     longest_words: np.ndarray,
+    shorter_words: np.ndarray,
     lengths: np.ndarray,
+    table: np.ndarray,
 ) -> np.ndarray:
-    counts = np.zeros((len(starts) - 1, 2), dtype=np.int64)
+    counts = np.zeros((len(starts) - 1, 4), dtype=np.int64)
     longest = 0
     for row in range(len(starts) - 1):
         longest = max(longest, starts[row + 1] - starts[row])
     word_at = np.empty(longest, dtype=np.int64)
     last_row = np.full(len(lengths), -1, dtype=np.int64)
+    last_bounded = np.full(len(lengths), -1, dtype=np.int64)
     for row in range(len(starts) - 1):
         size = starts[row + 1] - starts[row]
         state = 0
@@ -163,4 +186,35 @@ def _count(
                 last_row[word] = row
                 counts[row, 1] += 1
             position += lengths[word]
+        text = codes[starts[row] : starts[row + 1]]
+        position = 0
+        while position < size:
+            word = word_at[position]
+            while word >= 0 and not _is_bounded(text, position, position + lengths[word], table):
+                word = shorter_words[word]
+            if word < 0:
+                position += 1
+                continue
+            counts[row, 2] += lengths[word]
+            if last_bounded[word] != row:
+                last_bounded[word] = row
+                counts[row, 3] += 1
+            position += lengths[word]
     return counts
+
+
+@njit(cache=True, nogil=True)
+def _is_bounded(text: np.ndarray, begin: int, stop: int, table: np.ndarray) -> bool:
+    """Say whether no letter of the same script stands before or behind text[begin:stop]."""
+    if begin > 0 and _same_script(table[text[begin - 1]], table[text[begin]]):
+        return False
+    return stop == len(text) or not _same_script(table[text[stop - 1]], table[text[stop]])
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _same_script(left: int, right: int) -> bool:
+    # Bits as in `characters.CLASSES`: 1 hiragana, 2 katakana, 3 kanji, 0 a letter or digit of any script.
+    kana_or_kanji = 0b1110
+    if (left | right) & kana_or_kanji:
+        return left & right & kana_or_kanji > 0
+    return left & right & 1 > 0

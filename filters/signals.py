@@ -19,13 +19,14 @@ from filters.signal import Signal
 from filters.text_buffers import code_point_blocks
 
 # Bumped when any value of any signal could change.
-RULE_VERSION: int = 1
+RULE_VERSION: int = 2
 
 _INTEGER = pa.int32()
 _RATIO = pa.float64()
 
 _QUALITY_PY = "swallow-llm/swallow-corpus at 2d03507, quality.py (Okazaki et al. 2024, arXiv 2404.17733)"
 _NGWORD_PY = "swallow-llm/swallow-corpus at 2d03507, ngword.py (Okazaki et al. 2024, arXiv 2404.17733)"
+_BOUNDED = "own: Uzushio counts distinct words, HojiChar and Swallow find words inside others"
 _SCRIPTS = "Unicode 14 scripts and blocks; Swallow's idea with ー, iteration marks, half-width kana and astral kanji"
 _PAPER = "Okazaki et al. 2024, arXiv 2404.17733: repeated n-grams by occurrence, where quality.py counts types"
 
@@ -95,6 +96,13 @@ def _registry() -> dict[str, Signal]:
     ng_words = [
         ("ng_word_ratio", _RATIO, "letters in NG words over swallow_japanese_letters; null without a list", _NGWORD_PY),
         ("ng_word_types", _INTEGER, "distinct NG words found; null without a list", _NGWORD_PY),
+        (
+            "bounded_ng_word_ratio",
+            _RATIO,
+            "letters in NG words that stand alone in their script, over japanese_letters; null without a list",
+            _BOUNDED,
+        ),
+        ("bounded_ng_word_types", _INTEGER, "distinct NG words that stand alone; null without a list", _BOUNDED),
     ]
     families = {"characters": characters, "sentences": sentences, "repetition": repetition, "ng_words": ng_words}
     return {
@@ -133,6 +141,8 @@ def measure(text: pa.Array | pa.ChunkedArray, ng_words: NgWordMatcher | None = N
     values = character_signals(of_characters) | sentence_signals(of_sentences) | repetition_signals(of_ngrams)
     values["ng_word_ratio"] = share(of_ng_words[:, 0], values["swallow_japanese_letters"])
     values["ng_word_types"] = of_ng_words[:, 1]
+    values["bounded_ng_word_ratio"] = share(of_ng_words[:, 2], values["japanese_letters"])
+    values["bounded_ng_word_types"] = of_ng_words[:, 3]
     columns = []
     for signal in SIGNALS.values():
         if ng_words is None and signal.name in NG_WORD_SIGNALS:
@@ -167,5 +177,5 @@ class TextSignals:
 
 def _count_ng_words(ng_words: NgWordMatcher | None, codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
     if ng_words is None:
-        return np.zeros((len(starts) - 1, 2), dtype=np.int64)
+        return np.zeros((len(starts) - 1, 4), dtype=np.int64)
     return ng_words.count(codes, starts)

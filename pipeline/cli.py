@@ -195,6 +195,32 @@ def recipes() -> None:
 
 
 @app.command()
+def assets(
+    action: Annotated[str, typer.Argument(help="list or fetch.")] = "list",
+    names: Annotated[list[str] | None, typer.Argument(help="Which ones to fetch; all by default.")] = None,
+) -> None:
+    """List the models and lists that recipes may name, or fetch those that no wheel carries."""
+    from pipeline.assets import fetch, known_assets
+
+    known = known_assets()
+    unknown = sorted(set(names or ()) - known.keys())
+    if action not in ("list", "fetch") or unknown:
+        raise UsageError(
+            f"no asset is called {unknown[0]!r}; known: {', '.join(known)}"
+            if unknown
+            else f"unknown action {action!r}: list or fetch"
+        )
+    for name in names or known:
+        asset = known[name]
+        if action == "fetch":
+            for line in fetch(asset):
+                typer.echo(line)
+        else:
+            place = str(asset.path()) if asset.here() else f"not here: kamisuki assets fetch {name}"
+            typer.echo(f"{name:20} {asset.license:32} {asset.what}\n{'':20} {place}")
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)

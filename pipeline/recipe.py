@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from dedup.minhash import PRESETS, MinHashParameters
-from filters.assets import Asset
 from filters.rules import Rule
 from filters.signal import Signal
-from filters.words import STOP_WORDS
+from pipeline.assets import is_path, read_asset
 from pipeline.errors import UsageError
 from pipeline.schemas import DOCUMENTS, ROBOTS_VERDICTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
+from pipeline.section import Positive, PositiveInt, Section, Share
 from pipeline.shipped import configs_folder, shipped_recipes
-from pipeline.signal_tables import TEXT_TABLE, GroupSettings, ReadAsset, needed, signal_tables, unread
+from pipeline.signal_settings import Annotate
+from pipeline.signal_tables import GroupSettings, needed, signal_tables
 from pipeline.web.consent.agents import agents_of
-
-Positive = Annotated[float, Field(gt=0)]
-PositiveInt = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-# What becomes a part of a column's name.
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class Section(BaseModel):
-    """A part of a recipe: unknown keys are errors and nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
 class ExtractLimits(Section):
@@ -82,53 +70,6 @@ class Extract(Section):
                 "or set extractor to kamisuki"
             )
         return self
-
-
-class Words(Section):
-    """How texts are cut into words, where a rule needs words; `script_` signals are over runs of one script always."""
-
-    dictionary: Literal["ipadic", "unidic-lite"] = Field("ipadic", description="MeCab's dictionary, from its wheel")
-    stop_words: tuple[str, ...] = Field(STOP_WORDS, description="words of which `stop_word_types` counts")
-
-
-class DatatroveModel(Section):
-    """A filter of datatrove by its class's name, with its own options; its verdict is the signal `datatrove_NAME`."""
-
-    filter: str
-    options: dict[str, Any] = Field({}, description="as the filter's class takes them")
-    words: Literal["mecab", "datatrove"] = Field("mecab", description="whose words the filter sees")
-
-
-class Annotate(Section):
-    """What is measured about a text."""
-
-    words: Words = Words()
-    datatrove: dict[Name, DatatroveModel] = Field({}, description="filters of datatrove by a name of one's own")
-    ng_words: tuple[str, ...] = Field((), description="word lists, one word a line; relative to the recipe's folder")
-
-    def groups(self, asset: ReadAsset = unread) -> dict[str, GroupSettings]:
-        """By table, the groups of signals that there are. `asset` looks at files; without it only names are known."""
-        lists = [asset(path).as_record() for path in self.ng_words]
-        words = {"stop_words": list(self.words.stop_words)}
-        mecab = {"segmenter": "mecab", "dictionary": self.words.dictionary, "prefix": ""}
-        filters = {
-            f"signals_datatrove_{name}": GroupSettings(
-                "datatrove",
-                {
-                    "name": name,
-                    "filter": chosen.filter,
-                    "options": chosen.options,
-                    "words": mecab if chosen.words == "mecab" else None,
-                },
-            )
-            for name, chosen in self.datatrove.items()
-        }
-        return filters | {
-            TEXT_TABLE: GroupSettings("text", {"ng_words": lists}),
-            "signals_lines": GroupSettings("lines", {}),
-            "signals_words": GroupSettings("words", words | mecab),
-            "signals_script_words": GroupSettings("script_words", words | {"segmenter": "script", "prefix": "script_"}),
-        }
 
 
 class Signature(Section):
@@ -322,12 +263,9 @@ class Recipe(Section):
 
         Raises UsageError for a file that cannot be read.
         """
-        try:
-            groups = self.annotate.groups(Asset.of)
-        except OSError as error:
-            raise UsageError(f"annotate: {error.filename}: {error.strerror}: mend the path in the recipe") from None
         ordering = self.dedup.survivor_signals() if self.dedup else []
-        return {table: groups[table] for table in needed(groups, self.select.signals() | set(ordering))}
+        tables = needed(self.annotate.groups(), self.select.signals() | set(ordering))
+        return self.annotate.groups(read_asset, tables)
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
@@ -395,10 +333,8 @@ def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
         return recipe
     for override in overrides:
         _apply_override(data, override)
-    words = data.get("annotate", {}).get("ng_words") if isinstance(data.get("annotate"), dict) else None
-    if isinstance(words, list):
-        # A file's own lists are absolute by now: what is relative was given on the command line.
-        data["annotate"]["ng_words"] = [os.path.abspath(str(name)) for name in words]
+    # A file's own paths are absolute by now: what is relative was given on the command line.
+    _place_files(data.get("annotate"), Path.cwd())
     return _validated(data, lambda error: "--set: " + "; ".join(_describe(error, None, {})))
 
 
@@ -435,15 +371,34 @@ def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Lines]:
     if not isinstance(data, dict) or node is None:
         raise UsageError(f"{path}:1: a recipe is a mapping with at least a name")
     lines: Lines = {place: (path, line) for place, line in _node_lines(node, ())}
-    annotate = data.get("annotate")
-    if isinstance(annotate, dict) and isinstance(annotate.get("ng_words"), list):
-        annotate["ng_words"] = [str(path.resolve().parent / str(name)) for name in annotate["ng_words"]]
+    _place_files(data.get("annotate"), path.resolve().parent)
     parent = data.pop("extends", None)
     if parent is None:
         return data, lines
     parent_path = path.parent / str(parent)
     base, base_lines = _read(parent_path, (*seen, resolved))
     return _merge(base, data), {**base_lines, **lines}
+
+
+def _place_files(annotate: Any, folder: Path) -> None:
+    """Make the paths of files that a recipe's annotate section names absolute: they are relative to `folder`."""
+
+    def placed(reference: Any) -> Any:
+        return str(folder / reference) if isinstance(reference, str) and is_path(reference) else reference
+
+    if not isinstance(annotate, dict):
+        return
+    if isinstance(annotate.get("ng_words"), list):
+        annotate["ng_words"] = [placed(reference) for reference in annotate["ng_words"]]
+    for key in ("url_lists", "tokens"):
+        if isinstance(annotate.get(key), dict):
+            annotate[key] = {name: placed(reference) for name, reference in annotate[key].items()}
+    if "languages" in annotate:
+        annotate["languages"] = placed(annotate["languages"])
+    if isinstance(annotate.get("models"), dict):
+        for model in annotate["models"].values():
+            if isinstance(model, dict) and "file" in model:
+                model["file"] = placed(model["file"])
 
 
 def _node_lines(node: yaml.Node, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:

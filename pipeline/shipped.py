@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.errors import UsageError
 
 # Files of configs/ that are lists for recipes to name, and no recipes themselves.
-LISTS = ("ai-user-agents",)
+LISTS = ("ai-user-agents", "assets")
 
 
 def configs_folder() -> Path:

@@ -7,14 +7,12 @@ Classification, 2016; 176 languages, trained on Wikipedia, Tatoeba and SETimes.
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from filters.models import load_fasttext
 
 # Reading time grows with the text; beyond this many code points the verdict on a page hardly changes.
 MAX_CHARACTERS = 4_000
@@ -61,23 +59,4 @@ def identify(text: str) -> tuple[str, float]:
 
 @cache
 def _model() -> Any:
-    # The handle does not pickle, so each process loads its own: 938 kB.
-    import fasttext
-
-    with _silent_stderr():
-        return fasttext.load_model(str(model_path()))
-
-
-@contextmanager
-def _silent_stderr() -> Iterator[None]:
-    # fastText's C++ code warns of the missing softmax settings on each load, past sys.stderr.
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    return load_fasttext(str(model_path()))

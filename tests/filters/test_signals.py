@@ -148,6 +148,49 @@ def test_ng_words_match_greedily_and_longest_first(words, text):
     assert row["ng_word_ratio"] == pytest.approx(covered / len(text) if text else 0.0)
 
 
+# Public lists find these words inside others (docs/signals.md names who does).
+LISTED = ["アス", "サック", "スパ", "エロ", "エロ本", "ばか", "殺", "処女", "死ね", "SM", "煮"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("アスパラガスとアスファルトとリュックサック、サックス。", 0),
+        ("エロマンガ島の処女作ばかり読む。", 0),
+        ("SMAPの歌", 0),
+        ("吾輩は猫である。名前はまだ無い。書生というのは時々我々を捕えて煮て食うという話である。", 1),
+        ("エロ本棚", 1),
+        ("エロ、エロ。処女、「死ね」と", 3),
+        ("ＳＭ SM", 1),
+        ("殺", 1),
+        ("殺人事件の自殺者", 0),
+    ],
+)
+def test_bounded_words_stand_alone_in_their_script(text, words):
+    assert value(text, "bounded_ng_word_types", NgWordMatcher(LISTED)) == words
+
+
+@given(st.lists(st.text("あいアイ亜", min_size=1, max_size=4), max_size=8), st.text("あいアイ亜、", max_size=40))
+def test_bounded_words_are_found_greedily_among_those_that_stand_alone(words, text):
+    def script(letter: str) -> str:
+        return {"あ": "h", "い": "h", "ア": "k", "イ": "k", "亜": "j"}.get(letter, letter + "、")
+
+    def bounded(begin: int, end: int) -> bool:
+        left = begin > 0 and script(text[begin - 1]) == script(text[begin])
+        return not left and not (end < len(text) and script(text[end]) == script(text[end - 1]))
+
+    covered, kinds, place = 0, set(), 0
+    while place < len(text):
+        here = [word for word in words if text.startswith(word, place) and bounded(place, place + len(word))]
+        best = max(here, key=len, default="")
+        covered += len(best)
+        kinds |= {best} - {""}
+        place += max(1, len(best))
+    row = measure(pa.array([text]), NgWordMatcher(words)).to_pylist()[0]
+    assert row["bounded_ng_word_types"] == len(kinds)
+    assert row["bounded_ng_word_ratio"] == pytest.approx(covered / len(text) if text else 0.0)
+
+
 def test_word_lists_skip_comments_and_blank_lines(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("# 注\n\nもぐら \nアス\n", encoding="utf-8")

@@ -72,11 +72,12 @@ def recipe_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
     """Every key of a recipe as --set writes it, with its default where it is a value."""
     for name, field in model.model_fields.items():
         kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        kinds += [inner for kind in kinds for inner in getattr(kind, "__args__", ())]
         below = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if below:
+        for model_below in below:
             named = "NAME." if getattr(field.annotation, "__origin__", None) is dict else ""
-            yield from recipe_keys(below[0], f"{prefix}{name}.{named}")
-        else:
+            yield from recipe_keys(model_below, f"{prefix}{name}.{named}")
+        if not below:
             yield prefix + name, field.default
     if prefix == "select.":
         yield "select.rules", ()

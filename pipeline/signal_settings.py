@@ -1,0 +1,117 @@
+"""The annotate section of a recipe: what is measured about a document, and with which words, lists and models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from filters.words import STOP_WORDS
+from pipeline.section import Name, Section
+from pipeline.signal_tables import TEXT_TABLE, GroupSettings, ReadAsset, unread
+
+
+class Words(Section):
+    """How texts are cut into words, where a rule needs words; `script_` signals are over runs of one script always."""
+
+    dictionary: Literal["ipadic", "unidic-lite"] = Field("ipadic", description="MeCab's dictionary, from its wheel")
+    stop_words: tuple[str, ...] = Field(STOP_WORDS, description="words of which `stop_word_types` counts")
+
+
+class DatatroveModel(Section):
+    """A filter of datatrove by its class's name, with its own options; its verdict is the signal `datatrove_NAME`."""
+
+    filter: str
+    options: dict[str, Any] = Field({}, description="as the filter's class takes them")
+    words: Literal["mecab", "datatrove"] = Field("mecab", description="whose words the filter sees")
+
+
+class FastTextSettings(Section):
+    """A fastText classifier; what it says is the signal `model_NAME`."""
+
+    kind: Literal["fasttext"] = "fasttext"
+    file: str = Field(description="its path, `asset:NAME` or `wheel:PACKAGE/PATH`")
+    measure: Literal["probability", "expectation", "label"] = "probability"
+    label: str | None = Field(None, description="of which label the probability counts")
+
+    @model_validator(mode="after")
+    def _check(self) -> FastTextSettings:
+        if (self.measure == "probability") != (self.label is not None):
+            raise ValueError("label is whose probability is measured: give it with probability, and only then")
+        return self
+
+
+class KenlmSettings(Section):
+    """A KenLM language model; the perplexity of a text is the signal `model_NAME`."""
+
+    kind: Literal["kenlm"]
+    file: str = Field(description="its path, `asset:NAME` or `wheel:PACKAGE/PATH`")
+    tokens: Literal["mecab", "characters"] = Field("mecab", description="what the model was trained on")
+
+
+class Annotate(Section):
+    """What is measured about a text."""
+
+    words: Words = Words()
+    datatrove: dict[Name, DatatroveModel] = Field({}, description="filters of datatrove by a name of one's own")
+    ng_words: tuple[str, ...] = Field((), description="word lists, one word a line")
+    url_lists: dict[Name, str] = Field({}, description="lists of hosts by a name of one's own")
+    models: dict[Name, KenlmSettings | FastTextSettings] = Field({}, description="models by a name of one's own")
+    tokens: dict[Name, str] = Field({}, description="tokenizer files by a name of one's own")
+    languages: str = Field("asset:lid.176", description="the fastText model that tells the languages of lines")
+
+    def groups(self, asset: ReadAsset = unread, tables: Sequence[str] | None = None) -> dict[str, GroupSettings]:
+        """By table, the groups of signals that there are, or those of `tables`.
+
+        `asset` looks at files; without it only names are known. Raises what `asset` raises.
+        """
+        return {table: make(asset) for table, make in self._makers().items() if tables is None or table in tables}
+
+    def _makers(self) -> dict[str, Callable[[ReadAsset], GroupSettings]]:
+        words = {"stop_words": list(self.words.stop_words)}
+        mecab = {"segmenter": "mecab", "dictionary": self.words.dictionary, "prefix": ""}
+        script = {"segmenter": "script", "prefix": "script_"}
+        makers: dict[str, Callable[[ReadAsset], GroupSettings]] = {
+            TEXT_TABLE: lambda asset: GroupSettings(
+                "text", {"ng_words": [asset(path).as_record() for path in self.ng_words]}
+            ),
+            "signals_lines": lambda asset: GroupSettings("lines", {}),
+            "signals_compression": lambda asset: GroupSettings("compression", {}),
+            "signals_words": lambda asset: GroupSettings("words", words | mecab),
+            "signals_script_words": lambda asset: GroupSettings("script_words", words | script),
+            "signals_languages": lambda asset: GroupSettings("languages", {"model": asset(self.languages).as_record()}),
+        }
+        for name, path in self.url_lists.items():
+            makers[f"signals_url_list_{name}"] = partial(_url_list, name, path)
+        for name, path in self.tokens.items():
+            makers[f"signals_tokens_{name}"] = partial(_tokens, name, path)
+        for name, model in self.models.items():
+            makers[f"signals_model_{name}"] = partial(_model, name, model, mecab)
+        for name, chosen in self.datatrove.items():
+            makers[f"signals_datatrove_{name}"] = partial(_datatrove, name, chosen, mecab)
+        return makers
+
+
+def _url_list(name: str, path: str, asset: ReadAsset) -> GroupSettings:
+    return GroupSettings("url_list", {"name": name, "list": asset(path).as_record()})
+
+
+def _tokens(name: str, path: str, asset: ReadAsset) -> GroupSettings:
+    return GroupSettings("tokens", {"name": name, "tokenizer": asset(path).as_record()})
+
+
+def _model(
+    name: str, model: FastTextSettings | KenlmSettings, mecab: dict[str, Any], asset: ReadAsset
+) -> GroupSettings:
+    settings: dict[str, Any] = {"name": name, "model": asset(model.file).as_record()}
+    if isinstance(model, KenlmSettings):
+        return GroupSettings("kenlm", settings | {"words": mecab if model.tokens == "mecab" else None})
+    return GroupSettings("fasttext", settings | {"measure": model.measure, "label": model.label})
+
+
+def _datatrove(name: str, chosen: DatatroveModel, mecab: dict[str, Any], asset: ReadAsset) -> GroupSettings:
+    words = mecab if chosen.words == "mecab" else None
+    settings = {"name": name, "filter": chosen.filter, "options": chosen.options, "words": words}
+    return GroupSettings("datatrove", settings)
