@@ -15,6 +15,8 @@ from dedup.shingles import normalize_array
 
 # What lies between two units.
 SEPARATORS = {"line": "\n", "paragraph": "\n\n+"}
+DOCUMENT = "document"
+UNITS = (*SEPARATORS, DOCUMENT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +36,20 @@ class Units:
 
 
 def units(texts: pa.Array, unit: str) -> Units:
-    """Split texts into lines or paragraphs, compared as texts are: NFKC, without white space."""
-    split = pc.split_pattern_regex(texts.fill_null(""), SEPARATORS[unit])
-    normalised = normalize_array(split.flatten())
-    offsets = split.offsets.to_numpy().astype(np.int64)
-    return Units(content_hashes(normalised), pc.utf8_length(normalised).to_numpy(), offsets - offsets[0])
+    """The lines, paragraphs or whole documents of texts, compared as texts are: NFKC, without white space."""
+    parts, offsets = split(texts, unit)
+    normalised = normalize_array(parts)
+    return Units(content_hashes(normalised), pc.utf8_length(normalised).to_numpy(), offsets)
+
+
+def split(texts: pa.Array, unit: str) -> tuple[pa.Array, np.ndarray]:
+    """Return (units string, offsets int64 [texts + 1]) of texts, null counting as empty."""
+    texts = texts.fill_null("")
+    if unit == DOCUMENT:
+        return texts, np.arange(len(texts) + 1)
+    lists = pc.split_pattern_regex(texts, SEPARATORS[unit])
+    offsets = lists.offsets.to_numpy().astype(np.int64)
+    return lists.flatten(), offsets - offsets[0]
 
 
 def documents_of(found: Units, least_letters: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,6 +62,18 @@ def documents_of(found: Units, least_letters: int) -> tuple[np.ndarray, np.ndarr
     first[1:] = (hashes[1:] != hashes[:-1]) | (texts[1:] != texts[:-1])
     distinct, documents = np.unique(hashes[first], return_counts=True)
     return distinct, documents
+
+
+def occurrences_of(found: Units, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return (hashes uint64, occurrences int64, letters int64, first int64) of the distinct units that have letters.
+
+    weights: int64, how often each text counts. first: the place among `found`'s units where each stands first.
+    """
+    places = np.flatnonzero(found.letters > 0)
+    hashes, first, where = np.unique(found.hashes[places], return_index=True, return_inverse=True)
+    occurrences = np.zeros(len(hashes), np.int64)
+    np.add.at(occurrences, where, weights[found.texts()[places]])
+    return hashes, occurrences, found.letters[places][first], places[first]
 
 
 def in_runs(frequent: np.ndarray, offsets: np.ndarray, least: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The command line: `kamisuki run`, `status`, `explain`, `funnel`, `timing`, `ls`, `path`, `gc` and `recipes`."""
+"""The command line: `kamisuki run`, `status`, `explain`, `funnel`, `audit`, `timing`, `ls`, `path`, `gc`, `recipes`."""
 
 from __future__ import annotations
 
@@ -134,6 +134,50 @@ def funnel(
 
 
 @app.command()
+def audit(
+    out: Out,
+    recipe: RecipeName = None,
+    pairs: Annotated[
+        int, typer.Option("--pairs", min=0, help="Removed pages of each kind that are compared again.")
+    ] = 5,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
+    ] = None,
+    ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what deduplication did and what still repeats; exit with 3 where the recipe's limits do not hold."""
+    from pipeline.errors import GateClosed
+    from pipeline.progress import Progress
+    from pipeline.recipe import Recipe
+    from pipeline.report.audit import as_record, audit_duplicates
+    from pipeline.report.audit_tables import print_audit
+    from pipeline.report.status import known_tables
+    from pipeline.run import Run, read_run
+    from pipeline.runner import InProcessRunner, RayRunner
+
+    out = out.absolute()
+    name, tables = known_tables(out, recipe)
+    chosen = Recipe.model_validate((read_run(out) or {})["recipes"][name]["recipe"])
+    runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
+    try:
+        repeated = Run(chosen, out, runner, Progress(out)).audit()
+    finally:
+        runner.close()
+    duplicates = None
+    if chosen.dedup is not None:
+        folders = {table: out / tables[table] for table in ("documents", "corpus", "duplicates")}
+        duplicates = audit_duplicates(folders, chosen.dedup, pairs)
+    if as_json:
+        typer.echo(json.dumps(as_record(duplicates, repeated), ensure_ascii=False, indent=1))
+    else:
+        print_audit(_console(), duplicates, repeated)
+    wrong = [*(duplicates.wrong if duplicates else []), *repeated.above]
+    if wrong:
+        raise GateClosed("audit: " + "; ".join(wrong))
+
+
+@app.command()
 def timing(out: Out, recipe: RecipeName = None) -> None:
     """Print where the time of a run went, by stage and step, as a Markdown table."""
     from pipeline.report.status import known_tables
@@ -227,7 +271,7 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command line: errors print as one line; 1 means that work is left, 2 that something was asked wrongly."""
+    """Run the command line: errors print as one line; 1 is work left, 2 a wrong question, 3 a closed gate."""
     debug = "--debug" in sys.argv
     try:
         app()

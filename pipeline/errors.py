@@ -7,6 +7,12 @@ class KamisukiError(Exception):
     exit_code = 1
 
 
+class GateClosed(KamisukiError):
+    """A corpus is not what its recipe promises of it. The command exits with 3."""
+
+    exit_code = 3
+
+
 class UsageError(KamisukiError):
     """The recipe, the inputs or the options cannot be used as given. The command exits with 2."""
 

@@ -22,6 +22,7 @@ MAIN_TABLES = (
     "robots_verdicts",
     "duplicates",
     "repeats",
+    "repeated",
     "corpus",
 )
 

@@ -225,6 +225,24 @@ class Select(Section):
         return [Rule(rule.signal, **rule.limits()) for rule in self.rules if rule.limits()]
 
 
+class Audit(Section):
+    """What may still repeat in a corpus that is released.
+
+    Hernandez et al. 2022 (Scaling Laws and Interpretability of Learning from Repeated Data): a tenth of a per cent of
+    the data, repeated a hundred times, harmed a model as much as halving its size.
+    """
+
+    times: Annotated[int, Field(ge=2)] = Field(100, description="what occurs so often, or more, is judged")
+    lines: Share | None = Field(None, description="most of the letters that may stand in such lines")
+    paragraphs: Share | None = Field(None, description="most of the letters that may stand in such paragraphs")
+    documents: Share | None = Field(0.001, description="most of the letters that may stand in such documents")
+
+    def limits(self) -> dict[str, float]:
+        """By unit (line, paragraph, document) the largest share that is allowed, of those that have a limit."""
+        shares = {"line": self.lines, "paragraph": self.paragraphs, "document": self.documents}
+        return {unit: share for unit, share in shares.items() if share is not None}
+
+
 class Shards(Section):
     """How inputs are packed into shards, the unit of work, retry and resume."""
 
@@ -251,6 +269,7 @@ class Recipe(Section):
     annotate: Annotate = Annotate()
     dedup: Dedup | None = Dedup()
     select: Select = Select()
+    audit: Audit = Audit()
     shards: Shards = Shards()
     max_failed_shards: Annotated[int, Field(ge=0)] = 0
 

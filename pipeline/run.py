@@ -9,15 +9,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.audit_stage import Repeated, audit_repeats
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file, canonical_digest, read_json, remove_temporaries, write_json
+from pipeline.ledger import load_entries
 from pipeline.plan import Shard, extend_plan, find_inputs, load_plan, save_plan
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe, dump_recipe
 from pipeline.runner import Runner
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.stages import STAGES, Stages
-from pipeline.steps import Finished, Steps
+from pipeline.steps import Finished, Incomplete, Steps
 
 ROBOTS_PLAN = "robots-plan"
 
@@ -77,6 +79,24 @@ class Run:
                 done |= getattr(stages, stage)(done)
                 self._remember()
         return done
+
+    def audit(self) -> Repeated:
+        """Count what repeats in the recipe's corpus. Raises UsageError or Incomplete where there is no whole one."""
+        with locked(self.out):
+            self._plan([], [])
+            known = (read_run(self.out) or {"recipes": {}})["recipes"].get(self.recipe.name, {"tables": {}})
+            if "corpus" not in known["tables"]:
+                raise UsageError(f"recipe {self.recipe.name} has no corpus in {self.out} yet: run it first")
+            folder = self.out / known["tables"]["corpus"]
+            corpus = Finished(folder, {entry.shard: entry for entry in load_entries(folder)})
+            missing = {shard.name for shard in self.shards} - corpus.entries.keys() - known["waived"].keys()
+            if missing:
+                raise Incomplete(f"audit: {len(missing)} shards of the corpus are missing: run the recipe again")
+            self.steps.waived |= known["waived"]
+            self.steps.tables |= known["tables"]
+            found = audit_repeats(self.steps, self.recipe.audit, corpus)
+            self._remember()
+        return found
 
     def _plan(self, inputs: list[str], robots: list[str]) -> None:
         self.shards = self._extend("plan", inputs)

@@ -158,6 +158,18 @@ DUPLICATES = _schema(
 # Lines, by the hash of their normalised text, that stand in more documents of the corpus than the recipe allows.
 REPEATS = _schema("repeats", [("hash", pa.uint64()), ("documents", pa.int64())])
 
+# Lines, paragraphs and documents that occur often in a corpus: how often, and the code points of one.
+REPEATED = _schema(
+    "repeated",
+    [
+        ("unit", pa.string()),
+        ("hash", pa.uint64()),
+        ("occurrences", pa.int64()),
+        ("letters", pa.int64()),
+        ("text", pa.string()),
+    ],
+)
+
 # What was done to a text, change after change: where, in code points of what the one before left, and what came.
 EDITS = pa.list_(
     pa.struct(

@@ -27,6 +27,7 @@ STAGE_TABLES = (
     ("robots verdicts", "robots_verdicts"),
     ("judge", "verdicts"),
     ("resolve", "duplicates"),
+    ("repeats", "repeats"),
     ("select", "corpus"),
 )
 
@@ -83,7 +84,8 @@ def print_status(console: Console, out: Path, tables: dict[str, str]) -> None:
     for stage, name in stage_tables(tables):
         folder = out / tables[name]
         entries, failed = load_entries(folder), load_failures(folder)
-        whole = {"duplicates": len(entries), "robots": planned_robots}.get(name, planned)
+        by_partition = ("duplicates", "repeats")
+        whole = len(entries) if name in by_partition else planned_robots if name == "robots" else planned
         seconds = sum(entry.seconds for entry in entries)
         read = sum(entry.read for entry in entries)
         rate = f"{read / seconds:,.0f}" if seconds else ""

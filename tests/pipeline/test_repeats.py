@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from filters.groups import make_group
 from pipeline.edits import Edit, apply
 from pipeline.errors import UsageError
 from pipeline.recipe import find_recipe, load_recipe
+from pipeline.report.explain import explain
 from tests.pipeline.conftest import execute, table_bytes, table_rows
 from tests.pipeline.test_duplicates import Page, crawl, sentence
 
@@ -83,6 +85,16 @@ def test_a_document_that_is_too_short_after_the_cut_is_rejected_with_its_value(p
     assert '"too_few_characters": 1' in entry
 
 
+def test_explain_tells_what_was_cut_and_why_a_page_fell_by_it(pages, tmp_path):
+    execute(tmp_path, [pages], overrides=(LENGTH, ON))
+    cut = list(explain(tmp_path, "https://a.example/1"))
+    assert any(line.startswith("  edit: repeated_lines: characters ") and "in 4 documents" in line for line in cut)
+    assert cut[-1] == "  corpus: kept"
+    fell = list(explain(tmp_path, "https://a.example/4"))
+    assert "  judge: passed" in fell and fell[-1] == "  corpus: not in it"
+    assert fell[-2].startswith("  edit: rejected by what was left, as too_few_characters: value ")
+
+
 def test_characters_add_up(pages, tmp_path):
     finished = execute(tmp_path, [pages], overrides=(LENGTH, ON)).execute([])
     (entry,) = finished["corpus"].entries.values()
@@ -99,8 +111,6 @@ def test_columns_of_a_document_that_was_cut_are_measured_anew(pages, tmp_path):
     columns = ("select.columns=[characters, japanese_letters, hiragana_ratio]",)
     execute(tmp_path, [pages], overrides=(LENGTH, ON, *columns))
     group = make_group("text", {"ng_words": []})
-    import pyarrow as pa
-
     rows = table_rows(tmp_path, "corpus")
     measured = group.measure(pa.RecordBatch.from_pylist([{"id": row["id"], "text": row["text"]} for row in rows]))
     for name in ("characters", "japanese_letters", "hiragana_ratio"):
