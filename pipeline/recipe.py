@@ -205,12 +205,28 @@ class Robots(Section):
         return self
 
 
+class Footer(Section):
+    """Which last lines of a text are its footer. The defaults are those of Swallow Corpus (footer.py)."""
+
+    lines: PositiveInt = Field(10, description="a footer begins among so many last lines")
+    share: Share = Field(0.3, description="with a line of which footer words hold more than this share of the letters")
+
+
+class Clean(Section):
+    """What is changed in the texts of the corpus; what was changed is judged again."""
+
+    footer: Footer | None = Field(Footer(), description="cut the footer")
+    punctuation: bool = Field(True, description="，． become 、。 in a text that uses them instead")
+    empty_lines: Annotated[int, Field(ge=0)] | None = Field(1, description="most empty lines in a row")
+
+
 class Select(Section):
     """Which documents make the corpus."""
 
     robots: Robots = Robots()
     rules: tuple[RuleModel, ...] = ()
     columns: tuple[str, ...] = Field((), description="signals that the corpus carries as columns")
+    clean: Clean | None = Field(None, description="what is changed in texts on their way into the corpus")
 
     def signals(self) -> set[str]:
         """The names that rules and columns ask for."""

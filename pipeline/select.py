@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.rules import judge
+from pipeline.cleaning import make_cleaners
 from pipeline.edits import EDITED, Editor, Judge, edit_batch, make_judge, no_edits
 from pipeline.files import TableWriter, aligned_batches
 from pipeline.ledger import Entry
@@ -149,11 +150,14 @@ def make_editors(
     select: dict[str, Any],
     groups: list[tuple[str, dict[str, Any]]],
     repeats: dict[str, Any] | None,
+    clean: dict[str, Any] | None,
 ) -> tuple[list[Editor], Judge]:
     """What edits the texts of a shard, in order, and what judges them again."""
     editors: list[Editor] = []
     if repeats is not None:
         editors.append(make_cutter(shard_index, **repeats))
+    if clean is not None:
+        editors += make_cleaners(clean)
     return editors, make_judge(select, groups)
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from filters import clean
 from pipeline import annotate, candidates, extract, resolve, robots, select, sign
 from pipeline.exchange import partitions_for
 from pipeline.ledger import Entry
@@ -235,6 +236,8 @@ class Stages:
                 found = find_repeats(self.steps, repeats, documents, verdicts, removed, outcomes, size)
                 finished["repeats"] = found
                 made_by |= {"repeats": found.folder.name, "run": repeats.run}
+        if self.recipe.select.clean is not None:
+            made_by |= {"clean": self.recipe.select.clean.model_dump(mode="json"), "clean_version": clean.RULE_VERSION}
         robots_of = finished.get("robots_verdicts")
         made_by |= {"robots": robots_of.fingerprint("robots_verdicts")} if robots_of else {}
         finished["corpus"] = self._write(documents, signals, finished, made_by, outcomes)
@@ -353,10 +356,15 @@ class Stages:
     def _editing(self, done: dict[str, Finished]) -> dict[str, Any] | None:
         """What the writer needs in order to edit texts and to judge them again; None where a recipe edits nothing."""
         repeats = self.recipe.dedup.repeats if self.recipe.dedup else None
-        if repeats is None:
+        cleaning = self.recipe.select.clean
+        if repeats is None and cleaning is None:
             return None
+        cutting = None
+        if repeats is not None:
+            cutting = {"runs": frequent_runs(done["repeats"]), "settings": repeats.model_dump(mode="json")}
         return {
-            "repeats": {"runs": frequent_runs(done["repeats"]), "settings": repeats.model_dump(mode="json")},
+            "repeats": cutting,
+            "clean": cleaning.model_dump(mode="json") if cleaning else None,
             "select": self.recipe.select.model_dump(mode="json", include={"rules"}),
             "groups": [(group.kind, group.settings) for group in self.recipe.groups().values()],
         }

@@ -63,7 +63,7 @@ SITES = {
     "kagaku": "まちの科学室", "shiryo": "街道資料室", "daidokoro": "台所ノート", "kumiai": "青葉協同組合", "town": "白波町", "nikki": "くらしの日記",
     "rail": "線路ぎわのページ", "kikigaki": "聞き書きの会", "soudan": "みんなの相談室", "soft": "小さな道具箱", "tabi": "ゆっくり旅", "monogatari": "物語の棚",
     "gakko": "青葉小学校", "kenko": "からだの手帖", "uta": "合唱通信", "hatake": "ベランダ畑", "kotoba": "ことばの散歩", "boki": "やさしい家計",
-    "kojo": "三日月ばね工業", "hon": "本の虫", "mise": "道具の店つきしろ", "shinbun": "白波日報", "jiten": "くらしの事典", "yado": "宿の案内所", "aruku": "町を歩く会",
+    "kojo": "三日月ばね工業", "hon": "本の虫", "mise": "道具の店つきしろ", "shinbun": "白波日報", "jiten": "くらしの事典", "yado": "宿の案内所", "aruku": "町を歩く会", "kenkyu": "紙の研究室",
 }  # fmt: skip
 
 
@@ -208,6 +208,8 @@ LATER = [
     Page("https://aruku.example.com/ishidan", "print", "walk_a", "walk with a notice", "the notice of three lines, on all pages of the site, is cut"),
     Page("https://aruku.example.com/watashi", "print", "walk_b", "walk with a notice", "the same notice is cut"),
     Page("https://aruku.example.com/matsu", "print", "walk_c", "short walk with a notice", "too short once the notice is cut", "too_few_japanese_letters"),
+    Page("https://kenkyu.example.jp/omosa", "print", "western_marks", "report with ， and ．", "，． become 、。, but not in numbers"),
+    Page("https://aruku.example.com/suisha", "print", "with_footer", "page with a footer in its text", "the last three lines are cut"),
 ]  # fmt: skip
 
 PRELUDE = '<!DOCTYPE html>\n<html lang="ja"><head><meta charset="UTF-8"><title>{}</title></head><body>\n'

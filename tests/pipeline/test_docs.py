@@ -106,7 +106,7 @@ def test_every_key_of_a_recipe_is_documented_with_its_default():
             assert shown == ""
         else:
             assert json.loads(shown) == json.loads(json.dumps(default)), key
-    assert documented.keys() - known.keys() == {"dedup", "dedup.repeats"}
+    assert documented.keys() - known.keys() == {"dedup", "dedup.repeats", "select.clean", "select.clean.footer"}
 
 
 def test_every_column_that_a_rule_may_judge_is_named():

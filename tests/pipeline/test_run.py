@@ -195,7 +195,7 @@ def test_recipes_choose_by_extractor(tmp_path):
 
 def test_a_recipe_without_dedup_keeps_all_that_pass(parts, tmp_path):
     execute(tmp_path / "out", parts, overrides=("dedup=null",))
-    assert len(table_rows(tmp_path / "out", "corpus")) == 68 + 12
+    assert len(table_rows(tmp_path / "out", "corpus")) == 70 + 12
 
 
 def test_every_step_of_the_funnel_follows_from_the_one_before(sample_run):
