@@ -15,7 +15,7 @@ UV_VERSION := 0.13.9
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
 .PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
-  train-extractor bench bench-extract bench-gate bench-reader bench-hostile bench-cluster bench-consent fuzz-reader lock clean
+  train-extractor bench bench-extract bench-gate bench-reader bench-hostile check-duplicates bench-cluster bench-consent fuzz-reader lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -96,6 +96,9 @@ fuzz-reader: setup ## [SECONDS=600]: mutated pages through reader and main text,
 
 sample: setup ## Make the embedded sample again
 	$(BIN)/python tests/data/make_sample.py
+
+check-duplicates: setup ## OUT=…: hold a run's duplicates against all pairs of its documents
+	$(BIN)/python -m benchmarks.brute_force_duplicates "$(OUT)"
 
 bench-cluster: warm ## [MEMBERS='12500 25000 50000 100000']: resolve one cluster of so many pages
 	$(BIN)/python -m benchmarks.large_cluster $(MEMBERS)

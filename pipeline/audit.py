@@ -20,7 +20,7 @@ RULE_VERSION = 1
 MEMORY_BYTES = 2_000_000_000
 ROWS_PER_PARTITION = 8_000_000
 # How many units of each kind a batch and a partition name, and how many characters of each are shown.
-EXAMPLES, EXAMPLE_CHARACTERS = 20, 80
+EXAMPLES, EXAMPLE_CHARACTERS = 100, 80
 
 # `text` is the beginning of a unit that is frequent within its batch, else null.
 OCCURRENCES = pa.schema(

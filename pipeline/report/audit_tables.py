@@ -97,5 +97,10 @@ def _print_repeats(console: Console, found: Repeated) -> None:
         table = _table("unit", "occurrences", "letters of one")
         table.add_column("begins", no_wrap=True, overflow="ellipsis", max_width=80)
         for row in most:
-            table.add_row(row["unit"], f"{row['occurrences']:,}", f"{row['letters']:,}", row["text"] or "")
+            table.add_row(
+                row["unit"],
+                f"{row['occurrences']:,}",
+                f"{row['letters']:,}",
+                " ⏎ ".join((row["text"] or "").split("\n")),
+            )
         console.print(table)

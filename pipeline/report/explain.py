@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,14 +135,23 @@ def _document_lines(out: Path, tables: dict[str, str], recipe: Recipe, document:
         )
     if "corpus" in tables:
         kept = _rows(out, tables["corpus"], key, ["id", "edits"])
-        for edit in (edit for row in kept for edit in row["edits"]):
-            what = f"{edit['kind']}: characters {edit['start']} to {edit['end']}"
-            gave = f" gave way to {edit['replacement']}" if edit["replacement"] else " were cut"
-            yield f"  edit: {what}{gave}" + (f" ({edit['detail']})" if edit["detail"] else "")
+        for row in kept:
+            yield from _edit_lines(row["edits"])
         for row in _rows(out, tables["rejects"], key):
             if row["stage"] == "edit":
                 yield f"  edit: rejected by what was left, as {row['reason']}{_why(row)}"
         yield "  corpus: kept" if kept else "  corpus: not in it"
+
+
+def _edit_lines(edits: list[dict[str, Any]]) -> Iterator[str]:
+    """A line for each cut, and one for all replacements of a kind."""
+    replaced = Counter(edit["kind"] for edit in edits if edit["replacement"])
+    for edit in edits:
+        if not edit["replacement"]:
+            why = f" ({edit['detail']})" if edit["detail"] else ""
+            yield f"  edit: {edit['kind']}: characters {edit['start']} to {edit['end']} were cut{why}"
+    for kind, count in replaced.items():
+        yield f"  edit: {kind}: {count} replacements"
 
 
 def _robots(verdicts: dict[str, Any], name: str) -> str:

@@ -12,6 +12,7 @@ from pipeline.cleaning import make_cleaners
 from pipeline.edits import Edit, apply
 from pipeline.errors import UsageError
 from pipeline.recipe import find_recipe, load_recipe
+from pipeline.report.explain import explain
 from tests.pipeline.conftest import execute, table_rows
 from tests.pipeline.test_duplicates import NO_RULES, Page, crawl, sentence
 
@@ -71,6 +72,14 @@ def test_texts_are_cleaned_and_edits_lead_from_the_document_to_the_corpus(pages,
         assert not any(mark in row["text"] for mark in (*FOOTER, "，", "．"))
     assert corpus["footer"]["text"] == "\n".join(prose(1, 5)) and corpus["both"]["text"] == "\n".join(prose(4, 5))
     assert len(corpus["marks"]["text"]) == len(documents["marks"]["text"])
+
+
+def test_explain_counts_replacements_and_names_cuts(pages, tmp_path):
+    execute(tmp_path, [pages], overrides=(*PLAIN, CLEAN))
+    edits = [line for line in explain(tmp_path, "https://a.example/both") if line.startswith("  edit: ")]
+    row = by_name(tmp_path, "corpus")["both"]
+    assert edits[0].startswith("  edit: footer: characters ") and FOOTER[0] in edits[0]
+    assert edits[1:] == [f"  edit: punctuation: {len(row['edits']) - 1} replacements"]
 
 
 def test_what_is_too_short_without_its_footer_is_rejected(pages, tmp_path):

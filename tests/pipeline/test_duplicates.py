@@ -229,6 +229,58 @@ def test_how_often_a_page_is_read_follows_the_size_of_its_cluster(variants, tmp_
     assert all((row["repeat"] == 3) == (row["duplicate_cluster_size"] >= 2) for row in rows)
 
 
+def mixed(seed: int) -> list[Page]:
+    """48 pages with duplicates of all kinds: recaptures, canonical addresses, copies, neighbours on both sides of the
+    limit, short texts."""
+    random = np.random.default_rng(seed)
+    pages = []
+    for number in range(48):
+        site = int(random.integers(0, 24))
+        head = f"<link rel=canonical href='https://{site // 3}.example/'>" if random.random() < 0.3 else ""
+        pages.append(
+            Page(
+                f"https://{site}.example/",
+                text=int(random.integers(0, 8)),
+                edits=int(random.choice([0, 0, 1, 2, 4, 7, 20])),
+                day=f"2024-{1 + number % 12:02}-{1 + number // 12:02}",
+                sentences=int(random.choice([1, 30, 30])),
+                head=head,
+            )
+        )
+    return pages
+
+
+def fates(out: Path) -> tuple[list, list]:
+    """What became of the documents of a run, without what says in which file a document came."""
+    gone = [(row["id"], row["kept_id"], row["kind"], row["similarity"]) for row in table_rows(out, "duplicates")]
+    columns = ("id", "text", "duplicate_cluster_size", "repeat")
+    stays = [(*(row[name] for name in columns), str(row["edits"])) for row in table_rows(out, "corpus")]
+    return sorted(gone), sorted(stays)
+
+
+@pytest.mark.parametrize("seed", [21, 22, 23])
+def test_order_split_and_arrival_change_nothing_and_a_second_time_nothing_goes(tmp_path, seed):
+    rules = (*NO_RULES, "dedup.repeats={documents: 4, run: 1}")
+    pages = mixed(seed)
+    execute(tmp_path / "once", [crawl(tmp_path / "in" / "all.warc.gz", pages)], overrides=rules)
+    once = fates(tmp_path / "once")
+    assert len({row[2] for row in once[0]}) >= 3 and len(once[1]) >= 10
+    order = np.random.default_rng(seed).permutation(len(pages))
+    parts = [
+        crawl(tmp_path / "in" / f"{part}.warc.gz", [pages[index] for index in order[part::3]]) for part in range(3)
+    ]
+    small = "shards.documents_bytes=1"
+    execute(tmp_path / "split", parts, overrides=(*rules, small))
+    assert fates(tmp_path / "split") == once
+    for part in parts[::-1]:
+        execute(tmp_path / "later", [part], overrides=(*rules, small))
+    assert fates(tmp_path / "later") == once
+    kept = {(row["url"], str(row["fetched_at"])[:10]) for row in table_rows(tmp_path / "once", "corpus")}
+    again = crawl(tmp_path / "again.warc.gz", [page for page in pages if (page.url, page.day) in kept])
+    execute(tmp_path / "again", [again], overrides=NO_RULES)
+    assert fates(tmp_path / "again")[0] == []
+
+
 @pytest.mark.parametrize(
     ("key", "error"),
     [
