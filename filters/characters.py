@@ -54,8 +54,8 @@ def class_table() -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def count_classes(codes: np.ndarray, starts: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Return int64 [rows, 9]: the code points, the letters, and those of each of CLASSES, of each text."""
-    counts = np.zeros((len(starts) - 1, 9), dtype=np.int64)
+    """Return int64 [rows, 10]: code points, letters, those of each of CLASSES, and those before the first kana."""
+    counts = np.zeros((len(starts) - 1, 10), dtype=np.int64)
     seen = np.zeros(256, dtype=np.int64)
     for row in range(len(starts) - 1):
         # Letters come in few combinations of classes: counting those takes one addition a letter.
@@ -63,6 +63,12 @@ def count_classes(codes: np.ndarray, starts: np.ndarray, table: np.ndarray) -> n
         for position in range(starts[row], starts[row + 1]):
             seen[table[codes[position]]] += 1
         counts[row, 0] = starts[row + 1] - starts[row]
+        counts[row, 9] = counts[row, 0]
+        for position in range(starts[row], starts[row + 1]):
+            # Bits 1 and 2 are those of hiragana and katakana.
+            if table[codes[position]] & 6:
+                counts[row, 9] = position - starts[row]
+                break
         for kinds in range(256):
             if seen[kinds]:
                 for bit in range(8):
@@ -79,6 +85,7 @@ def character_signals(counts: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "characters": characters,
         "letters": letters,
+        "before_kana": counts[:, 9],
         "japanese_letters": japanese,
         "hiragana_ratio": share(hiragana, japanese),
         "katakana_ratio": share(katakana, japanese),

@@ -56,6 +56,19 @@ def _compression(settings: Mapping[str, Any]) -> Group:
     return CompressionSignals()
 
 
+def _word_list(settings: Mapping[str, Any]) -> Group:
+    from filters.assets import Asset
+    from filters.word_lists import WordListSignals
+
+    return WordListSignals(settings["name"], tuple(Asset.from_record(record) for record in settings["files"]))
+
+
+def _urls(settings: Mapping[str, Any]) -> Group:
+    from filters.urls import UrlSignals
+
+    return UrlSignals()
+
+
 def _url_list(settings: Mapping[str, Any]) -> Group:
     from filters.assets import Asset
     from filters.url_lists import UrlList
@@ -95,7 +108,9 @@ KINDS: dict[str, Callable[[Mapping[str, Any]], Group]] = {
     "datatrove": _datatrove,
     "languages": _languages,
     "compression": _compression,
+    "urls": _urls,
     "url_list": _url_list,
+    "word_list": _word_list,
     "fasttext": _fasttext,
     "kenlm": _kenlm,
     "tokens": _tokens,
@@ -116,7 +131,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "languages": {"model": _NO_FILE},
     "compression": {},
+    "urls": {},
     "url_list": {"name": "NAME", "list": _NO_FILE},
+    "word_list": {"name": "NAME", "files": [_NO_FILE]},
     "fasttext": {"name": "NAME", "model": _NO_FILE, "measure": "probability", "label": "LABEL"},
     "kenlm": {"name": "NAME_OF_KENLM", "model": _NO_FILE, "words": None},
     "tokens": {"name": "NAME", "tokenizer": _NO_FILE},

@@ -19,13 +19,15 @@ from filters.signal import Signal
 from filters.text_buffers import CODE_POINTS, code_point_blocks
 
 # Bumped when any value of any signal could change.
-RULE_VERSION = 1
+RULE_VERSION = 2
 # FineWeb's short_line_length (Penedo et al. 2024, arXiv 2406.17557).
 SHORT_LINE = 30
 
 _QUALITY = "datatrove 0.10, GopherQualityFilter (Rae et al. 2021, arXiv 2112.11446, A1.1)"
 _REPETITION = "datatrove 0.10, GopherRepetitionFilter (Rae et al. 2021, arXiv 2112.11446, table A1)"
 _FINEWEB = "datatrove 0.10, FineWebQualityFilter (Penedo et al. 2024, arXiv 2406.17557)"
+
+_HPLT = "HPLT (monotextor-slurm): char_avg"
 
 _NEWLINE, _RETURN, _DOT, _DASH = ord("\n"), ord("\r"), ord("."), ord("-")
 _ELLIPSIS, _BULLET = ord("…"), ord("•")
@@ -46,7 +48,8 @@ _ELLIPSIS, _BULLET = ord("…"), ord("•")
     _FULL_COPIES,
     _FULL_COPY_CHARACTERS,
     _NEWLINES,
-) = range(16)
+    _FULL_CHARACTERS,
+) = range(17)
 
 
 def _signals() -> tuple[Signal, ...]:
@@ -60,6 +63,7 @@ def _signals() -> tuple[Signal, ...]:
         ("bullet_line_ratio", ratio, "lines (str.splitlines) that begin with • or -, over lines", _QUALITY),
         ("ellipsis_line_ratio", ratio, "lines (str.splitlines) that end in … or ..., over lines", _QUALITY),
         ("full_lines", number, "lines that are not white space alone", _FINEWEB),
+        ("mean_full_line_length", ratio, "mean code points of full_lines", _HPLT),
         ("line_end_punctuation_ratio", ratio, "full_lines that end in a mark that ends sentences", _FINEWEB),
         ("short_line_ratio", ratio, f"full_lines of {SHORT_LINE} code points or fewer", _FINEWEB),
         (
@@ -88,7 +92,7 @@ class LineSignals:
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         """The signals of each text; a null counts as empty, and ratios of nothing are 0.0."""
         blocks = code_point_blocks(documents.column("text"))
-        counted = [np.zeros((0, 16), np.int64), *(_count_lines(*block, sentence_ends()) for block in blocks)]
+        counted = [np.zeros((0, 17), np.int64), *(_count_lines(*block, sentence_ends()) for block in blocks)]
         counts = np.concatenate(counted)
         characters, lines, full = counts[:, _CHARACTERS], counts[:, _SPLIT_LINES], counts[:, _FULL_LINES]
         values = [
@@ -100,6 +104,7 @@ class LineSignals:
             share(counts[:, _BULLETS], lines),
             share(counts[:, _ELLIPSES], lines),
             full,
+            share(counts[:, _FULL_CHARACTERS], full),
             share(counts[:, _ENDED], full),
             share(counts[:, _SHORT], full),
             share(counts[:, _FULL_COPY_CHARACTERS], characters - counts[:, _NEWLINES]),
@@ -121,8 +126,8 @@ def sentence_ends() -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _count_lines(codes: np.ndarray, starts: np.ndarray, ends_sentence: np.ndarray) -> np.ndarray:
-    """Return int64 [rows, 16], the counts from which the signals are made. Linear in the text."""
-    counts = np.zeros((len(starts) - 1, 16), dtype=np.int64)
+    """Return int64 [rows, 17], the counts from which the signals are made. Linear in the text."""
+    counts = np.zeros((len(starts) - 1, 17), dtype=np.int64)
     longest = 0
     for row in range(len(starts) - 1):
         longest = max(longest, starts[row + 1] - starts[row])
@@ -199,6 +204,7 @@ def _full_lines(
             spans += 1
             count[_ENDED] += ends_sentence[text[place - 1]]
             count[_SHORT] += place - start <= SHORT_LINE
+            count[_FULL_CHARACTERS] += place - start
         start = place + 1
     count[_FULL_LINES] = spans
     return spans

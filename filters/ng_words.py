@@ -63,7 +63,7 @@ class NgWordMatcher:
         self._shorter_words = np.array(shorter, dtype=np.int64)
 
     def count(self, codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Return int64 [rows, 4]: code points inside matches, distinct words matched, and the same of bounded matches.
+        """Return int64 [rows, 6]: letters in matches, distinct words matched, the same of bounded ones, both's numbers.
 
         A match is bounded where it ends at both sides with a run of one script (hiragana, katakana, kanji, other
         letters): アス in アスパラガス is not. Row i is the text codes[starts[i]:starts[i + 1]], uint32 code points.
@@ -154,7 +154,7 @@ def _count(
     lengths: np.ndarray,
     table: np.ndarray,
 ) -> np.ndarray:
-    counts = np.zeros((len(starts) - 1, 4), dtype=np.int64)
+    counts = np.zeros((len(starts) - 1, 6), dtype=np.int64)
     longest = 0
     for row in range(len(starts) - 1):
         longest = max(longest, starts[row + 1] - starts[row])
@@ -182,6 +182,7 @@ def _count(
                 position += 1
                 continue
             counts[row, 0] += lengths[word]
+            counts[row, 4] += 1
             if last_row[word] != row:
                 last_row[word] = row
                 counts[row, 1] += 1
@@ -196,6 +197,7 @@ def _count(
                 position += 1
                 continue
             counts[row, 2] += lengths[word]
+            counts[row, 5] += 1
             if last_bounded[word] != row:
                 last_bounded[word] = row
                 counts[row, 3] += 1

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+# The tier of what fails no rule.
+BEST_TIER = "top"
 NUMBER_LIMITS = ("min", "more_than", "max", "less_than")
 LOWER_LIMITS = ("min", "more_than")
 # Columns that count something are too few or too many, not too low or too high.
@@ -42,6 +44,8 @@ class Rule:
     Rule("ng_word_ratio", more_than=0.0)         # 0.0 does not pass
     Rule("consent", none_of=("refused",))        # text columns: any_of and none_of
 
+    Rule("compression_ratio", min=0.5, tier="low")  # what fails first at this rule is kept, in this tier
+
     A null number was not measured and passes; a null text passes none_of and fails any_of; NaN fails.
     """
 
@@ -52,6 +56,7 @@ class Rule:
     less_than: float | None = None
     any_of: tuple[str, ...] | None = None
     none_of: tuple[str, ...] | None = None
+    tier: str | None = None
 
     def __post_init__(self) -> None:
         numbers = {name: getattr(self, name) for name in NUMBER_LIMITS if getattr(self, name) is not None}
@@ -81,12 +86,15 @@ class Rule:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """For each row: the index of the first rule that it fails or -1, why, the value that decided and its limit.
+    """For each row: the index of the first rule that it fails or -1, whether it stays, its tier, and why it does not.
 
-    `value` and `limit` are null where text decided; `value_text` is null where a number did.
+    `tier` is that of the rule, or the best where none fails; null where the row goes. `reason`, `value` and `limit` are
+    null where it stays; `value` and `limit` where text decided, `value_text` where a number did.
     """
 
     rule: npt.NDArray[np.int64]
+    passed: pa.BooleanArray
+    tier: pa.Array
     reason: pa.Array
     value: pa.Array
     limit: pa.Array
@@ -104,9 +112,10 @@ def reason_of(rule: Rule, limit: str) -> str:
 
 
 def reasons(rules: Sequence[Rule]) -> list[str]:
-    """All reasons that rules can give, in their order, each once."""
+    """All reasons that rules can give, in their order, each once; a rule with a tier gives none."""
     limits = (*NUMBER_LIMITS, "any_of", "none_of")
-    found = [reason_of(rule, limit) for rule in rules for limit in limits if getattr(rule, limit) is not None]
+    dropping = [rule for rule in rules if rule.tier is None]
+    found = [reason_of(rule, limit) for rule in dropping for limit in limits if getattr(rule, limit) is not None]
     return list(dict.fromkeys(found))
 
 
@@ -125,8 +134,11 @@ def _fails(column: pa.Array, rule: Rule, limit: str) -> npt.NDArray[np.bool_]:
     return np.asarray(~tests[limit] & ~missing, bool)
 
 
-def judge(columns: pa.RecordBatch | pa.Table, rules: Sequence[Rule]) -> Verdicts:
-    """Judge every row by the rules in their order. Raises ValueError when a rule's column is missing."""
+def judge(columns: pa.RecordBatch | pa.Table, rules: Sequence[Rule], best: str = BEST_TIER) -> Verdicts:
+    """Judge every row by the rules in their order; `best` is the tier of those that fail none.
+
+    Raises ValueError when a rule's column is missing.
+    """
     rows = columns.num_rows
     first = np.full(rows, -1, np.int64)
     reason = np.full(rows, None, object)
@@ -144,6 +156,8 @@ def judge(columns: pa.RecordBatch | pa.Table, rules: Sequence[Rule]) -> Verdicts
                 continue
             failed = np.flatnonzero(_fails(column, rule, limit) & (first < 0))
             first[failed] = index
+            if rule.tier is not None:
+                continue
             reason[failed] = reason_of(rule, limit)
             values = column.take(pa.array(failed)).to_pylist()
             if limit in ("any_of", "none_of"):
@@ -151,8 +165,12 @@ def judge(columns: pa.RecordBatch | pa.Table, rules: Sequence[Rule]) -> Verdicts
             else:
                 value[failed] = [float(each) for each in values]
                 limit_of[failed] = float(getattr(rule, limit))
+    # Index -1, of what fails no rule, is the last one.
+    tiers = np.array([*(rule.tier for rule in rules), best], object)[first]
     return Verdicts(
         first,
+        pa.array([tier is not None for tier in tiers], pa.bool_()),
+        pa.array(tiers, pa.string()),
         pa.array(reason, pa.string()),
         pa.array(value, pa.float64()),
         pa.array(limit_of, pa.float64()),

@@ -12,10 +12,10 @@ from filters.shares import share
 # The columns of `count_sentences`.
 _LINES, _LINE_CHARACTERS, _LINE_COPIES, _LINE_COPY_CHARACTERS = 0, 1, 2, 3
 _SENTENCES, _SENTENCE_CHARACTERS, _SENTENCE_COPIES, _SENTENCE_COPY_CHARACTERS = 4, 5, 6, 7
-_LONGEST, _ELLIPSES = 8, 9
-_COLUMNS = 10
+_LONGEST, _ELLIPSES, _KUTEN, _CHARACTERS = 8, 9, 10, 11
+_COLUMNS = 12
 
-_NEWLINE = ord("\n")
+_NEWLINE, _FULL_STOP = ord("\n"), ord("。")
 
 
 def sentence_signals(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -25,6 +25,7 @@ def sentence_signals(counts: np.ndarray) -> dict[str, np.ndarray]:
         "lines": lines,
         "sentences": sentences,
         "mean_sentence_length": share(counts[:, _SENTENCE_CHARACTERS], sentences),
+        "mean_kuten_distance": _kuten_distance(counts),
         "longest_sentence": counts[:, _LONGEST],
         "ellipsis_sentence_ratio": share(counts[:, _ELLIPSES], sentences),
         "duplicate_line_ratio": share(counts[:, _LINE_COPIES], lines),
@@ -36,9 +37,15 @@ def sentence_signals(counts: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def _kuten_distance(counts: np.ndarray) -> np.ndarray:
+    distance = share(counts[:, _CHARACTERS], counts[:, _KUTEN])
+    distance[(counts[:, _KUTEN] == 0) & (counts[:, _CHARACTERS] > 0)] = np.inf
+    return distance
+
+
 @njit(cache=True, nogil=True)
 def count_sentences(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return int64 [rows, 10], the counts from which `sentence_signals` are made.
+    """Return int64 [rows, 12], the counts from which `sentence_signals` are made.
 
     The definitions are Swallow's (swallow-corpus, quality.py): lines are what newlines part, sentences are the matches
     of [^。．！？!?]+[。．！？!?]? in a line, and a line is compared as its sentences in a row, so that one of
@@ -60,6 +67,9 @@ def count_sentences(codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
     for row in range(len(starts) - 1):
         size, lines, sentences = _split(codes[starts[row] : starts[row + 1]], kept, line_stops[1:], sentence_stops[1:])
         counts[row, _LINES] = lines
+        counts[row, _CHARACTERS] = starts[row + 1] - starts[row]
+        for place in range(starts[row], starts[row + 1]):
+            counts[row, _KUTEN] += codes[place] == _FULL_STOP
         counts[row, _SENTENCES] = sentences
         counts[row, _LINE_CHARACTERS] = size
         counts[row, _SENTENCE_CHARACTERS] = size

@@ -26,6 +26,8 @@ _RATIO = pa.float64()
 
 _QUALITY_PY = "swallow-llm/swallow-corpus at 2d03507, quality.py (Okazaki et al. 2024, arXiv 2404.17733)"
 _NGWORD_PY = "swallow-llm/swallow-corpus at 2d03507, ngword.py (Okazaki et al. 2024, arXiv 2404.17733)"
+_ACCEPT = "HojiChar 0.18, AcceptJapanese"
+_HOJICHAR = "HojiChar 0.18, DiscardRareKuten"
 _BOUNDED = "own: Uzushio counts distinct words, HojiChar and Swallow find words inside others"
 _SCRIPTS = "Unicode 14 scripts and blocks; Swallow's idea with ー, iteration marks, half-width kana and astral kanji"
 _PAPER = "Okazaki et al. 2024, arXiv 2404.17733: repeated n-grams by occurrence, where quality.py counts types"
@@ -40,6 +42,7 @@ def _registry() -> dict[str, Signal]:
             "letters and digits of any script: categories L and N, kanji, combining dakuten and handakuten",
             "Unicode 14 general categories",
         ),
+        ("before_kana", _INTEGER, "characters before the first kana; all of them without one", _ACCEPT),
         ("japanese_letters", _INTEGER, "hiragana, katakana, kanji and the marks 、，。．！？", _SCRIPTS),
         ("hiragana_ratio", _RATIO, "hiragana, ゝ and ゞ included, over japanese_letters", _SCRIPTS),
         ("katakana_ratio", _RATIO, "katakana, ー, ヽ, ヾ and half-width included, over japanese_letters", _SCRIPTS),
@@ -59,6 +62,7 @@ def _registry() -> dict[str, Signal]:
         ("lines", _INTEGER, "lines, empty ones included: newlines + 1", _QUALITY_PY),
         ("sentences", _INTEGER, "matches of [^。．！？!?]+[。．！？!?]? inside the lines", _QUALITY_PY),
         ("mean_sentence_length", _RATIO, "mean code points of a sentence with its end mark", _QUALITY_PY),
+        ("mean_kuten_distance", _RATIO, "characters over 。; infinite without one, 0.0 of an empty text", _HOJICHAR),
         ("longest_sentence", _INTEGER, "code points of the longest sentence with its end mark", _QUALITY_PY),
         ("ellipsis_sentence_ratio", _RATIO, "sentences that end in ・ or …, white space aside", _QUALITY_PY),
         ("duplicate_line_ratio", _RATIO, "lines that repeat an earlier one, over all lines", _QUALITY_PY),
@@ -177,5 +181,5 @@ class TextSignals:
 
 def _count_ng_words(ng_words: NgWordMatcher | None, codes: np.ndarray, starts: np.ndarray) -> np.ndarray:
     if ng_words is None:
-        return np.zeros((len(starts) - 1, 4), dtype=np.int64)
+        return np.zeros((len(starts) - 1, 6), dtype=np.int64)
     return ng_words.count(codes, starts)

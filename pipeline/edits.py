@@ -50,12 +50,13 @@ class Judge:
     """The rules of a recipe, and the groups that measure signals for them: kind and settings of each."""
 
     rules: list[Rule]
+    best_tier: str
     groups: list[tuple[str, dict[str, Any]]]
 
     def again(
         self, document: pa.RecordBatch, others: dict[str, pa.Array]
     ) -> tuple[dict[str, pa.Array], pa.RecordBatch]:
-        """The signals of documents as they are now, and their verdicts: passed, reason, value, limit, detail.
+        """The signals of documents as they are now, and their verdicts: passed, tier, reason, value, limit, detail.
 
         `others` are the columns that rules may name and that a document's text does not change.
         """
@@ -64,10 +65,11 @@ class Judge:
             signals = make_group(kind, settings).measure(document)
             measured |= {name: signals.column(name) for name in signals.schema.names}
         columns = {name: document.column(name) for name in document.schema.names} | others | measured
-        verdicts = judge(pa.RecordBatch.from_pydict(columns), self.rules)
+        verdicts = judge(pa.RecordBatch.from_pydict(columns), self.rules, self.best_tier)
         empty = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(document.column("text"))), 0)
         rows = {
-            "passed": pc.and_(pa.array(verdicts.rule < 0), pc.invert(empty)),
+            "passed": pc.and_(verdicts.passed, pc.invert(empty)),
+            "tier": verdicts.tier,
             "reason": pc.if_else(empty, NO_TEXT_LEFT, verdicts.reason),
             "value": pc.if_else(empty, pa.scalar(None, pa.float64()), verdicts.value),
             "limit": pc.if_else(empty, pa.scalar(None, pa.float64()), verdicts.limit),
@@ -78,14 +80,15 @@ class Judge:
 
 def make_judge(select: dict[str, Any], groups: list[tuple[str, dict[str, Any]]]) -> Judge:
     """The judge of a recipe's section `select` over its groups of signals."""
-    return Judge(Select(**select).active_rules(), groups)
+    chosen = Select(**select)
+    return Judge(chosen.active_rules(), chosen.best_tier, groups)
 
 
 @dataclass(frozen=True, eq=False)
 class Edited:
     """Documents after edits: their columns and measures, what was done, and which of them fail a rule now and why.
 
-    edits: column of the corpus. fails: bool, no nulls. verdict: reason, value, limit, detail where it fails.
+    edits: column of the corpus. fails: bool, no nulls. verdict: tier, reason, value, limit, detail of those changed.
     gone: by kind of edit, how many documents it changed and how many characters it took.
     """
 

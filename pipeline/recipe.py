@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from dedup.minhash import PRESETS, MinHashParameters
-from filters.rules import Rule
+from filters.rules import BEST_TIER, Rule
 from filters.signal import Signal
 from pipeline.assets import is_path, read_asset
 from pipeline.errors import UsageError
@@ -165,6 +166,9 @@ class RuleModel(Section):
     less_than: float | None = None
     any_of: tuple[str, ...] | None = None
     none_of: tuple[str, ...] | None = None
+    tier: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="what first fails here is kept, in this tier"
+    )
     source: str | None = Field(None, description="where the limit comes from")
 
     @model_validator(mode="after")
@@ -176,7 +180,7 @@ class RuleModel(Section):
     def check_type(self, types: dict[str, pa.DataType]) -> None:
         """Hold the rule against the types of all columns. Raises ValueError for an unknown one or the wrong limits."""
         if self.signal not in types:
-            raise ValueError(f"unknown signal {self.signal!r}; known: {', '.join(types)}")
+            raise ValueError(unknown_signal(self.signal, types))
         is_text = pa.types.is_string(types[self.signal])
         limits = self.limits()
         if is_text and any(key not in ("any_of", "none_of") for key in limits):
@@ -186,7 +190,7 @@ class RuleModel(Section):
 
     def limits(self) -> dict[str, Any]:
         """The limits that are switched on."""
-        return self.model_dump(exclude={"signal", "source"}, exclude_none=True)
+        return self.model_dump(exclude={"signal", "source", "tier"}, exclude_none=True)
 
 
 class Robots(Section):
@@ -220,11 +224,19 @@ class Clean(Section):
     empty_lines: Annotated[int, Field(ge=0)] | None = Field(1, description="most empty lines in a row")
 
 
+def unknown_signal(name: str, known: Iterable[str]) -> str:
+    """What to say of a signal that there is not: those of a name like it, and where all are listed."""
+    alike = difflib.get_close_matches(name, list(known), n=5, cutoff=0.5)
+    hint = f"like it: {', '.join(alike)}" if alike else "none is like it"
+    return f"unknown signal {name!r}; {hint}; docs/signals.md has all"
+
+
 class Select(Section):
     """Which documents make the corpus."""
 
     robots: Robots = Robots()
     rules: tuple[RuleModel, ...] = ()
+    best_tier: str = Field(BEST_TIER, description="tier of what fails no rule")
     columns: tuple[str, ...] = Field((), description="signals that the corpus carries as columns")
     clean: Clean | None = Field(None, description="what is changed in texts on their way into the corpus")
 
@@ -238,7 +250,7 @@ class Select(Section):
 
     def active_rules(self) -> list[Rule]:
         """The rules that have a limit, in the order in which they judge."""
-        return [Rule(rule.signal, **rule.limits()) for rule in self.rules if rule.limits()]
+        return [Rule(rule.signal, **rule.limits(), tier=rule.tier) for rule in self.rules if rule.limits()]
 
 
 class Audit(Section):
@@ -318,7 +330,7 @@ class Recipe(Section):
         types = {name: signal.type for name, signal in self.signals().items()}
         for name in self.select.columns:
             if name not in types:
-                raise Misplaced(f"unknown signal {name!r}; known: {', '.join(types)}", "select", "columns")
+                raise Misplaced(unknown_signal(name, types), "select", "columns")
         types |= {name: DOCUMENTS.field(name).type for name in SELECTABLE_DOCUMENT_COLUMNS}
         numbers = [name for name, kind in types.items() if not pa.types.is_string(kind)]
         for name in self.dedup.survivor_signals() if self.dedup else []:
@@ -425,6 +437,10 @@ def _place_files(annotate: Any, folder: Path) -> None:
         return
     if isinstance(annotate.get("ng_words"), list):
         annotate["ng_words"] = [placed(reference) for reference in annotate["ng_words"]]
+    if isinstance(annotate.get("word_lists"), dict):
+        for name, files in annotate["word_lists"].items():
+            if isinstance(files, list):
+                annotate["word_lists"][name] = [placed(reference) for reference in files]
     for key in ("url_lists", "tokens"):
         if isinstance(annotate.get(key), dict):
             annotate[key] = {name: placed(reference) for name, reference in annotate[key].items()}

@@ -125,6 +125,7 @@ VERDICTS = _schema(
     [
         ("id", pa.string()),
         ("passed", pa.bool_()),
+        ("tier", pa.string()),
         ("reason", pa.string()),
         ("value", pa.float64()),
         ("limit", pa.float64()),
@@ -189,6 +190,7 @@ CORPUS_COLUMNS = [
     ("duplicate_cluster_size", pa.int64()),
     ("repeat", pa.int32()),
     ("edits", EDITS),
+    ("tier", pa.string()),
 ]
 
 

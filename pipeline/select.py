@@ -31,7 +31,7 @@ from pipeline.schemas import (
     corpus_schema,
 )
 
-RULE_VERSION = 3
+RULE_VERSION = 4
 MEMORY_BYTES = 1_500_000_000
 # Files of signals, and the columns to read of each.
 SignalSources = list[tuple[str, list[str]]]
@@ -48,7 +48,8 @@ def judge_shard(
     """Write one shard's verdicts: for each document whether it passed, else the first rule that it failed."""
     started = time.perf_counter()
     entry = Entry(shard, "select: judge", inputs=inputs)
-    rules = Select(**select).active_rules()
+    chosen = Select(**select)
+    rules = chosen.active_rules()
     document_columns = [rule.signal for rule in rules if rule.signal in SELECTABLE_DOCUMENT_COLUMNS]
     sources = [
         (Path(documents), sorted({"id", *document_columns})),
@@ -57,9 +58,8 @@ def judge_shard(
     with TableWriter(Path(folder) / f"{shard}.parquet", VERDICTS) as out:
         for batches in aligned_batches(sources):
             columns = {name: batch.column(name) for batch in batches for name in batch.schema.names}
-            verdicts = judge(pa.RecordBatch.from_pydict(columns), rules)
-            passed = pa.array(verdicts.rule < 0)
-            rows = [columns["id"], passed, verdicts.reason, verdicts.value, verdicts.limit, verdicts.value_text]
+            found = judge(pa.RecordBatch.from_pydict(columns), rules, chosen.best_tier)
+            rows = [columns["id"], found.passed, found.tier, found.reason, found.value, found.limit, found.value_text]
             batch = pa.RecordBatch.from_arrays(rows, schema=VERDICTS)
             out.write(batch)
             _count_verdicts(entry, batch, columns["characters"])
@@ -109,7 +109,7 @@ def write_corpus(
     start = 0
     sources = [
         (Path(documents), DOCUMENTS.names),
-        (Path(verdicts), ["passed", "reason", "value", "limit", "detail"]),
+        (Path(verdicts), ["passed", "tier", "reason", "value", "limit", "detail"]),
         *((Path(path), names) for path, names in signals),
     ]
     corpus_path, rejects_path = (Path(folder) / f"{shard}.parquet" for folder in (corpus, rejects))
@@ -125,14 +125,16 @@ def write_corpus(
                 by_duplicate, pc.binary_join_element_wise("duplicate", kinds, "_"), verdict.column("reason")
             )
             stays, edits = pc.and_(passed, pc.invert(is_duplicate)), no_edits(document.num_rows)
+            tiers = verdict.column("tier")
             if editors is not None:
                 edited = edit_batch(*editors, document, measured, stays)
                 document, measured, edits = edited.document, edited.measured, edited.edits
                 rejects_out.write(_reject_rows(document, edited.verdict, "edit").filter(edited.fails))
                 reasons = pc.if_else(edited.fails, edited.verdict.column("reason"), reasons)
                 stays = pc.and_(stays, pc.invert(edited.fails))
+                tiers = pc.coalesce(edited.verdict.column("tier"), tiers)
                 _count_edits(entry, edited.gone)
-            chosen = [document.column(name) for name in DOCUMENTS.names] + [*clusters, edits]
+            chosen = [document.column(name) for name in DOCUMENTS.names] + [*clusters, edits, tiers]
             chosen += [_robots_column(name, measured, document.num_rows) for name in ROBOTS_COLUMNS]
             chosen += [measured[name] for name in columns]
             out.write(pa.RecordBatch.from_arrays(chosen, schema=schema).filter(stays))

@@ -57,6 +57,7 @@ class Annotate(Section):
     words: Words = Words()
     datatrove: dict[Name, DatatroveModel] = Field({}, description="filters of datatrove by a name of one's own")
     ng_words: tuple[str, ...] = Field((), description="word lists, one word a line")
+    word_lists: dict[Name, tuple[str, ...]] = Field({}, description="word lists by a name of one's own")
     url_lists: dict[Name, str] = Field({}, description="lists of hosts by a name of one's own")
     models: dict[Name, KenlmSettings | FastTextSettings] = Field({}, description="models by a name of one's own")
     tokens: dict[Name, str] = Field({}, description="tokenizer files by a name of one's own")
@@ -79,10 +80,13 @@ class Annotate(Section):
             ),
             "signals_lines": lambda asset: GroupSettings("lines", {}),
             "signals_compression": lambda asset: GroupSettings("compression", {}),
+            "signals_urls": lambda asset: GroupSettings("urls", {}),
             "signals_words": lambda asset: GroupSettings("words", words | mecab),
             "signals_script_words": lambda asset: GroupSettings("script_words", words | script),
             "signals_languages": lambda asset: GroupSettings("languages", {"model": asset(self.languages).as_record()}),
         }
+        for name, files in self.word_lists.items():
+            makers[f"signals_words_{name}"] = partial(_word_list, name, files)
         for name, path in self.url_lists.items():
             makers[f"signals_url_list_{name}"] = partial(_url_list, name, path)
         for name, path in self.tokens.items():
@@ -92,6 +96,10 @@ class Annotate(Section):
         for name, chosen in self.datatrove.items():
             makers[f"signals_datatrove_{name}"] = partial(_datatrove, name, chosen, mecab)
         return makers
+
+
+def _word_list(name: str, files: tuple[str, ...], asset: ReadAsset) -> GroupSettings:
+    return GroupSettings("word_list", {"name": name, "files": [asset(file).as_record() for file in files]})
 
 
 def _url_list(name: str, path: str, asset: ReadAsset) -> GroupSettings:

@@ -187,7 +187,7 @@ class Stages:
             asked = asked_of_robots(self.recipe.select.robots, done["robots"])
             finished["robots_verdicts"] = decide_robots(self.steps, documents, done["robots"], asked)
         judged = finished["robots_verdicts"] if self.recipe.select.judges_robots() else None
-        rules = self.recipe.select.model_dump(mode="json", include={"rules"})
+        rules = self.recipe.select.model_dump(mode="json", include={"rules", "best_tier"})
         for rule in rules["rules"]:
             rule.pop("source")
         made_by = {
@@ -365,7 +365,7 @@ class Stages:
         return {
             "repeats": cutting,
             "clean": cleaning.model_dump(mode="json") if cleaning else None,
-            "select": self.recipe.select.model_dump(mode="json", include={"rules"}),
+            "select": self.recipe.select.model_dump(mode="json", include={"rules", "best_tier"}),
             "groups": [(group.kind, group.settings) for group in self.recipe.groups().values()],
         }
 

@@ -125,7 +125,11 @@ def _document_lines(out: Path, tables: dict[str, str], recipe: Recipe, document:
                 value = values[rule.signal]
                 yield f"  annotate: {rule.signal} = {_number(value)} (allowed: {_allowed(rule)})"
     for verdict in _rows(out, tables.get("verdicts"), key):
-        yield "  judge: passed" if verdict["passed"] else f"  judge: rejected as {verdict['reason']}{_why(verdict)}"
+        yield (
+            f"  judge: passed, tier {verdict['tier']}"
+            if verdict["passed"]
+            else f"  judge: rejected as {verdict['reason']}{_why(verdict)}"
+        )
     for candidate in _rows(out, tables.get("candidates"), key):
         yield f"  dedup: a candidate, one of {candidate['size']} in component {candidate['component']}"
     for duplicate in _rows(out, tables.get("duplicates"), key):

@@ -4,6 +4,7 @@ import collections
 import re
 import unicodedata
 
+KANA = re.compile("[\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 SENTENCE = re.compile("[^。．！？!?]+[。．！？!?]?")
 
 
@@ -56,6 +57,8 @@ def signals(text: str) -> dict[str, float]:
     values = {
         "characters": len(text),
         "letters": kinds["letters"],
+        "before_kana": next((at for at, letter in enumerate(text) if KANA.match(letter)), len(text)),
+        "mean_kuten_distance": len(text) / text.count("。") if "。" in text else float("inf") if text else 0.0,
         "japanese_letters": kinds["japanese"],
         "hiragana_ratio": share(kinds["hiragana"], kinds["japanese"]),
         "katakana_ratio": share(kinds["katakana"], kinds["japanese"]),

@@ -60,6 +60,8 @@ def settings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("assets")
     hosts = folder / "hosts.txt"
     hosts.write_text("# hosts\nexample0.jp\nexample3.jp\n", encoding="ascii")
+    words = folder / "words.txt"
+    words.write_text("紙\nアス\n寒い\n", encoding="utf-8")
     lines = ["__label__1 紙 を 漉く", "__label__0 hello world", "__label__3 寒い 朝"] * 20
     (folder / "train.txt").write_text("\n".join(lines), encoding="utf-8")
     model = train(folder / "train.txt")
@@ -68,17 +70,22 @@ def settings(tmp_path_factory):
     files = {
         "languages": {"model": find_asset("asset:lid.176")},
         "url_list": {"list": str(hosts)},
+        "word_list": {"files": [str(words)]},
         "fasttext": {"model": str(folder / "model.bin"), "label": "1"},
         "kenlm": {"model": str(folder / "words.arpa")},
         "tokens": {"tokenizer": write_tokenizer(folder / "tokenizer.json")},
     }
     made = {}
     for kind, example in EXAMPLES.items():
-        changed = {
-            key: value if key == "label" else Asset.of(value).as_record() for key, value in files.get(kind, {}).items()
-        }
+        changed = {key: value if key == "label" else records(value) for key, value in files.get(kind, {}).items()}
         made[kind] = example | changed
     return made
+
+
+def records(files):
+    if isinstance(files, list):
+        return [Asset.of(file).as_record() for file in files]
+    return Asset.of(files).as_record()
 
 
 def train(path):
@@ -268,3 +275,33 @@ def test_compression_tells_templates_from_prose(group_of):
     group = group_of("compression")
     prose = "".join(TEXTS[:1]) + JAPANESE
     assert value(group, JAPANESE * 30)["compression_ratio"] < 0.1 < value(group, prose)["compression_ratio"]
+
+
+@pytest.mark.parametrize(
+    ("text", "hits", "types", "bounded_hits", "bounded_types"),
+    [
+        ("和紙を漉く。紙は寒い。", 3, 2, 2, 2),
+        ("アスパラガスとアス、アス", 3, 1, 2, 1),
+        ("和紙", 1, 1, 0, 0),
+        ("", 0, 0, 0, 0),
+    ],
+)
+def test_a_word_list_counts_hits_and_kinds_inside_others_and_alone(
+    group_of, text, hits, types, bounded_hits, bounded_types
+):
+    found = value(group_of("word_list"), text)
+    assert list(found.values()) == [hits, types, bounded_hits, bounded_types]
+
+
+@pytest.mark.parametrize(
+    ("url", "domain"),
+    [
+        ("https://www.city.kyoto.lg.jp/", "jp"),
+        ("http://日本語.みんな:80/", "xn--q9jyb4c"),
+        ("http://192.0.2.1/", ""),
+        ("http://[2001:db8::1]/", ""),
+        (None, ""),
+    ],
+)
+def test_a_top_level_domain_is_read_from_the_host(group_of, url, domain):
+    assert value(group_of("urls"), url=url) == {"top_level_domain": domain}

@@ -110,3 +110,25 @@ def test_reasons_are_stable_names():
         "c_not_allowed",
     ]
     assert reason_of(Rule("lines", max=3), "max") == "too_many_lines"
+
+
+def test_a_rule_with_a_tier_keeps_and_names():
+    rules = [Rule("a", min=1), Rule("a", min=5, tier="low"), Rule("b", max=3), Rule("a", min=9, tier="middle")]
+    batch = pa.RecordBatch.from_pydict({"a": [0, 1, 5, 5, 9, 4], "b": [0, 9, 9, 0, 0, 0]})
+    verdicts = judge(batch, rules, best="high")
+    # The third row falls by b; the second does not, as the rule before it decided.
+    assert verdicts.tier.to_pylist() == [None, "low", None, "middle", "high", "low"]
+    assert verdicts.passed.to_pylist() == [False, True, False, True, True, True]
+    assert verdicts.reason.to_pylist() == ["too_low_a", None, "too_high_b", None, None, None]
+    assert reasons(rules) == ["too_low_a", "too_high_b"]
+
+
+@given(st.lists(st.integers(0, 9), max_size=20))
+def test_tiers_change_who_stays_and_not_which_rule_decides(values):
+    batch = pa.RecordBatch.from_pydict({"a": pa.array(values, pa.int32())})
+    plain = [Rule("a", min=3), Rule("a", min=6)]
+    tiered = [Rule("a", min=3), Rule("a", min=6, tier="low")]
+    first, second = judge(batch, plain), judge(batch, tiered)
+    assert first.rule.tolist() == second.rule.tolist()
+    assert second.passed.to_pylist() == [value >= 3 for value in values]
+    assert first.passed.to_pylist() == [value >= 6 for value in values]

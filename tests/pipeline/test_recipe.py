@@ -43,7 +43,7 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
         ("name: x\ndedup:\n  similarity: 1.5\n", "mine.yaml:3: dedup.similarity:"),
         (
             "name: x\nselect:\n  rules:\n    - {signal: kana, min: 3}\n",
-            "mine.yaml:4: select.rules.0: unknown signal 'kana'; known: ",
+            "mine.yaml:4: select.rules.0: unknown signal 'kana'; ",
         ),
         (
             "name: x\nselect:\n  rules:\n    - {signal: consent, min: 3}\n",
@@ -83,7 +83,7 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
         ),
         (
             "name: x\nselect:\n  columns: [kana]\n",
-            "mine.yaml:3: select.columns: unknown signal 'kana'; known: ",
+            "mine.yaml:3: select.columns: unknown signal 'kana'; ",
         ),
         ("name: x\ndedup:\n  signature: {preset: nobody}\n", "unknown preset 'nobody'; allowed: fineweb"),
         ("name: x\ndedup:\n  signature: {preset: swallow, bands: 3}\n", "preset swallow fixes bands"),
