@@ -185,10 +185,13 @@ EDITS = pa.list_(
 )
 
 # What the corpus has beside the columns of documents and the signals that a recipe asks for.
-CORPUS_COLUMNS = [
+CLUSTER_COLUMNS = [
     ("duplicate_cluster", pa.string()),
     ("duplicate_cluster_size", pa.int64()),
     ("repeat", pa.int32()),
+]
+CORPUS_COLUMNS = [
+    *CLUSTER_COLUMNS,
     ("edits", EDITS),
     ("tier", pa.string()),
 ]

@@ -20,9 +20,8 @@ from pipeline.recipe import Select
 from pipeline.repeats import make_cutter
 from pipeline.resolve import read_outcomes
 from pipeline.schemas import (
-    CORPUS_COLUMNS,
+    CLUSTER_COLUMNS,
     DOCUMENTS,
-    EDITS,
     REJECTS,
     ROBOTS_COLUMNS,
     ROBOTS_VERDICTS,
@@ -197,7 +196,7 @@ def _fates(
     """Of each row of a batch the kind of duplicate that it is, null for none, and its columns of clusters."""
     count = document.num_rows
     if resolved is None:
-        return pa.nulls(count, pa.string()), [pa.nulls(count, kind) for _, kind in CORPUS_COLUMNS if kind != EDITS]
+        return pa.nulls(count, pa.string()), [pa.nulls(count, kind) for _, kind in CLUSTER_COLUMNS]
     removed, sizes = resolved
     places = range(start, start + count)
     size = np.array([sizes.get(row, 1) for row in places], np.int64)

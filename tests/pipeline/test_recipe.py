@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from filters.rules import judge, reason_of
 from pipeline.errors import UsageError
 from pipeline.recipe import Recipe, dump_recipe, find_recipe, load_recipe
 from pipeline.shipped import shipped_recipes
@@ -180,3 +182,28 @@ def test_a_recipe_pays_only_for_the_groups_that_its_rules_name(tmp_path):
     assert tables("select:\n  rules:\n    - {signal: words, min: 5}\n") == {"signals", "signals_words"}
     assert tables("select:\n  rules:\n    - {signal: words, min: null}\n") == {"signals"}
     assert tables("select:\n  columns: [script_words]\n") == {"signals", "signals_script_words"}
+
+
+EDGES = [
+    pytest.param(rule, limit, id=f"{path.stem} {rule.signal} {limit}")
+    for path in SHIPPED
+    for rule in load_recipe(path).select.active_rules()
+    for limit in ("min", "max", "more_than", "less_than", "any_of", "none_of")
+    if getattr(rule, limit) is not None
+]
+
+
+@pytest.mark.parametrize(("rule", "limit"), EDGES)
+def test_each_rule_of_each_shipped_recipe_keeps_and_rejects_at_its_edge(rule, limit):
+    bound = getattr(rule, limit)
+    if limit in ("any_of", "none_of"):
+        kept, gone = (bound[0], "something else") if limit == "any_of" else ("something else", bound[0])
+    else:
+        step = max(abs(bound), 1.0) * 1e-6
+        outside = bound - step if limit in ("min", "more_than") else bound + step
+        inside = bound + step if limit in ("min", "more_than") else bound - step
+        kept, gone = (bound, outside) if limit in ("min", "max") else (inside, bound)
+    verdicts = judge(pa.RecordBatch.from_pydict({rule.signal: pa.array([kept, gone])}), [rule])
+    assert verdicts.rule.tolist() == [-1, 0]
+    assert verdicts.passed.to_pylist() == [True, rule.tier is not None]
+    assert verdicts.reason.to_pylist()[1] == (None if rule.tier else reason_of(rule, limit))
