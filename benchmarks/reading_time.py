@@ -24,6 +24,7 @@ from fastwarc.warc import WarcRecordType
 from pipeline.extract import HTML_TYPES, PageReader, Reject, extract_shard
 from pipeline.plan import Input, Shard
 from pipeline.recipe import Extract, load_recipe
+from pipeline.web.crawl_facts import with_crawl_facts
 from pipeline.web.gate import may_be_japanese
 from pipeline.web.warc import read_records
 
@@ -44,26 +45,25 @@ def fastwarc_alone(files: Sequence[Path]) -> None:
 
 def reading(files: Sequence[Path]) -> None:
     for path in files:
-        for _ in read_records(str(path), MAX_BODY_BYTES):
+        for _ in with_crawl_facts(read_records(str(path), MAX_BODY_BYTES)):
             continue
 
 
 def reading_and_gate(files: Sequence[Path]) -> None:
     for path in files:
-        for record in read_records(str(path), MAX_BODY_BYTES):
+        for record in with_crawl_facts(read_records(str(path), MAX_BODY_BYTES)):
             if record.type == "response" and record.http_status == 200 and record.content_type in HTML_TYPES:
-                may_be_japanese(record.body, record.http_charset, None)
+                may_be_japanese(record.body, record.http_charset, None, record.crawl_metadata)
 
 
 def whole_stage(files: Sequence[Path]) -> None:
-    """The stage as a run calls it, from the files to the tables and ledger entries on disk."""
+    """The stage as a run calls it, from one shard of all the files to the tables and the ledger entry on disk."""
     settings = load_recipe(RECIPE).extract.model_dump(mode="json")
+    shard = Shard("all", tuple(Input(str(path), path.name, path.stat().st_size) for path in files))
     with tempfile.TemporaryDirectory() as folder:
-        for path in files:
-            for name in ("documents", "rejects"):
-                (Path(folder) / name).mkdir(exist_ok=True)
-            shard = Shard(path.name, (Input(str(path), path.name, path.stat().st_size),))
-            extract_shard(asdict(shard), settings, f"{folder}/documents", f"{folder}/rejects")
+        for name in ("documents", "rejects"):
+            (Path(folder) / name).mkdir()
+        extract_shard(asdict(shard), settings, f"{folder}/documents", f"{folder}/rejects")
 
 
 SIDES: dict[str, Callable[[Sequence[Path]], None]] = {
@@ -93,6 +93,8 @@ def step_medians(files: Sequence[Path], settings: Extract) -> dict[str, float]:
     for _ in range(3):
         for path in files:
             for record in read_records(str(path), MAX_BODY_BYTES):
+                if record.type != "response":
+                    continue
                 reader.watch = StepTimes()
                 outcome = reader.read(record, path.name, None)
                 if not isinstance(outcome, Reject):

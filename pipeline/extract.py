@@ -22,20 +22,22 @@ from pipeline.errors import KamisukiError
 from pipeline.files import TableWriter, canonical_digest
 from pipeline.ledger import Entry
 from pipeline.plan import Input, Shard
-from pipeline.recipe import Extract
+from pipeline.recipe import KEYS_OF_KAMISUKI, Extract
 from pipeline.runner import Stopwatch
-from pipeline.schemas import DOCUMENTS, REJECTS
+from pipeline.schemas import DOCUMENTS, EXTRACT_REJECTS
 from pipeline.web import charset, consent, gate, language, license
 from pipeline.web.consent.agents import training_agents
+from pipeline.web.crawl_facts import read_crawl_facts, with_crawl_facts
 from pipeline.web.extraction import Extraction
 from pipeline.web.extractors import TRAFILATURA, Extractor, extractor_version, make_extractor
 from pipeline.web.metadata import read_metadata
 from pipeline.web.page import read_page
 from pipeline.web.sandbox import Limits
 from pipeline.web.urls import host
+from pipeline.web.visible_letters import most_japanese_letters
 from pipeline.web.warc import NotWarc, Record, read_records
 
-RULE_VERSION = 4
+RULE_VERSION = 5
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 ROWS_IN_MEMORY = 500
 CHARACTERS_IN_MEMORY = 16_000_000
@@ -56,19 +58,21 @@ MEMORY_BYTES = 900_000_000
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Why a record made no document. `value` and `limit` are numbers where a number decided."""
+    """Why a record made no document, and where it lies. `value` and `limit` are numbers where a number decided."""
 
     id: str
     url: str | None
     reason: str
-    value: float | None = None
-    limit: float | None = None
-    detail: str | None = None
+    value: float | None
+    limit: float | None
+    detail: str | None
+    warc_file: str
+    warc_offset: int
+    warc_length: int
 
     def as_row(self) -> dict[str, Any]:
-        """As a row of the rejects table."""
-        fields = {name: getattr(self, name) for name in ("id", "url", "reason", "value", "limit", "detail")}
-        return {**fields, "stage": "extract"}
+        """As a row of extract's rejects table."""
+        return {"stage": "extract", **{name: getattr(self, name) for name in Reject.__slots__}}
 
 
 def versions(extractor: str) -> dict[str, str]:
@@ -90,9 +94,7 @@ def deciding(settings: Extract) -> dict[str, Any]:
     """
     limits = {"cpu_seconds", "wall_seconds"}
     if settings.extractor == TRAFILATURA:
-        return settings.model_dump(
-            mode="json", exclude={"limits": limits, "tables": True, "ruby": True, "headline": True}
-        )
+        return settings.model_dump(mode="json", exclude={"limits": limits, **dict.fromkeys(KEYS_OF_KAMISUKI, True)})
     return settings.model_dump(mode="json", exclude={"limits": limits | {"memory_bytes"}})
 
 
@@ -130,20 +132,16 @@ class PageReader:
         self.watch = Stopwatch(steps)
 
     def read(self, record: Record, source: str, crawl: str | None) -> dict[str, Any] | Reject:
-        """A document row, or the reason why the record makes none. `source` is the input's name."""
+        """A document row, or the reason why the response makes none. `source` is the input's name."""
         key = document_id(record, source)
 
         def reject(
             reason: str, value: float | None = None, limit: float | None = None, detail: str | None = None
         ) -> Reject:
-            return Reject(key, record.url, reason, value, limit, detail)
+            return Reject(key, record.url, reason, value, limit, detail, source, record.offset, record.length)
 
         if record.problem:
             return reject(record.problem)
-        if record.type == "revisit":
-            return reject("revisit")
-        if record.type != "response":
-            return reject("not_a_response", detail=record.type)
         if record.http_status != 200:
             return reject("http_status", value=record.http_status)
         if record.content_type not in HTML_TYPES:
@@ -152,17 +150,22 @@ class PageReader:
             return reject("truncated", detail=record.truncated)
         clock = time.perf_counter()
         header_language = ",".join(record.http_headers.get("content-language", []))
-        passed = gate.may_be_japanese(record.body, record.http_charset, header_language or None)
+        passed = gate.may_be_japanese(record.body, record.http_charset, header_language or None, record.crawl_metadata)
         clock = self.watch.time("gate", clock)
         if not passed.passed:
             return reject("no_kana", detail=None if passed.evidence == "no_kana" else passed.evidence)
-        decoded = charset.decode(record.body, record.http_charset)
+        crawl_charset = read_crawl_facts(record.crawl_metadata).charset
+        decoded = charset.decode(record.body, record.http_charset, crawl_charset)
         clock = self.watch.time("decode", clock)
-        elements = count_start_tags(decoded.text)
-        if elements > self.settings.limits.elements:
-            return reject("too_many_elements", elements, self.settings.limits.elements)
+        if decoded.text.count("<") > self.settings.limits.elements:
+            elements = count_start_tags(decoded.text)
+            if elements > self.settings.limits.elements:
+                return reject("too_many_elements", elements, self.settings.limits.elements)
         page = read_page(decoded.text)
         clock = self.watch.time("page", clock)
+        least = self.settings.visible_japanese_letters
+        if least is not None and (letters := most_japanese_letters(page)) < least:
+            return reject("too_few_japanese_letters_visible", letters, least)
         fetched_on = record.date.date() if record.date else None
         main = self.extract(page, decoded.text, record.url, fetched_on.isoformat() if fetched_on else None)
         clock = self.watch.time("main text", clock)
@@ -259,11 +262,18 @@ def read_input(item: Input, entry: Entry, reader: PageReader) -> Iterator[dict[s
     """All records of one input as document rows and rejects; reading time is what is left between pages."""
     crawl = crawl_name(item.name, None)
     clock = time.perf_counter()
-    for record in read_records(item.path, reader.settings.limits.body_bytes):
-        reader.watch.time("read", clock)
+    for record in with_crawl_facts(read_records(item.path, reader.settings.limits.body_bytes)):
         entry.read += 1
-        if record.type == "warcinfo":
-            crawl = crawl_name(item.name, record.body[:10_000].decode("utf-8", "replace")) or crawl
+        if record.type != "response" and not record.problem:
+            # No capture of a page: counted, and nothing else is to be said of it.
+            if record.type == "revisit":
+                entry.reject("revisit")
+            else:
+                entry.reject("not_a_response")
+            if record.type == "warcinfo":
+                crawl = crawl_name(item.name, record.body[:10_000].decode("utf-8", "replace")) or crawl
+            continue
+        reader.watch.time("read", clock)
         yield reader.read(record, item.name, crawl)
         clock = time.perf_counter()
     reader.watch.time("read", clock)
@@ -282,7 +292,10 @@ def extract_shard(shard: dict[str, Any], settings: dict[str, Any], documents: st
     entry = Entry(work.name, "extract")
     reader = PageReader(options, entry.steps)
     documents_path, rejects_path = (Path(folder) / f"{work.name}.parquet" for folder in (documents, rejects))
-    with TableWriter(documents_path, DOCUMENTS) as documents_out, TableWriter(rejects_path, REJECTS) as rejects_out:
+    with (
+        TableWriter(documents_path, DOCUMENTS) as documents_out,
+        TableWriter(rejects_path, EXTRACT_REJECTS) as rejects_out,
+    ):
         rows: list[dict[str, Any]] = []
         reject_rows: list[dict[str, Any]] = []
         flushed = 0
@@ -291,7 +304,7 @@ def extract_shard(shard: dict[str, Any], settings: dict[str, Any], documents: st
             for outcome in _records_of(item, entry, reader):
                 if isinstance(outcome, Reject):
                     _count_reject(entry, outcome)
-                    if outcome.reason not in ROWLESS and _is_kept(outcome.id, options.rejects_kept):
+                    if _is_kept(outcome.id, options.rejects_kept):
                         reject_rows.append(outcome.as_row())
                 else:
                     entry.written += 1
@@ -331,10 +344,6 @@ def _records_of(item: Input, entry: Entry, reader: PageReader) -> Iterator[dict[
         raise KamisukiError(f"{item.path}: the input is missing: restore it and run again") from None
 
 
-# Records that are no capture of a page: counted, and nothing else is to be said of them.
-ROWLESS = frozenset({"not_a_response", "revisit"})
-
-
 def _count_reject(entry: Entry, reject: Reject) -> None:
     if reject.reason in RECORD_ERRORS:
         entry.fail(reject.reason)
@@ -343,6 +352,9 @@ def _count_reject(entry: Entry, reject: Reject) -> None:
             entry.notes["errors"].append({"id": reject.id, "url": reject.url, "reason": reject.reason})
     else:
         entry.reject(reject.reason)
+    if reject.reason == "not_html":
+        types = entry.notes.setdefault("other_types", {})
+        types[reject.detail or ""] = types.get(reject.detail or "", 0) + 1
     if reject.reason in ("extraction_cpu_limit", "extraction_wall_limit"):
         # Time is no deterministic limit: pages that met it are named, so that a difference can be explained.
         entry.notes.setdefault("time_limited", []).append({"id": reject.id, "url": reject.url, "reason": reject.reason})

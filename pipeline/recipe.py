@@ -48,6 +48,10 @@ class Language(Section):
     )
 
 
+# Of extract, what trafilatura cannot do.
+KEYS_OF_KAMISUKI = ("tables", "ruby", "headline", "visible_japanese_letters")
+
+
 class Extract(Section):
     """From WARC records to documents."""
 
@@ -56,15 +60,16 @@ class Extract(Section):
     ruby: Literal["dropped", "parentheses"] = Field("dropped", description="readings left out, or behind in （ ）")
     headline: Literal["kept", "dropped"] = Field("kept", description="the headline where the text begins with it")
     truncated: Literal["kept", "dropped"] = Field("kept", description="pages that the crawler cut (WARC-Truncated)")
+    visible_japanese_letters: PositiveInt | None = Field(
+        None, description="pages with fewer Japanese letters in all of their text are dropped before it is judged"
+    )
     limits: ExtractLimits = ExtractLimits()
     language: Language = Language()
     rejects_kept: Share = Field(1.0, description="share of rejected pages whose row is kept, chosen by id")
 
     @model_validator(mode="after")
     def _check(self) -> Extract:
-        ours = [
-            key for key in ("tables", "ruby", "headline") if getattr(self, key) != type(self).model_fields[key].default
-        ]
+        ours = [key for key in KEYS_OF_KAMISUKI if getattr(self, key) != type(self).model_fields[key].default]
         if ours and self.extractor == "trafilatura":
             raise ValueError(
                 f"trafilatura cannot do {', '.join(ours)}: leave {'it' if len(ours) == 1 else 'them'} out, "

@@ -119,6 +119,16 @@ REJECTS = _schema(
         ("detail", pa.string()),
     ],
 )
+# Extract's rejects say where the record lies too, so that what is no page here can be read by another pipeline.
+EXTRACT_REJECTS = _schema(
+    "rejects",
+    [
+        *((field.name, field.type) for field in REJECTS),
+        ("warc_file", pa.string()),
+        ("warc_offset", pa.int64()),
+        ("warc_length", pa.int64()),
+    ],
+)
 
 VERDICTS = _schema(
     "verdicts",

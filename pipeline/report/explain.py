@@ -16,6 +16,7 @@ from pipeline.plan import load_plan
 from pipeline.recipe import Recipe, RuleModel
 from pipeline.report.status import known_tables
 from pipeline.run import read_run
+from pipeline.web.crawl_facts import with_crawl_facts
 from pipeline.web.warc import NotWarc, read_records
 
 
@@ -63,7 +64,7 @@ def _recompute(out: Path, url: str, recipe: Recipe) -> Iterator[Reject | dict[st
     for shard in load_plan(out / "plan.json"):
         for item in shard.inputs:
             try:
-                for record in read_records(item.path, recipe.extract.limits.body_bytes):
+                for record in with_crawl_facts(read_records(item.path, recipe.extract.limits.body_bytes)):
                     if record.type == "response" and record.url == url:
                         yield reader.read(record, item.name, crawl_name(item.name, None))
             except (NotWarc, FileNotFoundError):

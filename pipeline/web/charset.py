@@ -157,13 +157,15 @@ def _result(body: bytes, text: str, charset: str, source: str) -> Decoded:
 _JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\(I|\$\([@BD])")
 
 
-def decode(body: bytes, http_charset: str | None = None) -> Decoded:
+def decode(body: bytes, http_charset: str | None = None, crawl_charset: str | None = None) -> Decoded:
     """Text of a page; `http_charset` is the charset parameter of its Content-Type header, if any. Never raises.
+
+    `crawl_charset` is what the crawl detected: a candidate as the declared ones are.
 
     In this order: a byte order mark; ISO-2022-JP's escape sequences; well-formed UTF-8; a header that says UTF-16
     over bytes that look so; then whichever of the declared charsets, UTF-8, CP932 and EUC-JP is most plausible
     and, where none is, GBK, Big5, EUC-KR or windows-1252. The source names the declaration that agrees with the
-    result ("meta", "header"), or "detected". NUL bytes stay; the text can always be encoded as UTF-8.
+    result ("meta", "header", "crawl"), or "detected". NUL bytes stay; the text can always be encoded as UTF-8.
     Other charsets, as Cyrillic ones, are found where they are declared only. Takes time linear in the body's length.
     """
     for mark, codec in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
@@ -188,8 +190,11 @@ def decode(body: bytes, http_charset: str | None = None) -> Decoded:
     header = header_name and _CANONICAL.get(header_name, header_name)
     # Without escapes there is nothing that ISO-2022-JP could read, and UTF-16 has been ruled out above.
     impossible = {None, "utf-16"} if has_escapes else {None, "utf-16", "iso-2022-jp"}
-    charset = _choose(body, [name for name in (meta, header) if name and name not in impossible])
-    source = "meta" if charset == meta else "header" if charset == header else "detected"
+    crawl_name = whatwg_name(crawl_charset) if crawl_charset else None
+    crawl = crawl_name and _CANONICAL.get(crawl_name, crawl_name)
+    charset = _choose(body, [name for name in (meta, header, crawl) if name and name not in impossible])
+    sources = {crawl: "crawl", header: "header", meta: "meta"}
+    source = sources.get(charset, "detected")
     if has_mark and charset == "utf-8":
         source = "bom"
     return _result(body, _decode_as(body, charset), charset, source)

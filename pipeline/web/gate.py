@@ -11,6 +11,7 @@ import numpy.typing as npt
 from numba import njit
 
 from pipeline.web.charset import declared_charset, whatwg_name
+from pipeline.web.crawl_facts import read_crawl_facts
 
 # Kana that do without a declaration: a sentence holds more, a language menu or a name in passing fewer.
 _ENOUGH_KANA = 5
@@ -202,8 +203,8 @@ _CONTENT_JAPANESE = re.compile(rb"content\s*=\s*[\"']?\s*(?:[a-z-]+\s*,\s*)*ja(?
 _HEADER_JAPANESE = re.compile(r"\s*ja(?:[-_][a-z0-9_-]*)?\s*", re.IGNORECASE)
 
 
-def _declaration(body: bytes, http_charset: str | None, http_language: str | None) -> str | None:
-    """What says that a page is Japanese: header, html element, meta or charset; None if nothing does."""
+def _declaration(body: bytes, http_charset: str | None, http_language: str | None, crawl_metadata: bytes) -> str | None:
+    """What says that a page is Japanese: header, html element, meta, charset or the crawl; None if nothing does."""
     if http_language and any(map(_HEADER_JAPANESE.fullmatch, http_language.split(","))):
         return "content-language=ja"
     head = body[:_HEAD_BYTES]
@@ -218,6 +219,11 @@ def _declaration(body: bytes, http_charset: str | None, http_language: str | Non
     for name in (http_charset and whatwg_name(http_charset), declared_charset(body)):
         if name in (*_JAPANESE_CHARSETS, "cp932"):
             return f"charset={name}"
+    crawl = read_crawl_facts(crawl_metadata)
+    if crawl.japanese:
+        return "languages-cld2=ja"
+    if crawl.charset and whatwg_name(crawl.charset) in _JAPANESE_CHARSETS:
+        return f"charset-detected={whatwg_name(crawl.charset)}"
     return None
 
 
@@ -234,12 +240,16 @@ def _utf_16_kana(body: bytes, http_charset: str | None) -> int:
     return int(np.count_nonzero((units >= 0x3041) & (units <= 0x30FE) & (units != 0x30FB)))
 
 
-def may_be_japanese(body: bytes, http_charset: str | None = None, http_language: str | None = None) -> Gate:
-    """Whether a page may be Japanese, from its bytes and its Content-Type charset and Content-Language headers.
+def may_be_japanese(
+    body: bytes, http_charset: str | None = None, http_language: str | None = None, crawl_metadata: bytes = b""
+) -> Gate:
+    """Whether a page may be Japanese, from its bytes, its Content-Type charset and Content-Language headers, and the
+    block of the crawl's metadata record about it.
 
     Five kana suffice in UTF-8, UTF-16, ISO-2022-JP or as numeric references, unless they drown in other scripts. In
     CP932 and EUC-JP they must also be dense among the double-byte pairs, since kana can be there by chance. A
-    declaration (html lang, Content-Language, a Japanese charset) lets one kana or kanji do. Linear time, never raises.
+    declaration (html lang, Content-Language, a Japanese charset, what the crawl detected) lets one kana or kanji do.
+    Linear time, never raises.
     """
     array = np.frombuffer(body, dtype=np.uint8)
     words = np.frombuffer(body, dtype="<u8", count=len(body) // 8)
@@ -269,7 +279,7 @@ def may_be_japanese(body: bytes, http_charset: str | None = None, http_language:
     letters = kana + counts[_HAN] + jis + wide
     letters += max(legacy[_CP932_PAIRS] + legacy[_CP932_HALF], legacy[_EUC_PAIRS])
     if letters:
-        declaration = _declaration(body, http_charset, http_language)
+        declaration = _declaration(body, http_charset, http_language, crawl_metadata)
         if declaration is not None:
             return Gate(True, f"{declaration} with {letters} letters")
     return Gate(False, "no_kana")

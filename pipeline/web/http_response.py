@@ -63,7 +63,7 @@ def read_response(block: bytes, max_body_bytes: int) -> HttpResponse:
             response.content_type = media_type(content_type)
             charset = _CHARSET.search(content_type)
             response.charset = charset.group(1).lower() if charset else None
-    if any("chunked" in value.lower() for value in headers.get("transfer-encoding", [])):
+    if "chunked" in ",".join(headers.get("transfer-encoding", [])).lower():
         body = join_chunks(body)
     encodings = ",".join(headers.get("content-encoding", [])).lower().split(",")
     try:

@@ -22,9 +22,11 @@ class Record:
 
     `date` is in UTC. `truncated` is WARC-Truncated, or "cut" when fewer bytes came than were declared. Response
     records carry the HTTP fields: header names are in lower case, with all their values in order; `body` has transfer
-    and content encodings undone; `content_type` is in lower case and without parameters. A warcinfo record carries its
-    block as `body`. `problem` names why a record cannot be used: cut_record, bad_warc_header (which
-    also stands for bytes between records that are no record), bad_http_header, bad_content_encoding, body_too_large.
+    and content encodings undone; `content_type` is in lower case and without parameters. Warcinfo and metadata
+    records carry their block as `body`; `concurrent_to` is of metadata records alone, the record that they are about,
+    and `crawl_metadata` the block of the one that is about a response (pipeline.web.crawl_facts). `problem` names why a
+    record cannot be used: cut_record, bad_warc_header (which also stands for bytes between records that are no
+    record), bad_http_header, bad_content_encoding, body_too_large.
     """
 
     type: str
@@ -41,6 +43,8 @@ class Record:
     content_type: str | None = None
     http_charset: str | None = None
     problem: str | None = None
+    concurrent_to: str | None = None
+    crawl_metadata: bytes = b""
 
 
 def content_length(fields: dict[bytes, bytes]) -> int | None:
@@ -50,12 +54,12 @@ def content_length(fields: dict[bytes, bytes]) -> int | None:
 
 
 def block_bytes_wanted(fields: dict[bytes, bytes], size: int, max_body_bytes: int) -> int:
-    """How much of a record's block is to be kept: of other records than responses only what warcinfo says."""
+    """How much of a record's block is to be kept: of other records than responses only warcinfo and metadata."""
     type_name = fields.get(b"warc-type", b"").lower()
     if type_name == b"response":
         # A block too large for its body is read as far as its HTTP header, to say whose it was.
         return size if size <= max_body_bytes + MAX_HEADER_BYTES else MAX_HEADER_BYTES
-    return min(size, MAX_HEADER_BYTES) if type_name == b"warcinfo" else 0
+    return min(size, MAX_HEADER_BYTES) if type_name in (b"warcinfo", b"metadata") else 0
 
 
 def make_record(fields: dict[bytes, bytes], block: bytes, size: int, max_body_bytes: int) -> Record:
@@ -63,6 +67,9 @@ def make_record(fields: dict[bytes, bytes], block: bytes, size: int, max_body_by
     type_name = fields.get(b"warc-type", b"").decode("latin-1").lower()
     known_type = type_name if type_name in RECORD_TYPES else "unknown"
     record = Record(known_type, record_id=_text(fields.get(b"warc-record-id")))
+    if type_name == "metadata":
+        record.body, record.concurrent_to = block, _text(fields.get(b"warc-concurrent-to"))
+        return record
     if type_name not in ("response", "warcinfo"):
         return record
     url = _text(fields.get(b"warc-target-uri"))

@@ -157,7 +157,8 @@ def strings_of(path: str, *callers: str) -> set[str]:
     """Reasons that a module's code gives: the first argument of these calls, and the values of "reason"."""
     found = set()
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and node.args and getattr(node.func, "id", "") in callers:
+        name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and node.args and name in callers:
             values = [node.args[0]]
         elif isinstance(node, ast.Dict):
             values = [value for key, value in zip(node.keys, node.values) if getattr(key, "value", "") == "reason"]

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from filters.characters import character_signals, class_table, count_classes
+from filters.text_buffers import code_points
 from pipeline import extract
 from pipeline.recipe import Extract, ExtractLimits
 from pipeline.schemas import DOCUMENTS
+from pipeline.web import charset
 from pipeline.web.extraction import Extraction
 from pipeline.web.main_text import PAGE_TYPES, extractor_name
+from pipeline.web.main_text import extract as extract_text
+from pipeline.web.page import read_page
+from pipeline.web.visible_letters import most_japanese_letters
+from pipeline.web.warc import read_record_at
 from pipeline.web.warc_record import Record
-from tests.pipeline.conftest import SAMPLE, execute, table_rows
+from tests.pipeline.conftest import ROOT, SAMPLE, execute, table_rows
 
 TEXT = "和紙は簀の上で水をくぐり、繊維がからみあって一枚の紙になります。職人は冬の朝から紙を漉きます。" * 3
 HEAD = """<title>紙を漉く | 紙の里</title><meta property="og:site_name" content="紙の里">
@@ -137,3 +148,79 @@ def test_rows_hold_what_the_schema_says(sample_run):
     assert {row["page_type"] for row in rows} <= set(PAGE_TYPES)
     assert all(0 <= row["extraction_confidence"] <= 1 for row in rows)
     assert all(row["text"].strip() == row["text"] for row in rows)
+
+
+PAGES = sorted((ROOT.parent / "shared" / "data" / "dev" / "pages").glob("*/*.html"))
+
+
+def japanese_letters(text: str) -> int:
+    signals = count_signals(text)
+    return max(signals["japanese_letters"], signals["swallow_japanese_letters"])
+
+
+def count_signals(text: str) -> dict[str, int]:
+    codes = code_points(text)
+    counted = character_signals(count_classes(codes, np.array([0, len(codes)]), class_table()))
+    return {name: int(values[0]) for name, values in counted.items() if name.endswith("japanese_letters")}
+
+
+PIECES = """<p>紙を漉く。
+<div hidden>隠れた紙
+<ruby>紙<rt>かみ</ruby>
+<table><tr><td>紙<td>楮</table>
+&#x7d19;
+<noscript>紙屋</noscript>
+<template>紙</template>
+<title>紙の里</title>
+<h1>紙の里</h1>
+<li>墨
+<script type='math/tex'>紙</script>
+<math><mi>紙</mi></math>
+<img alt=紙の写真>
+<textarea>筆
+<pre>紙
+<select><option>紙
+<iframe>紙</iframe>
+<svg><title>紙</title></svg>
+</div>
+<nav>紙の店
+和和和和和和和和和和和和和和和""".split("\n")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=25))
+def test_no_main_text_has_more_japanese_letters_than_its_page(pieces):
+    page = read_page("".join(pieces))
+    for tables, ruby in (("rows", "parentheses"), ("markdown", "dropped")):
+        assert japanese_letters(extract_text(page, tables=tables, ruby=ruby).text) <= most_japanese_letters(page)
+
+
+@pytest.mark.skipif(not PAGES, reason="the shared test data is absent")
+def test_no_real_page_has_fewer_japanese_letters_than_its_main_text():
+    for path in PAGES:
+        page = read_page(charset.decode(path.read_bytes()).text)
+        assert japanese_letters(extract_text(page, ruby="parentheses").text) <= most_japanese_letters(page), path.name
+
+
+def test_pages_of_too_few_letters_are_dropped_early_and_no_other(tmp_path):
+    outs = {least: tmp_path / str(least) for least in ("null", "150")}
+    found = {}
+    for least, out in outs.items():
+        out.mkdir()
+        execute(out, [SAMPLE], overrides=(f"extract.visible_japanese_letters={least}",))
+        found[least] = {name: table_rows(out, name) for name in ("corpus", "extract_rejects", "documents")}
+    # The demo's own rule asks for 150 letters.
+    assert {row["id"] for row in found["150"]["corpus"]} == {row["id"] for row in found["null"]["corpus"]}
+    early = [row for row in found["150"]["extract_rejects"] if row["reason"] == "too_few_japanese_letters_visible"]
+    assert early and all(row["value"] < row["limit"] == 150 for row in early)
+    texts = {row["id"]: row["text"] for row in found["null"]["documents"]}
+    assert all(japanese_letters(texts.get(row["id"], "")) <= row["value"] for row in early)
+
+
+def test_other_types_are_counted_and_can_be_found_again(sample_run):
+    rows = [row for row in sample_run.rows("extract_rejects") if row["reason"] == "not_html"]
+    counted = sample_run.done["documents"].entries["sample"].notes["other_types"]
+    assert rows and Counter(row["detail"] or "" for row in rows) == Counter(counted)
+    for row in rows:
+        found = read_record_at(str(SAMPLE), row["warc_offset"], row["warc_length"], 8_000_000)
+        assert (found.url, found.content_type, row["warc_file"]) == (row["url"], row["detail"], SAMPLE.name)

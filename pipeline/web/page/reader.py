@@ -293,6 +293,11 @@ class Page:
         """
         return self._joined(self.texts, TEXT_HIDDEN, True)
 
+    def text_outside(self, names: tuple[str, ...]) -> str:
+        """All text, hidden or not, that does not stand right in an element of one of these names."""
+        tags = np.append(self.elements["tag"], 0)[self.texts["element"]]
+        return self._joined(self.texts[~np.isin(tags, [TAGS[name] for name in names])], 0, True)
+
     def _joined(self, texts: npt.NDArray[np.void], left_out: int, with_breaks: bool) -> str:
         if not texts.size:
             return ""
