@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.web.page import Page
-from pipeline.web.page.elements import BREAKS_LINE, TAG_TABLES, TAGS
-from pipeline.web.page.reader import TEXT_NODE
+from pipeline.web.page.elements import BREAKS_LINE, TAG_TABLES, TAGS, name_code
+from pipeline.web.page.lean import lean_njit
+from pipeline.web.page.reader import TEXT_NODE, padded_bytes, rows
 from pipeline.web.page.references import resolve_references
-from pipeline.web.page.stack import FOREIGN, HIDDEN, IN_TEMPLATE
+from pipeline.web.page.stack import FIRST_ATTRIBUTE, FOREIGN, HIDDEN, IN_TEMPLATE, LAST_ATTRIBUTE, TAG
+from pipeline.web.page.tokenizer import CODE, REFERENCES, VALUE_END, VALUE_START, is_word, short_code
 from pipeline.web.page.tree import AFTER_BREAK, TEXT_HIDDEN, TEXT_IN_TEMPLATE
 
 # Bounds on what one page may ask for: no page that is read has as many formulas, or one as long.
@@ -25,6 +27,8 @@ MAX_PAGE_BYTES = 2**30
 # How far above a formula the element of its program is looked for: KaTeX and MediaWiki nest three deep.
 _MOST_LEVELS = 6
 
+_MATH, _SCRIPT, _IMG = (TAGS[name] for name in ("math", "script", "img"))
+_TYPE, _CLASS = (short_code(name_code(name)) for name in ("type", "class"))
 _PROGRAM_TAGS = frozenset((0, TAGS["span"], TAGS["div"]))
 _TEX_ENCODINGS = frozenset(("application/x-tex", "text/x-latex", "text/x-tex", "application/x-latex", "tex", "latex"))
 # Classes of the elements that KaTeX, MediaWiki and MathJax 2 and 3 put round a formula and its hidden MathML.
@@ -45,6 +49,32 @@ _IMAGE_CLASS = re.compile(r"\A(?:tex|math|latex|mwe-math-fallback-image-.*)\Z", 
 _WORDS = re.compile("[A-Za-z]{4,}|[\u3040-\u30ff\u3400-\u9fff]")
 _STYLE = re.compile(r"\{\s*\\(?:displaystyle|textstyle)\s*(?![A-Za-z])(.*)\}", re.DOTALL)
 _DELIMITERS = (("$$", "$$", True), (r"\[", r"\]", True), ("$", "$", False), (r"\(", r"\)", False))
+
+
+@lean_njit
+def _may_hold_formulas(
+    source: npt.NDArray[np.uint8], elements: npt.NDArray[np.int32], attributes: npt.NDArray[np.int32]
+) -> bool:
+    """Whether a page has a math element, a script whose type has "mat" in it, or an image whose class has, or "tex".
+
+    One look at all elements, as most pages have none of these; a reference may stand for any letter.
+    """
+    for element in range(elements.shape[0]):
+        tag = elements[element, TAG]
+        if tag == _MATH:
+            return True
+        if tag not in (_SCRIPT, _IMG):
+            continue
+        code = _TYPE if tag == _SCRIPT else _CLASS
+        for index in range(elements[element, FIRST_ATTRIBUTE], elements[element, LAST_ATTRIBUTE]):
+            if attributes[index, CODE] != code:
+                continue
+            if attributes[index, REFERENCES]:
+                return True
+            for position in range(attributes[index, VALUE_START], attributes[index, VALUE_END] - 2):
+                if is_word(source, position, b"mat") or (tag == _IMG and is_word(source, position, b"tex")):
+                    return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,10 +281,12 @@ def show_math(page: Page) -> Page:
     beside it are left out (TEXT_HIDDEN and TEXT_IN_TEMPLATE). White space in TeX becomes single spaces, and delimiters
     and {\\displaystyle …} round it are removed. The TeX stands behind the end of the page's own bytes in `source`, so
     that `texts` is in the page's order but not in that of its starts: text_of is to be asked of the page as read.
-    Without formulas, or above MAX_PAGE_BYTES, the same page is returned, after some 20 µs. Never raises; time is
+    Without formulas, or above MAX_PAGE_BYTES, the same page is returned. Never raises; time is
     linear, but for sorting.
     """
     if len(page.source) > MAX_PAGE_BYTES:
+        return page
+    if not _may_hold_formulas(page.padded, rows(page.elements), rows(page.attributes)):
         return page
     formulas: list[_Formula] = []
     starts = np.ascontiguousarray(page.texts["start"])
@@ -269,7 +301,7 @@ def show_math(page: Page) -> Page:
 
     texts = page.texts.copy()
     breaks = _breaks(page)
-    rows = np.zeros(len(formulas), dtype=TEXT_NODE)
+    shown = np.zeros(len(formulas), dtype=TEXT_NODE)
     places = np.empty(len(formulas), dtype=np.int64)
     parts = [page.source]
     position = len(page.source)
@@ -282,7 +314,7 @@ def show_math(page: Page) -> Page:
         written = f"{mark}{formula.tex}{mark}".encode("utf-8", "replace")
         behind = max(behind, int(texts["end"][first - 1]) if first else 0)
         breaks_before = formula.display or after_display or _is_break(breaks, behind, formula.start)
-        rows[number] = (formula.parent, position, position + len(written), AFTER_BREAK if breaks_before else 0)
+        shown[number] = (formula.parent, position, position + len(written), AFTER_BREAK if breaks_before else 0)
         following = formulas[number + 1].start if number + 1 < len(formulas) else len(page.source)
         after_display = formula.display
         if last < len(texts) and starts[last] < following:
@@ -297,4 +329,5 @@ def show_math(page: Page) -> Page:
         parts.append(written)
         position += len(written)
         behind = formula.end
-    return replace(page, source=b"".join(parts), texts=np.insert(texts, places, rows))
+    source = b"".join(parts)
+    return replace(page, source=source, padded=padded_bytes(source), texts=np.insert(texts, places, shown))

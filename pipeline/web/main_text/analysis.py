@@ -11,8 +11,7 @@ from pipeline.web.main_text.blocks import BLOCK_COLUMNS, MAX_BLOCKS, find_blocks
 from pipeline.web.main_text.features import FEATURE_COUNT, build_features
 from pipeline.web.main_text.surroundings import SURROUNDINGS, describe
 from pipeline.web.math_markup import show_math
-from pipeline.web.page.reader import Page
-from pipeline.web.page.tokenizer import PADDING
+from pipeline.web.page.reader import Page, rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,26 +35,17 @@ class Analysis:
     unhidden: bool
 
 
-def _rows(records: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
-    return records.view(np.int32).reshape(-1, records.dtype.itemsize // 4)
-
-
 def analyse(page: Page) -> Analysis:
     """Find and describe a page's blocks, formulas among them as TeX. Time and memory grow linearly with the page."""
     page = show_math(page)
-    source = np.frombuffer(page.source + bytes(PADDING), dtype=np.uint8)
-    elements, texts, attributes = (
-        _rows(page.elements),
-        _rows(page.texts),
-        _rows(page.attributes),
-    )
+    source, elements, attributes = page.padded, rows(page.elements), rows(page.attributes)
     count = elements.shape[0]
     distances = np.empty((count, len(SURROUNDINGS)), dtype=np.uint8)
     bits = np.empty(count, dtype=np.uint16)
     owners = np.empty(count, dtype=np.int32)
     paths = np.empty(count, dtype=np.uint64)
     describe(source, elements, attributes, distances, bits, owners, paths)
-    texts = texts.copy()
+    texts = rows(page.texts).copy()
     unhidden = settle_hidden(texts, bits)
     blocks = np.empty((min(MAX_BLOCKS, len(page.source)), BLOCK_COLUMNS), dtype=np.int32)
     found, capped = find_blocks(source, texts, bits, owners, blocks)

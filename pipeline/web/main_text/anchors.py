@@ -9,6 +9,7 @@ from numba import njit
 from pipeline.web.main_text.blocks import COMMAS, LETTERS, LINK_LETTERS, OWNER
 from pipeline.web.main_text.surroundings import OWN_LINES, TAG_GROUP_COUNT, WORD_GROUPS
 from pipeline.web.page.elements import TAGS
+from pipeline.web.page.lean import inlined_njit, lean_njit
 from pipeline.web.page.stack import DEPTH, PARENT, TAG
 
 _NAMES = list(WORD_GROUPS)
@@ -56,7 +57,7 @@ def common_with(elements: npt.NDArray[np.int32], anchors: npt.NDArray[np.int64],
                     common[index, number] = index
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def steps_between(elements: npt.NDArray[np.int32], below: int, above: int) -> int:
     """How many elements `above` stands above `below`, which it holds or is; n is the page. No more than 100."""
     count = elements.shape[0]
@@ -83,7 +84,7 @@ def find_wider(elements: npt.NDArray[np.int32], blocks_in: npt.NDArray[np.int32]
         own_lines[index] = index if OWN_LINES[elements[index, TAG]] else own_lines[parent]
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def smallest_with(sums: npt.NDArray[np.signedinteger], column: int, size: int, parts: int, whole: int) -> int:
     """The element with the least of column `size` that holds parts tenths of what the page has of `column`."""
     count = sums.shape[0] - 1
@@ -95,7 +96,7 @@ def smallest_with(sums: npt.NDArray[np.signedinteger], column: int, size: int, p
     return best
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def best_container(
     elements: npt.NDArray[np.int32],
     distances: npt.NDArray[np.uint8],

@@ -15,6 +15,7 @@ from pipeline.web.main_text.surroundings import (
     IN_STRONG,
     UNSHOWN,
 )
+from pipeline.web.page.lean import inlined_njit, lean_njit
 from pipeline.web.page.tokenizer import BLANK
 from pipeline.web.page.tree import (
     AFTER_BREAK,
@@ -63,7 +64,7 @@ NO_LETTER, KANA_LETTER, HAN_LETTER, ALPHABETIC_LETTER, DIGIT_LETTER, END_MARK, C
 _FULL_STOPS = np.array(sorted(ord(letter) for letter in "。．！？｡"), dtype=np.int32)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def _kind(code: int) -> int:
     """What kind of letter a code point is; white space is none."""
     if code < 0x80:
@@ -119,7 +120,7 @@ def _kind(code: int) -> int:
 _HIDDEN_TIMES = 2
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def settle_hidden(texts: npt.NDArray[np.int32], bits: npt.NDArray[np.uint16]) -> bool:
     """Flag as hidden what marks a heading, and take the flag from what only a script shows; returns whether it did.
 
@@ -148,19 +149,16 @@ def settle_hidden(texts: npt.NDArray[np.int32], bits: npt.NDArray[np.uint16]) ->
     return True
 
 
-@njit(cache=True, nogil=True)
-def find_blocks(
+@lean_njit
+def _fill_blocks(
     source: npt.NDArray[np.uint8],
     texts: npt.NDArray[np.int32],
     bits: npt.NDArray[np.uint16],
     owners: npt.NDArray[np.int32],
     blocks: npt.NDArray[np.int32],
+    kinds: npt.NDArray[np.int32],
 ) -> tuple[int, bool]:
-    """Fill a row a block; returns how many there are, and whether there was no room for more.
-
-    texts (n, 4) as the page reader's; bits and owners by element, as `describe` gives them. Texts without a letter make
-    no block of their own. Readings of ruby are not counted.
-    """
+    """What find_blocks does; kinds (OTHER + 1,) is where each text's letters are counted by kind."""
     count = 0
     open_block = False
     after_break = True
@@ -168,7 +166,6 @@ def find_blocks(
     after_end = False
     last_link = -2
     indented_from = -1
-    kinds = np.zeros(OTHER + 1, dtype=np.int32)
     for index in range(texts.shape[0]):
         flags = texts[index, TEXT_FLAGS]
         if flags & AFTER_BREAK:
@@ -308,3 +305,19 @@ def find_blocks(
         if blocks[row, LAST_END] == blocks[row, LETTERS] and blocks[row, LAST_END] > 0:
             blocks[row, SENTENCE_ENDS] += 1
     return count, False
+
+
+@njit(cache=True, nogil=True)
+def find_blocks(
+    source: npt.NDArray[np.uint8],
+    texts: npt.NDArray[np.int32],
+    bits: npt.NDArray[np.uint16],
+    owners: npt.NDArray[np.int32],
+    blocks: npt.NDArray[np.int32],
+) -> tuple[int, bool]:
+    """Fill a row a block; returns how many there are, and whether there was no room for more.
+
+    texts (n, 4) as the page reader's; bits and owners by element, as `describe` gives them. Texts without a letter make
+    no block of their own. Readings of ruby are not counted.
+    """
+    return _fill_blocks(source, texts, bits, owners, blocks, np.empty(OTHER + 1, dtype=np.int32))

@@ -8,6 +8,7 @@ from numba import njit
 
 from pipeline.web.main_text.blocks import BEHIND_TEXT, FIRST_TEXT, LETTERS
 from pipeline.web.page.elements import TAGS, name_code
+from pipeline.web.page.lean import inlined_njit, lean_njit
 from pipeline.web.page.stack import FIRST_ATTRIBUTE, LAST_ATTRIBUTE, TAG
 from pipeline.web.page.tokenizer import CODE, VALUE_END, VALUE_START, short_code
 from pipeline.web.page.tree import TEXT_ELEMENT, TEXT_END, TEXT_START
@@ -28,7 +29,7 @@ _TITLE, _META = TAGS["title"], TAGS["meta"]
 _NAME, _PROPERTY, _CONTENT = (short_code(name_code(name)) for name in ("name", "property", "content"))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def _letter(source: npt.NDArray[np.uint8], position: int, stop: int) -> tuple[int, int]:
     """The letter at `position`, its bytes put together, in lower case if it is ASCII's; and the position behind."""
     code = int(np.int64(source[position]))
@@ -42,12 +43,12 @@ def _letter(source: npt.NDArray[np.uint8], position: int, stop: int) -> tuple[in
     return code, position
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def _slot(last: int, code: int) -> int:
     return ((last * 31 + code) * 0x9E3779B1 >> 16) & (_SLOTS - 1)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _mark(
     source: npt.NDArray[np.uint8], start: int, stop: int, bits: npt.NDArray[np.uint8], bit: int, last: int
 ) -> tuple[int, int]:
@@ -69,7 +70,7 @@ def _mark(
     return pairs, last
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _count(
     source: npt.NDArray[np.uint8],
     start: int,
@@ -100,7 +101,7 @@ def _count(
     return last
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _mark_title(
     source: npt.NDArray[np.uint8],
     elements: npt.NDArray[np.int32],
@@ -116,7 +117,7 @@ def _mark_title(
     return 0
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _ends_with_description(source: npt.NDArray[np.uint8], start: int, stop: int) -> bool:
     """Whether a meta element's name is description, or og:description and the like."""
     word = b"description"
@@ -128,7 +129,7 @@ def _ends_with_description(source: npt.NDArray[np.uint8], start: int, stop: int)
     return equal == len(word)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _mark_descriptions(
     source: npt.NDArray[np.uint8],
     elements: npt.NDArray[np.int32],
@@ -156,7 +157,7 @@ def _mark_descriptions(
     return pairs
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _mark_headings(
     source: npt.NDArray[np.uint8],
     texts: npt.NDArray[np.int32],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from pipeline.web.main_text.words import FOUND, GROUPS, LETTER_CLASSES, MOVES, WORD_GROUPS, word_groups
 from pipeline.web.page.elements import BREAKS_LINE, FOREIGN_TAG, NOT_SHOWN, TAG_NAMES, TAG_TABLES, TAGS, name_code
+from pipeline.web.page.lean import lean_njit
 from pipeline.web.page.stack import FIRST_ATTRIBUTE, FLAGS, LAST_ATTRIBUTE, PARENT, TAG
 from pipeline.web.page.tokenizer import CODE, VALUE_END, VALUE_START, short_code
 from pipeline.web.page.tree import FOREIGN
@@ -89,7 +89,7 @@ _FOREIGN_BITS = np.where(TAG_TABLES.flags[FOREIGN_TAG : FOREIGN_TAG + len(TAG_NA
 )
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def describe(
     source: npt.NDArray[np.uint8],
     elements: npt.NDArray[np.int32],

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from pipeline.web.page.lean import lean_njit
+
 # Blocks that go through all trees together, so that what they need stays near the processor.
 _BATCH = 256
 
@@ -99,7 +101,7 @@ def sum_trees(
                 sums[first + item] += reached[np.uint32(leaf[item])]
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def likeliest(
     features: npt.NDArray[np.int32],
     columns: npt.NDArray[np.int32],
@@ -121,7 +123,7 @@ def likeliest(
     return best
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def chances_of(sums: npt.NDArray[np.int32], steps: npt.NDArray[np.int64], chances: npt.NDArray[np.int32]) -> None:
     """chances (n,) from 0 to CHANCE: how many of the rising steps each sum has reached."""
     for row in range(sums.shape[0]):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from pipeline.web.page.lean import lean_njit
 
 # A word counts wherever it stands in a name ("maincontents"); one behind "=" only where the name's words are parted
 # around it ("ad-top", "topAd", not "shadow"). Words of Japanese in Roman letters stand beside the English ones.
@@ -98,7 +99,7 @@ def _automaton() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32], npt.NDA
 MOVES, FOUND, LETTER_CLASSES = _automaton()
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def word_groups(
     source: npt.NDArray[np.uint8],
     start: int,

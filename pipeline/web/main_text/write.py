@@ -10,6 +10,7 @@ from pipeline.web.main_text.analysis import Analysis
 from pipeline.web.main_text.blocks import BEHIND_TEXT, FIRST_TEXT, OWNER
 from pipeline.web.main_text.surroundings import IN_PARENTHESIS, IN_PREFORMATTED, IN_READING
 from pipeline.web.page.elements import TAGS
+from pipeline.web.page.lean import inlined_njit, lean_njit
 from pipeline.web.page.reader import Page
 from pipeline.web.page.references import REFERENCE_TABLES, resolve, room
 from pipeline.web.page.stack import PARENT, TAG
@@ -23,6 +24,7 @@ from pipeline.web.page.tree import (
     TEXT_IN_TEMPLATE,
     TEXT_START,
 )
+from pipeline.web.page.words import WORD, load_word, marks_of
 
 TABLES = ("rows", "markdown", "dropped")
 RUBY = ("dropped", "parentheses")
@@ -31,10 +33,14 @@ _NEWLINE, _TAB, _SPACE, _BAR, _DASH = (ord(letter) for letter in "\n\t |-")
 # Bytes that begin no white space.
 _NO_BLANK = np.ones(256, dtype=np.uint8)
 _NO_BLANK[[0x20, *range(0x09, 0x0E), 0xC2, 0xE2, 0xE3]] = 0
+# Letters are looked at by six bytes of a word; ASCII's white space lies below the second constant, in each byte.
+_HALF_DOZEN = 6
+_BLANKS_END = np.uint64(0x2121212121212121)
+_SIX_HIGH_BITS = np.uint64(0x808080808080)
 _OPENING, _CLOSING = np.frombuffer("（".encode(), np.uint8), np.frombuffer("）".encode(), np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_blank(out: npt.NDArray[np.uint8], position: int, end: int) -> int:
     """Bytes of the white space at `position`: 1 for ASCII's, 2 for U+00A0, 3 for U+3000 and its kin; 0 if none."""
     letter = out[position]
@@ -49,7 +55,15 @@ def _is_blank(out: npt.NDArray[np.uint8], position: int, end: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@inlined_njit
+def _may_hold_blank(word: np.uint64) -> bool:
+    """Whether white space may begin in the lowest six bytes of a word."""
+    ideographic = marks_of(word, 0xE3) & marks_of(word, 0x80) >> np.uint64(8)
+    low = (word - _BLANKS_END) & ~word
+    return (marks_of(word, 0xC2) | marks_of(word, 0xE2) | ideographic | low) & _SIX_HIGH_BITS != 0
+
+
+@lean_njit
 def _tidy(out: npt.NDArray[np.uint8], start: int, end: int) -> int:
     """Make white space in out[start:end] one space and none at the ends; returns the new end.
 
@@ -60,6 +74,16 @@ def _tidy(out: npt.NDArray[np.uint8], start: int, end: int) -> int:
     wide_from = wide_to = 0
     position = start
     while position < end:
+        while end - position >= WORD and not pending and wide_to == 0:
+            # Letters by the half dozen: the two bytes behind them tell U+3000 from other letters.
+            word = load_word(out, position)
+            if _may_hold_blank(word):
+                break
+            for index in range(_HALF_DOZEN):
+                out[write + index] = np.uint8(word & np.uint64(0xFF))
+                word >>= np.uint64(8)
+            write += _HALF_DOZEN
+            position += _HALF_DOZEN
         letter = out[position]
         blank = 0 if _NO_BLANK[letter] else _is_blank(out, position, end)
         if blank == 3 and out[position] == 0xE3:
@@ -89,7 +113,7 @@ def _tidy(out: npt.NDArray[np.uint8], start: int, end: int) -> int:
     return write
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _close_row(out: npt.NDArray[np.uint8], position: int, cells: int, heading: bool) -> int:
     """End a row of Markdown, and draw the line below a table's first row; returns the new end."""
     out[position] = _SPACE
@@ -109,7 +133,7 @@ def _close_row(out: npt.NDArray[np.uint8], position: int, cells: int, heading: b
     return position
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _table_of(elements: npt.NDArray[np.int32], row: int) -> int:
     """The table that a row stands in, -1 if none."""
     index = elements[row, PARENT]
@@ -118,7 +142,7 @@ def _table_of(elements: npt.NDArray[np.int32], row: int) -> int:
     return index
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _strip_lines(out: npt.NDArray[np.uint8], start: int, end: int) -> tuple[int, int]:
     """The range of verbatim text without blank lines before it and without white space behind."""
     while end > start and (out[end - 1] == 0x20 or 0x09 <= out[end - 1] <= 0x0D):
@@ -179,8 +203,8 @@ def find_cells(
                 break
 
 
-@njit(cache=True, nogil=True)
-def write_blocks(
+@lean_njit
+def _write_blocks(
     source: npt.NDArray[np.uint8],
     elements: npt.NDArray[np.int32],
     texts: npt.NDArray[np.int32],
@@ -191,28 +215,17 @@ def write_blocks(
     readings: bool,
     out: npt.NDArray[np.uint8],
     ends: npt.NDArray[np.int64],
+    cells: npt.NDArray[np.int32],
+    ordinals: npt.NDArray[np.int32],
+    single: npt.NDArray[np.uint8],
 ) -> int:
-    """Write the blocks whose `kept` is 1 to `out` as UTF-8 and return the end; ends (n,) is where each block ends.
-
-    table_style is an index of TABLES. `out` needs room for the texts' references and 16 bytes a block more.
-    """
-    count = blocks.shape[0]
-    element_count = elements.shape[0]
-    has_cells = False
-    for index in range(element_count):
-        if elements[index, TAG] == _TD or elements[index, TAG] == _TH:
-            has_cells = True
-            break
-    cells = np.empty(element_count if has_cells else 0, dtype=np.int32)
-    ordinals = np.empty(cells.size, dtype=np.int32)
-    single = np.empty(cells.size, dtype=np.uint8)
-    if has_cells:
-        find_cells(elements, blocks, cells, ordinals, single)
+    """What write_blocks does; the last three are find_cells', empty for pages without cells."""
+    has_cells = cells.size > 0
     position = 0
     open_row = -1
     open_ordinal = 0
     last_table = -1
-    for row in range(count):
+    for row in range(blocks.shape[0]):
         ends[row] = position
         if not kept[row]:
             continue
@@ -298,6 +311,39 @@ def write_blocks(
     if open_row >= 0 and table_style == 1:
         position = _close_row(out, position, open_ordinal + 1, _table_of(elements, open_row) != last_table)
     return position
+
+
+@njit(cache=True, nogil=True)
+def write_blocks(
+    source: npt.NDArray[np.uint8],
+    elements: npt.NDArray[np.int32],
+    texts: npt.NDArray[np.int32],
+    bits: npt.NDArray[np.uint16],
+    blocks: npt.NDArray[np.int32],
+    kept: npt.NDArray[np.uint8],
+    table_style: int,
+    readings: bool,
+    out: npt.NDArray[np.uint8],
+    ends: npt.NDArray[np.int64],
+) -> int:
+    """Write the blocks whose `kept` is 1 to `out` as UTF-8 and return the end; ends (n,) is where each block ends.
+
+    table_style is an index of TABLES. `out` needs room for the texts' references and 16 bytes a block more.
+    """
+    element_count = elements.shape[0]
+    has_cells = False
+    for index in range(element_count):
+        if elements[index, TAG] == _TD or elements[index, TAG] == _TH:
+            has_cells = True
+            break
+    cells = np.empty(element_count if has_cells else 0, dtype=np.int32)
+    ordinals = np.empty(cells.size, dtype=np.int32)
+    single = np.empty(cells.size, dtype=np.uint8)
+    if has_cells:
+        find_cells(elements, blocks, cells, ordinals, single)
+    return _write_blocks(
+        source, elements, texts, bits, blocks, kept, table_style, readings, out, ends, cells, ordinals, single
+    )
 
 
 def written(

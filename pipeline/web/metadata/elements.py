@@ -11,6 +11,7 @@ from numba import njit
 
 from pipeline.web.page import Page
 from pipeline.web.page.elements import TAG_NAMES, TAGS, name_code
+from pipeline.web.page.lean import lean_njit
 from pipeline.web.page.references import resolve_references
 from pipeline.web.page.stack import FIRST_ATTRIBUTE, FLAGS, FOREIGN, IN_TEMPLATE, LAST_ATTRIBUTE, TAG
 from pipeline.web.page.tokenizer import CODE, REFERENCES, VALUE_END, VALUE_START, short_code
@@ -37,7 +38,7 @@ _MOST_HEADINGS = 8
 _CLASS_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _holds(source: npt.NDArray[np.uint8], start: int, end: int, word: bytes) -> bool:
     """Whether source[start:end] holds a word of ASCII letters in lower case, in any case."""
     for position in range(start, end - len(word) + 1):
@@ -110,7 +111,7 @@ def _find_attributes(
     return count, has_microdata
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _find_naming(
     source: npt.NDArray[np.uint8],
     elements: npt.NDArray[np.int32],

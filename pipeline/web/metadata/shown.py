@@ -10,12 +10,12 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from pipeline.web.metadata.dates import dates_in, narrow
 from pipeline.web.metadata.elements import H1, H2, H3, TIME, Elements, class_words
 from pipeline.web.metadata.lines import as_key
 from pipeline.web.page import Page
+from pipeline.web.page.lean import lean_njit
 from pipeline.web.page.references import resolve_references
 from pipeline.web.page.stack import END, START
 from pipeline.web.page.tokenizer import BLANK
@@ -50,7 +50,7 @@ OTHER_CLASSES = frozenset(
 )
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_numeric_date(source: npt.NDArray[np.uint8], start: int, end: int) -> bool:
     """Whether behind a year, at one of / . - or full-width such, stand a month and the like once more."""
     if source[start] >= 0x80:
@@ -63,7 +63,7 @@ def _is_numeric_date(source: npt.NDArray[np.uint8], start: int, end: int) -> boo
     return 1 <= digits <= 2 and position < end and source[position] == source[start]
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _find_date_texts(
     source: npt.NDArray[np.uint8],
     texts: npt.NDArray[np.int32],

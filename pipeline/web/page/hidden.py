@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from pipeline.web.page.elements import name_code
+from pipeline.web.page.lean import inlined_njit, lean_njit
 from pipeline.web.page.tokenizer import (
     CODE,
     NAME_END,
@@ -21,13 +21,13 @@ from pipeline.web.page.tokenizer import (
 _HIDDEN, _ARIA_HIDDEN, _STYLE = (short_code(name_code(name)) for name in ("hidden", "aria-hidden", "style"))
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def is_value(source: npt.NDArray[np.uint8], start: int, end: int, word: bytes) -> bool:
     """Whether source[start:end] is a word in lower case, in any case."""
     return end - start == len(word) and is_word(source, start, word)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _displays_none(source: npt.NDArray[np.uint8], start: int, end: int) -> bool:
     """Whether the last declaration of display in a style is none."""
     hides = False
@@ -54,7 +54,7 @@ def _displays_none(source: npt.NDArray[np.uint8], start: int, end: int) -> bool:
     return hides
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def hides_itself(source: npt.NDArray[np.uint8], attributes: npt.NDArray[np.int32], first: int, last: int) -> bool:
     """Whether attributes first to last - 1 hide their element: hidden, aria-hidden=true or style display:none.
 

@@ -13,6 +13,7 @@ from numba import njit
 
 from pipeline.web.page.elements import TAG_NAMES, TAGS, name_code
 from pipeline.web.page.hidden import is_value
+from pipeline.web.page.lean import lean_njit
 from pipeline.web.page.references import REFERENCE_TABLES, ReferenceTables, resolve, resolve_references, room
 from pipeline.web.page.stack import (
     ELEMENT_COLUMNS,
@@ -51,6 +52,8 @@ from pipeline.web.page.tree import (
 )
 
 _LARGEST_PAGE = 2**31 - 64
+# Most pages have no more elements of one kind with one attribute; those of more are gone through twice.
+_FEW_ATTRIBUTES = 64
 
 ELEMENT = np.dtype(
     [
@@ -89,7 +92,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _UTF8_MARK = b"\xef\xbb\xbf"
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _join(
     source: npt.NDArray[np.uint8],
     texts: npt.NDArray[np.int32],
@@ -124,31 +127,87 @@ def _join(
     return position
 
 
-@njit(cache=True, nogil=True)
-def _holds_any(source: npt.NDArray[np.uint8], start: int, end: int, words: bytes) -> bool:
-    """Whether source[start:end] may hold one of the words, in lower case and parted by spaces, in any case.
+# What a byte may be in a look for words: a reference's beginning, or a word's first letter, small or capital.
+_REFERENCE, _FIRST_LETTER = 1, 2
+
+
+@lean_njit
+def _mark_first_letters(words: bytes, kinds: npt.NDArray[np.uint8]) -> None:
+    """Fill kinds (256,) with what each byte may begin, of words in lower case that are parted by spaces."""
+    kinds[:] = 0
+    kinds[0x26] = _REFERENCE
+    for index in range(len(words)):
+        if words[index] != 0x20 and (index == 0 or words[index - 1] == 0x20):
+            kinds[words[index]] = _FIRST_LETTER
+            if 0x61 <= words[index] <= 0x7A:
+                kinds[words[index] - 0x20] = _FIRST_LETTER
+
+
+@lean_njit
+def _holds_word(source: npt.NDArray[np.uint8], position: int, end: int, words: bytes) -> bool:
+    """Whether one of the words stands at `position`, before `end`, in any case."""
+    word_start = 0
+    while word_start < len(words):
+        length = equal = 0
+        while word_start + length < len(words) and words[word_start + length] != 0x20:
+            length += 1
+        while equal < length and position + equal < end:
+            letter, wanted = source[position + equal], words[word_start + equal]
+            if letter != wanted and not (0x41 <= letter <= 0x5A and letter | 0x20 == wanted):
+                break
+            equal += 1
+        if equal == length:
+            return True
+        word_start += length + 1
+    return False
+
+
+@lean_njit
+def _holds_any(source: npt.NDArray[np.uint8], start: int, end: int, words: bytes, kinds: npt.NDArray[np.uint8]) -> bool:
+    """Whether source[start:end] may hold one of the words, of which `kinds` are the first letters, in any case.
 
     A reference other than &amp; may stand for any letter.
     """
     for position in range(start, end):
-        if source[position] == 0x26 and not (end - position > 4 and is_word(source, position + 1, b"amp")):
-            return True
-    word_start = 0
-    while word_start < len(words):
-        length = 0
-        while word_start + length < len(words) and words[word_start + length] != 0x20:
-            length += 1
-        for position in range(start, end - length + 1):
-            equal = 0
-            while equal < length:
-                letter, wanted = source[position + equal], words[word_start + equal]
-                if letter != wanted and not (0x41 <= letter <= 0x5A and letter | 0x20 == wanted):
-                    break
-                equal += 1
-            if equal == length:
+        kind = kinds[source[position]]
+        if kind == _REFERENCE:
+            if not (end - position > 4 and is_word(source, position + 1, b"amp")):
                 return True
-        word_start += length + 1
+        elif kind == _FIRST_LETTER and _holds_word(source, position, end, words):
+            return True
     return False
+
+
+@lean_njit
+def _fill_attributes(
+    source: npt.NDArray[np.uint8],
+    elements: npt.NDArray[np.int32],
+    attributes: npt.NDArray[np.int32],
+    tag: int,
+    code: int,
+    name: bytes,
+    words: bytes,
+    kinds: npt.NDArray[np.uint8],
+    found: npt.NDArray[np.int64],
+) -> int:
+    """Fill found (most, 4) for `_find_attributes`; returns how many there are, of which only so many are written."""
+    number = 0
+    for element in range(elements.shape[0]):
+        if elements[element, TAG] != tag or elements[element, FLAGS] & IN_TEMPLATE:
+            continue
+        for index in range(elements[element, FIRST_ATTRIBUTE], elements[element, LAST_ATTRIBUTE]):
+            if attributes[index, CODE] != code:
+                continue
+            if not is_value(source, attributes[index, NAME_START], attributes[index, NAME_END], name):
+                continue
+            start, end = attributes[index, VALUE_START], attributes[index, VALUE_END]
+            if len(words) == 0 or _holds_any(source, start, end, words, kinds):
+                if number < found.shape[0]:
+                    found[number, 0], found[number, 1], found[number, 2] = element, start, end
+                    found[number, 3] = attributes[index, REFERENCES]
+                number += 1
+            break
+    return number
 
 
 @njit(cache=True, nogil=True)
@@ -165,23 +224,14 @@ def _find_attributes(
 
     Where words are given, a value that cannot hold one of them does not count.
     """
-    found = np.empty((elements.shape[0], 4), dtype=np.int64)
-    number = 0
-    for element in range(elements.shape[0]):
-        if elements[element, TAG] != tag or elements[element, FLAGS] & IN_TEMPLATE:
-            continue
-        for index in range(elements[element, FIRST_ATTRIBUTE], elements[element, LAST_ATTRIBUTE]):
-            if attributes[index, CODE] != code:
-                continue
-            if not is_value(source, attributes[index, NAME_START], attributes[index, NAME_END], name):
-                continue
-            start, end = attributes[index, VALUE_START], attributes[index, VALUE_END]
-            if len(words) == 0 or _holds_any(source, start, end, words):
-                found[number, 0], found[number, 1], found[number, 2] = element, start, end
-                found[number, 3] = attributes[index, REFERENCES]
-                number += 1
-            break
-    return found[:number].copy()
+    kinds = np.empty(256, dtype=np.uint8)
+    _mark_first_letters(words, kinds)
+    found = np.empty((_FEW_ATTRIBUTES, 4), dtype=np.int64)
+    number = _fill_attributes(source, elements, attributes, tag, code, name, words, kinds, found)
+    if number > _FEW_ATTRIBUTES:
+        found = np.empty((number, 4), dtype=np.int64)
+        _fill_attributes(source, elements, attributes, tag, code, name, words, kinds, found)
+    return found[:number]
 
 
 @lru_cache(maxsize=1024)
@@ -203,7 +253,8 @@ class Page:
 
     `capped` names what was cut: "elements" and "texts" where the rest of the page was not read, "attributes" where
     some were left out, "depth" where deep elements became children of the deepest kept. `steps` are those made on the
-    stack of open elements, a measure of the work that is the same on every machine.
+    stack of open elements, a measure of the work that is the same on every machine. `padded` is the source as uint8
+    with PADDING zeros behind it, which compiled functions take.
     """
 
     source: bytes
@@ -212,6 +263,7 @@ class Page:
     texts: npt.NDArray[np.void]
     capped: frozenset[str]
     steps: int
+    padded: npt.NDArray[np.uint8]
 
     def find(self, name: str) -> npt.NDArray[np.int64]:
         """Indices of the elements of a name in lower case, in the page's order, without those in templates."""
@@ -261,13 +313,7 @@ class Page:
         """
         wanted, code = _name(name)
         found = _find_attributes(
-            np.frombuffer(self.source, dtype=np.uint8),
-            _rows(self.elements),
-            _rows(self.attributes),
-            TAGS.get(tag, 0),
-            code,
-            wanted,
-            words.encode("utf-8"),
+            self.padded, rows(self.elements), rows(self.attributes), TAGS.get(tag, 0), code, wanted, words.encode()
         )
         for element, start, end, references in found.tolist():
             if tag in TAGS or self.name(element) == tag:
@@ -302,9 +348,8 @@ class Page:
         if not texts.size:
             return ""
         length = int((texts["end"] - texts["start"]).sum(dtype=np.int64))
-        source = np.frombuffer(self.source, dtype=np.uint8)
         out = np.empty(room(length, b"\0" in self.source) + texts.size, dtype=np.uint8)
-        end = _join(source, _rows(texts), left_out, with_breaks, out, REFERENCE_TABLES)
+        end = _join(self.padded, rows(texts), left_out, with_breaks, out, REFERENCE_TABLES)
         return out[:end].tobytes().decode("utf-8", "replace")
 
 
@@ -313,8 +358,14 @@ def _lower(name: bytes) -> str:
     return name.lower().replace(b"\0", b"\xef\xbf\xbd").decode("utf-8", "replace")
 
 
-def _rows(records: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
-    return records.view(np.int32).reshape(records.size, records.itemsize // 4)
+def rows(records: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
+    """A page's elements, attributes or texts (n,) as the int32 array (n, columns) that compiled functions take."""
+    return np.ndarray((records.size, records.itemsize // 4), np.int32, records)
+
+
+def padded_bytes(source: bytes) -> npt.NDArray[np.uint8]:
+    """A page's bytes as uint8, with PADDING zeros behind them."""
+    return np.frombuffer(source + bytes(PADDING), dtype=np.uint8)
 
 
 def read_page(html: str | bytes) -> Page:
@@ -332,7 +383,7 @@ def read_page(html: str | bytes) -> Page:
     size = len(source)
     if size > _LARGEST_PAGE:
         raise ValueError(f"a page of {size:,} bytes: at most {_LARGEST_PAGE:,} can be read")
-    padded = np.frombuffer(source + bytes(PADDING), dtype=np.uint8)
+    padded = padded_bytes(source)
     elements, attributes, texts, capped, steps = build(
         padded, size, len(_UTF8_MARK) if source.startswith(_UTF8_MARK) else 0
     )
@@ -343,4 +394,5 @@ def read_page(html: str | bytes) -> Page:
         np.ndarray(len(texts), TEXT_NODE, texts),
         _CAPPED[capped],
         steps,
+        padded,
     )

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from pipeline.web.page.lean import lean_njit
+from pipeline.web.page.words import WORD, first_marked, load_word, marks_of, store_word
 
 # 13.2.5.80 Numeric character reference end state: what 0x80 to 0x9F stand for, as in windows-1252; 0 is unchanged.
 _WINDOWS_1252 = np.array(
@@ -84,12 +86,12 @@ def _reference_tables() -> ReferenceTables:
 REFERENCE_TABLES = _reference_tables()
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_alphanumeric(letter: int) -> bool:
     return 0x30 <= letter <= 0x39 or 0x61 <= letter | 0x20 <= 0x7A
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _write_code_point(code: int, out: npt.NDArray[np.uint8], position: int) -> int:
     """Write a code point's UTF-8 bytes; returns the position behind them."""
     if code < 0x80:
@@ -111,7 +113,7 @@ def _write_code_point(code: int, out: npt.NDArray[np.uint8], position: int) -> i
     return position + 4
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _numeric(source: npt.NDArray[np.uint8], start: int, end: int) -> tuple[int, int]:
     """Code point of the reference whose "&#" stands at `start`, and where it ends; end 0 if it is none."""
     position = start + 2
@@ -141,7 +143,7 @@ def _numeric(source: npt.NDArray[np.uint8], start: int, end: int) -> tuple[int, 
     return code, position
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _named(
     source: npt.NDArray[np.uint8], start: int, end: int, in_attribute: bool, tables: ReferenceTables
 ) -> tuple[int, int]:
@@ -175,7 +177,7 @@ def _named(
     return found, found_end
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def resolve(
     source: npt.NDArray[np.uint8],
     start: int,
@@ -193,13 +195,19 @@ def resolve(
     the bytes and eight more, three times the bytes where they hold NUL.
     """
     while start < end:
-        letter = source[start]
-        if letter > 0x26:
+        if end - start >= WORD:
             # Most letters stand for themselves.
-            out[position] = letter
-            position += 1
-            start += 1
-            continue
+            word = load_word(source, start)
+            marks = marks_of(word, 0x26) | marks_of(word, 0x0D) | marks_of(word, 0)
+            store_word(out, position, word)
+            if not marks:
+                position += WORD
+                start += WORD
+                continue
+            plain = first_marked(marks)
+            position += plain
+            start += plain
+        letter = source[start]
         if letter == 0x26 and references and start + 1 < end:
             following = source[start + 1]
             if following == 0x23:

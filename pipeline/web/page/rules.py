@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from pipeline.web.page.elements import (
     CLOSES_PARAGRAPH,
@@ -18,6 +17,7 @@ from pipeline.web.page.elements import (
     TAGS,
     VOID,
 )
+from pipeline.web.page.lean import inlined_njit, lean_njit
 from pipeline.web.page.stack import (
     BODY_SEEN,
     HEAD_SEEN,
@@ -49,7 +49,7 @@ _COL, _COLGROUP, _TEMPLATE, _HTML, _HEAD, _BODY = (
 )
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def close_head(
     stack: npt.NDArray[np.int64],
     depth: int,
@@ -65,12 +65,12 @@ def close_head(
     return depth
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_cell(tag: int) -> bool:
     return tag in (_TD, _TH, _CAPTION)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_table_context(tag: int, here: int) -> bool:
     """Whether a part of a table may stand directly in the open element `here`."""
     if here in (_TABLE, _TEMPLATE):
@@ -83,7 +83,7 @@ def _is_table_context(tag: int, here: int) -> bool:
     return row_or_cell and tag != _TR and here == _TR
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _close_item(
     tag: int,
     stack: npt.NDArray[np.int64],
@@ -107,7 +107,7 @@ def _close_item(
     return depth
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _close_paragraph(
     stack: npt.NDArray[np.int64],
     depth: int,
@@ -123,7 +123,7 @@ def _close_paragraph(
     return close_to(stack, depth, index, open_count, elements, offset) if index >= 0 else depth
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _close_in_scope(
     tag: int,
     stack: npt.NDArray[np.int64],
@@ -138,7 +138,7 @@ def _close_in_scope(
     return close_to(stack, depth, index, open_count, elements, offset) if index >= 0 else depth
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def on_start_tag(
     tag: int,
     stack: npt.NDArray[np.int64],
@@ -217,7 +217,7 @@ def on_start_tag(
     return depth, PUSH
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _find_closed(
     tag: int,
     code: np.int64,
@@ -266,7 +266,7 @@ def _find_closed(
     return -1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def on_end_tag(
     tag: int,
     code: np.int64,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from pipeline.web.page.elements import SCOPE, SPECIAL
+from pipeline.web.page.lean import inlined_njit, lean_njit
 
 # As deep as Chromium goes (kMaximumHTMLParserDOMTreeDepth); no search costs more steps.
 MAX_DEPTH = 512
@@ -26,7 +26,7 @@ ELEMENT_COLUMNS = 9
 HIDDEN, IN_TEMPLATE, FOREIGN, INTEGRATION_POINT, HIDES_ITSELF = (1 << bit for bit in range(5))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def close_to(
     stack: npt.NDArray[np.int64],
     depth: int,
@@ -43,7 +43,7 @@ def close_to(
     return depth
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def find_in_scope(
     stack: npt.NDArray[np.int64],
     depth: int,
@@ -66,7 +66,7 @@ def find_in_scope(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def remove_entry(
     stack: npt.NDArray[np.int64],
     depth: int,
@@ -86,7 +86,7 @@ def remove_entry(
     return depth - 1
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _show_again(
     stack: npt.NDArray[np.int64],
     depth: int,
@@ -104,7 +104,7 @@ def _show_again(
             elements[stack[above, STACK_ELEMENT], FLAGS] &= ~HIDDEN
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def close_formatting(
     stack: npt.NDArray[np.int64],
     depth: int,

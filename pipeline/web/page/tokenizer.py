@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from pipeline.web.page.lean import inlined_njit, lean_njit
 from pipeline.web.page.words import find_byte, find_either, skip_spaces
 
 PADDING = 16
@@ -39,18 +39,18 @@ def short_code(code: int) -> int:
     return mixed - (1 << 32) if mixed >> 31 else mixed
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def is_space(letter: int) -> bool:
     """Whether a byte is HTML's white space."""
     return _CLASSES[letter] & _SPACE != 0
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_letter(letter: int) -> bool:
     return 0x61 <= letter | 0x20 <= 0x7A
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def _text(source: npt.NDArray[np.uint8], size: int, position: int) -> tuple[int, int]:
     """Where the text that begins at `position` ends, and its bits; a "<" that begins no markup is text."""
     blank_end = skip_spaces(source, size, position)
@@ -81,7 +81,7 @@ def _text(source: npt.NDArray[np.uint8], size: int, position: int) -> tuple[int,
     return end, flags
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def read_name(source: npt.NDArray[np.uint8], size: int, position: int) -> tuple[int, np.uint64]:
     """End of the tag's name that begins at `position`, and its code in lower case."""
     code = np.uint64(0)
@@ -96,7 +96,7 @@ def read_name(source: npt.NDArray[np.uint8], size: int, position: int) -> tuple[
         position += 1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def _attributes(
     source: npt.NDArray[np.uint8],
     size: int,
@@ -184,7 +184,7 @@ def _attributes(
             flags |= ATTRIBUTES_CUT
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def is_word(source: npt.NDArray[np.uint8], position: int, word: bytes) -> bool:
     """Whether a word in lower case stands at `position`, in any case."""
     for index in range(len(word)):
@@ -194,7 +194,7 @@ def is_word(source: npt.NDArray[np.uint8], position: int, word: bytes) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _comment(source: npt.NDArray[np.uint8], size: int, start: int) -> tuple[int, int]:
     """End of the data of the comment whose data begins at `start`, and the position behind the comment."""
     if source[start] == 0x3E:
@@ -227,7 +227,7 @@ def _comment(source: npt.NDArray[np.uint8], size: int, start: int) -> tuple[int,
     return end, size
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _cdata(source: npt.NDArray[np.uint8], size: int, start: int) -> tuple[int, int]:
     """End of the text of the CDATA section whose text begins at `start`, and the position behind the section."""
     position = start
@@ -240,7 +240,7 @@ def _cdata(source: npt.NDArray[np.uint8], size: int, start: int) -> tuple[int, i
         position += 1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def next_token(
     source: npt.NDArray[np.uint8],
     size: int,
@@ -294,7 +294,7 @@ def next_token(
     return TEXT, end, position, end, flags, none, used
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_cdata(source: npt.NDArray[np.uint8], position: int) -> bool:
     word = b"[CDATA["
     equal = 0
@@ -303,7 +303,7 @@ def _is_cdata(source: npt.NDArray[np.uint8], position: int) -> bool:
     return equal == len(word)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_tag_of(source: npt.NDArray[np.uint8], size: int, position: int, name_start: int, name_end: int) -> bool:
     """Whether the name source[name_start:name_end] stands at `position`, in any case, and ends there."""
     for index in range(name_end - name_start):
@@ -315,7 +315,7 @@ def _is_tag_of(source: npt.NDArray[np.uint8], size: int, position: int, name_sta
     return behind < size and (is_space(letter) or letter == 0x2F or letter == 0x3E)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def raw_text_end(
     source: npt.NDArray[np.uint8],
     size: int,
@@ -336,7 +336,7 @@ def raw_text_end(
         position += 1
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def script_end(
     source: npt.NDArray[np.uint8],
     size: int,

@@ -30,6 +30,7 @@ from pipeline.web.page.elements import (
     name_code,
 )
 from pipeline.web.page.hidden import hides_itself, is_value
+from pipeline.web.page.lean import inlined_njit, lean_njit
 from pipeline.web.page.rules import IGNORE, PUSH, RECORD, close_head, on_end_tag, on_start_tag
 from pipeline.web.page.stack import (
     BODY_SEEN,
@@ -76,7 +77,7 @@ from pipeline.web.page.tokenizer import (
     script_end,
     short_code,
 )
-from pipeline.web.page.words import borrow, count_byte
+from pipeline.web.page.words import count_byte
 
 # Columns of a text node, and bits of its flags beside the tokenizer's: nothing resolved, NUL kept as U+FFFD, hidden or
 # in a template as its element is, and a line's break (a block's tag or br) since the text before.
@@ -103,7 +104,7 @@ _MGLYPH, _MALIGNMARK, _MI, _MN, _MO, _MS, _MTEXT = (
 _COLOR, _FACE, _SIZE, _ENCODING = (short_code(name_code(name)) for name in ("color", "face", "size", "encoding"))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_njit
 def find_tag(
     source: npt.NDArray[np.uint8],
     start: int,
@@ -116,7 +117,7 @@ def find_tag(
 ) -> int:
     """The number of the element whose name is source[start:end] and has the code; 0 if it has none.
 
-    The arrays are those of TagTables: taking them from it here would count references to them at every tag.
+    The arrays are those of TagTables.
     """
     slot = (code * np.uint64(GOLDEN)) >> np.uint64(SLOT_SHIFT)
     while codes[slot] != 0:
@@ -133,7 +134,7 @@ def find_tag(
     return 0
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_in_foreign(stack: npt.NDArray[np.int64], depth: int, tag: int) -> bool:
     """Whether a start tag follows the rules for foreign content (13.2.6, tree construction dispatcher)."""
     if depth == 0 or not stack[depth - 1, STACK_FLAGS] & FOREIGN:
@@ -147,7 +148,7 @@ def _is_in_foreign(stack: npt.NDArray[np.int64], depth: int, tag: int) -> bool:
     return math_text and (tag in (_MGLYPH, _MALIGNMARK))
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _breaks_out(tag: int, flags: int, attributes: npt.NDArray[np.int32], first: int, last: int) -> bool:
     """Whether a start tag ends foreign content; font does with the attributes of old."""
     if tag == _FONT:
@@ -159,7 +160,7 @@ def _breaks_out(tag: int, flags: int, attributes: npt.NDArray[np.int32], first: 
     return flags & BREAKOUT != 0
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _leave_foreign(
     stack: npt.NDArray[np.int64],
     depth: int,
@@ -175,7 +176,7 @@ def _leave_foreign(
     return depth
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _foreign_to_close(code: np.int64, stack: npt.NDArray[np.int64], depth: int, state: npt.NDArray[np.int64]) -> int:
     """The foreign entry that an end tag in foreign content closes; -1 where HTML's rules hold."""
     index = depth - 1
@@ -187,7 +188,7 @@ def _foreign_to_close(code: np.int64, stack: npt.NDArray[np.int64], depth: int, 
     return -1
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_html_annotation(
     source: npt.NDArray[np.uint8], attributes: npt.NDArray[np.int32], first: int, last: int
 ) -> bool:
@@ -199,7 +200,7 @@ def _is_html_annotation(
     return False
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _build(
     source: npt.NDArray[np.uint8],
     size: int,
@@ -435,21 +436,21 @@ def build(
     unpushed = np.zeros(2 * FOREIGN_TAG, dtype=np.int32)
     state = np.zeros(STATE_SIZE, dtype=np.int64)
     element_count, attribute_count, text_count, capped = _build(
-        borrow(source),
+        source,
         size,
         position,
-        borrow(_FLAGS),
-        borrow(_CODES),
-        borrow(_TAGS),
-        borrow(_LENGTHS),
-        borrow(_NAMES),
-        borrow(elements),
-        borrow(attributes),
-        borrow(texts),
-        borrow(stack),
-        borrow(open_count),
-        borrow(unpushed),
-        borrow(state),
+        _FLAGS,
+        _CODES,
+        _TAGS,
+        _LENGTHS,
+        _NAMES,
+        elements,
+        attributes,
+        texts,
+        stack,
+        open_count,
+        unpushed,
+        state,
     )
     # Copies, so that a page holds no more memory than it needs.
     return (
