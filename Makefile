@@ -15,7 +15,7 @@ UV_VERSION := 0.13.9
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
 .PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
-  train-extractor bench bench-extract bench-gate bench-reader bench-hostile check-duplicates bench-cluster bench-consent fuzz-reader lock clean
+  train-extractor bench bench-extract bench-gate bench-reader bench-hostile bench-signals check-duplicates bench-cluster bench-consent fuzz-reader lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,6 +87,9 @@ bench-extract: bench-setup ## DATA=… [BENCH=…]: our main text beside trafila
 
 bench-reader: bench-setup ## DATA=… [BENCH=…]: the page reader beside lexbor, letter by letter and in time
 	$(BIN)/python -m benchmarks.reader_against_lexbor --data '$(DATA)' $(if $(BENCH),--bench '$(BENCH)')
+
+bench-signals: setup ## TEXTS='runs/…/documents-*/*.parquet': signals, and FineWeb-2's rules beside datatrove's filters
+	$(BIN)/python -m benchmarks.signals --texts $(TEXTS)
 
 bench-hostile: setup ## Pages made to hurt: work and time a byte at three sizes
 	$(BIN)/python -m benchmarks.reader_hostile

@@ -1,4 +1,4 @@
-"""Our extractor runs in a real datatrove pipeline, without datatrove's extra packages for extracting."""
+"""Our extractor and our rules run in a real datatrove pipeline, without datatrove's extra packages."""
 
 import json
 import pickle
@@ -9,8 +9,10 @@ from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.writers.parquet import ParquetWriter
 
-from pipeline.datatrove import KamisukiExtractor
+from pipeline.datatrove import KamisukiExtractor, KamisukiFilter
+from pipeline.recipe import load_recipe
 from pipeline.web.main_text import extract
+from tests.pipeline.conftest import ROOT
 
 LINES = [
     "この谷で紙が漉かれるようになった時期ははっきりしない。寺に残る文書に、年貢として紙を納めたという一行がある。",
@@ -52,3 +54,38 @@ def test_it_travels_to_workers():
 def test_a_wrong_setting_ends_the_task_at_once():
     with pytest.raises(ValueError, match="headline"):
         next(KamisukiExtractor(headline="gone").run(pages(None)))
+
+
+DEMO = ROOT / "configs" / "demo.yaml"
+
+
+def test_our_rules_decide_in_its_pipeline_as_in_ours(tmp_path, sample_run):
+    documents = sample_run.rows("documents")
+    verdicts = {row["id"]: row for row in sample_run.rows("verdicts")}
+
+    def reader(data, rank=0, world_size=1):
+        for row in documents:
+            yield Document(text=row["text"], id=row["id"], metadata={"url": row["url"], "consent": row["consent"]})
+
+    pipeline = [
+        reader,
+        KamisukiFilter(str(DEMO), exclusion_writer=ParquetWriter(str(tmp_path / "gone"))),
+        ParquetWriter(str(tmp_path / "kept")),
+    ]
+    LocalPipelineExecutor(pipeline, tasks=1, logging_dir=str(tmp_path / "logs")).run()
+    kept = {row["id"] for row in ds.dataset(tmp_path / "kept", format="parquet").to_table(["id"]).to_pylist()}
+    assert kept == {key for key, row in verdicts.items() if row["passed"]}
+    gone = ds.dataset(tmp_path / "gone", format="parquet").to_table().to_pylist()
+    assert {row["id"]: row["metadata"]["filter_reason"] for row in gone} == {
+        key: row["reason"] for key, row in verdicts.items() if not row["passed"]
+    }
+
+
+def test_a_document_at_a_time_is_judged_as_in_a_batch():
+    step = pickle.loads(pickle.dumps(KamisukiFilter(load_recipe(DEMO), batch_size=3)))
+    batch = [
+        Document(text=text, id=str(number)) for number, text in enumerate(["", "紙" * 500, LINES[0] * 9, "\ud83d"])
+    ]
+    assert step.filter_batch(batch) == [step.filter(document) for document in batch]
+    refused = Document(text=LINES[0] * 9, id="x", metadata={"consent": "refused"})
+    assert step.filter(refused) == (False, "consent_not_allowed")
