@@ -66,12 +66,16 @@ FOOTER_WORDS = (
 _FOOTER = re.compile("|".join(map(re.escape, sorted(FOOTER_WORDS, key=len, reverse=True))))
 # A line of so many letters that is not made of footer words is taken for prose, and so is all above it.
 PROSE_LETTERS = 40
+# A longer line is prose whatever its words: so the search for words costs no more on a page of one endless line.
+MOST_FOOTER_LETTERS = 400
 
 
 def footer_share(line: str) -> float:
-    """Which share of a line's letters (white space left out) stands in footer words; 0 for a line without letters."""
+    """Which share of a line's letters (white space left out) stands in footer words; 0 if it is very long."""
     letters = len("".join(line.split()))
-    return sum(len("".join(word.split())) for word in _FOOTER.findall(line)) / letters if letters else 0.0
+    if not 0 < letters <= MOST_FOOTER_LETTERS:
+        return 0.0
+    return sum(len("".join(word.split())) for word in _FOOTER.findall(line)) / letters
 
 
 def footer(text: str, lines: int = 10, share: float = 0.3) -> list[Change]:

@@ -88,6 +88,11 @@ def test_prose_that_speaks_of_articles_is_no_footer():
     assert footer("\n".join([line] * 4)) == []
 
 
+def test_a_long_line_is_no_footer_whatever_its_words():
+    assert footer_share("コメント" * 100) == 1.0 and footer_share("コメント" * 101) == 0.0
+    assert footer("\n".join([PROSE, PROSE, "コメント", "コメント" * 101])) == []
+
+
 def test_footer_words_are_each_once():
     assert len(set(FOOTER_WORDS)) == len(FOOTER_WORDS) and all(word.strip() == word for word in FOOTER_WORDS)
 
