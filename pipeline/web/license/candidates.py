@@ -1,0 +1,236 @@
+"""Candidates: one compiled look at a page's attributes and texts for what may speak of a license."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from pipeline.web.page import Page
+from pipeline.web.page.elements import name_code
+from pipeline.web.page.stack import FIRST_ATTRIBUTE, FLAGS, IN_TEMPLATE, LAST_ATTRIBUTE
+from pipeline.web.page.tokenizer import CODE, HAS_REFERENCES, VALUE_END, VALUE_START, short_code
+from pipeline.web.page.tree import TEXT_END, TEXT_FLAGS, TEXT_HIDDEN, TEXT_START
+from pipeline.web.page.words import borrow
+
+# A page names its license once or a few times: of more, the first and the last (its foot) are looked at.
+MOST_CLAIMS = 200
+MOST_TEXTS = 100
+# How far into an address its host may begin and end, and into a relation or a name what it says.
+_HOST_BYTES = 48
+_RELATION_BYTES = 400
+
+_RELATIONS = np.array(
+    [short_code(name_code(name)) for name in ("rel", "property", "itemprop", "name")], dtype=np.int64
+)
+_HREF = short_code(name_code("href"))
+
+# What every statement about a license or a reservation holds at least one of, as written or in lower case.
+_ANCHORS = (
+    "licen",
+    "creative",
+    "reserved",
+    "public d",
+    "public-d",
+    "gfdl",
+    "cc by",
+    "cc-by",
+    "ccby",
+    "cc0",
+    "cc-0",
+    "cc zero",
+    "cc表",
+    "cc 表",
+    "cc帰",
+    "cc 帰",
+    "pdl1",
+    "pdl 1",
+    "ｃｃ",
+    "ＣＣ",
+    "ライセ",
+    "クリエイティ",
+    "パブリック",
+    "標準利用規約",
+    "データ利用規約",
+    "許諾契約",
+    "無断",
+    "許可なき",
+    "許可なく",
+    "許可無く",
+    "転載",
+    "著作権",
+)
+_LONGEST_ANCHOR = 24
+_HOSTS = ("creativecommons", "digital.go.jp", "kantei.go.jp")
+
+
+def _code_point(letters: bytes) -> int:
+    return ord(letters.decode("utf-8")[0])
+
+
+def _anchor_tables(words: tuple[str, ...]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """First anchor of each code point below U+10000 (-1: none), the anchors' bytes, and their lengths.
+
+    Anchors are sorted by their first letter, so that those that begin alike follow each other.
+    """
+    encoded = sorted((word.encode("utf-8") for word in words), key=_code_point)
+    first = np.full(1 << 16, -1, dtype=np.int32)
+    letters = np.zeros((len(encoded), _LONGEST_ANCHOR), dtype=np.uint8)
+    lengths = np.array([len(word) for word in encoded], dtype=np.int32)
+    for index, word in enumerate(encoded):
+        letters[index, : len(word)] = np.frombuffer(word, dtype=np.uint8)
+        point = _code_point(word)
+        if first[point] < 0:
+            first[point] = index
+            if point < 0x80:
+                first[ord(chr(point).upper())] = index
+    return first, letters, lengths
+
+
+_FIRST, _LETTERS, _LENGTHS = _anchor_tables(_ANCHORS)
+_HOST_FIRST, _HOST_LETTERS, _HOST_LENGTHS = _anchor_tables(_HOSTS)
+
+
+@njit(cache=True, nogil=True)
+def _stands_at(source, position, end, first, letters, lengths):  # type: ignore[no-untyped-def]
+    """Whether an anchor from number `first` on, with the same first letter, stands at a position."""
+    index = first
+    while index < letters.shape[0] and letters[index, 0] == letters[first, 0]:
+        length = lengths[index]
+        if position + length <= end:
+            equal = 0
+            while equal < length:
+                letter = source[position + equal]
+                if letter != letters[index, equal] and not (0x41 <= letter <= 0x5A and letter | 0x20 == letters[index, equal]):
+                    break
+                equal += 1
+            if equal == length:
+                return True
+        index += 1
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _holds_anchor(source, start, end, first, letters, lengths):  # type: ignore[no-untyped-def]
+    """Whether source[start:end] holds an anchor; a code point is looked at once."""
+    position = start
+    while position < end:
+        letter = source[position]
+        if letter < 0x80:
+            anchor, step = first[letter], 1
+        elif 0xE0 <= letter < 0xF0 and position + 2 < end:
+            point = (letter & 0x0F) << 12 | (source[position + 1] & 0x3F) << 6 | (source[position + 2] & 0x3F)
+            anchor, step = first[point], 3
+        else:
+            anchor, step = np.int32(-1), 1
+        if anchor >= 0 and _stands_at(source, position, end, anchor, letters, lengths):
+            return True
+        position += step
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _find_texts(source, texts, first, letters, lengths, rows):  # type: ignore[no-untyped-def]
+    """Fill `rows` with the numbers of visible texts that hold an anchor, or letters written as numbers."""
+    source = borrow(source)
+    count = 0
+    for row in range(texts.shape[0]):
+        flags = texts[row, TEXT_FLAGS]
+        if flags & TEXT_HIDDEN:
+            continue
+        start, end = texts[row, TEXT_START], texts[row, TEXT_END]
+        found = _holds_anchor(source, start, end, first, letters, lengths)
+        if not found and flags & HAS_REFERENCES:
+            position = start
+            while position + 1 < end and not (source[position] == 0x26 and source[position + 1] == 0x23):
+                position += 1
+            found = position + 1 < end
+        if found:
+            rows[count] = row
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _find_claims(source, elements, attributes, relations, href, first, letters, lengths, rows):  # type: ignore[no-untyped-def]
+    """Fill `rows` with (element, attribute) that may name a license: a relation or name, or a link to a known host."""
+    source = borrow(source)
+    count = 0
+    for element in range(elements.shape[0]):
+        if elements[element, FLAGS] & IN_TEMPLATE:
+            continue
+        for index in range(elements[element, FIRST_ATTRIBUTE], elements[element, LAST_ATTRIBUTE]):
+            code = attributes[index, CODE]
+            start, end = attributes[index, VALUE_START], attributes[index, VALUE_END]
+            found = False
+            if code == href:
+                end = min(end, start + _HOST_BYTES)
+                for position in range(start, end):
+                    letter = source[position]
+                    anchor = first[letter]
+                    if letter == 0x26 or (
+                        anchor >= 0 and _stands_at(source, position, end, anchor, letters, lengths)
+                    ):
+                        found = True
+                        break
+            elif code == relations[0] or code == relations[1] or code == relations[2] or code == relations[3]:
+                end = min(end, start + _RELATION_BYTES)
+                for position in range(start, end):
+                    letter = source[position] | 0x20
+                    # "license", "licence", "rights", "copyright", or a letter written as a reference.
+                    if source[position] == 0x26 or (
+                        letter == 0x69
+                        and position > start
+                        and position + 3 < end
+                        and (
+                            (source[position - 1] | 0x20 == 0x6C and source[position + 1] | 0x20 == 0x63)
+                            or (
+                                source[position - 1] | 0x20 == 0x72
+                                and source[position + 1] | 0x20 == 0x67
+                                and source[position + 2] | 0x20 == 0x68
+                            )
+                        )
+                    ):
+                        found = True
+                        break
+            if found:
+                rows[count, 0], rows[count, 1] = element, index
+                count += 1
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Where a page may speak of a license: elements by the attribute that says so, and numbers of text nodes."""
+
+    claims: list[int]
+    links: list[int]
+    texts: list[int]
+
+
+def _ends(found: list[int], most: int) -> list[int]:
+    return found if len(found) <= most else found[: most // 2] + found[-(most - most // 2) :]
+
+
+def find_candidates(page: Page) -> Candidates:
+    """Elements whose rel, property, itemprop or name may say license, links to known hosts, and texts with anchors.
+
+    Of more than MOST_CLAIMS or MOST_TEXTS the first and the last are given.
+    """
+    source = np.frombuffer(page.source, dtype=np.uint8)
+    elements = page.elements.view(np.int32).reshape(page.elements.size, page.elements.itemsize // 4)
+    attributes = page.attributes.view(np.int32).reshape(page.attributes.size, page.attributes.itemsize // 4)
+    texts = page.texts.view(np.int32).reshape(page.texts.size, page.texts.itemsize // 4)
+    rows = np.empty(texts.shape[0], dtype=np.int32)
+    count = _find_texts(source, texts, _FIRST, _LETTERS, _LENGTHS, rows)
+    pairs = np.empty((attributes.shape[0], 2), dtype=np.int32)
+    number = _find_claims(
+        source, elements, attributes, _RELATIONS, _HREF, _HOST_FIRST, _HOST_LETTERS, _HOST_LENGTHS, pairs
+    )
+    chosen = pairs[:number]
+    is_link = page.attributes["code"][chosen[:, 1]] == _HREF
+    claims = list(dict.fromkeys(chosen[~is_link, 0].tolist()))
+    links = list(dict.fromkeys(chosen[is_link, 0].tolist()))
+    return Candidates(_ends(claims, MOST_CLAIMS), _ends(links, MOST_CLAIMS), _ends(rows[:count].tolist(), MOST_TEXTS))

@@ -1,0 +1,267 @@
+"""Notices: sentences that tell a page's license or reserve all rights, and plain links to licenses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.web.license.known import license_of_url
+from pipeline.web.license.names import Mention, mentions_in, normalized
+from pipeline.web.license.places import Places
+from pipeline.web.license.statements import Meaning, is_of_other, meanings
+from pipeline.web.license.tiers import License
+from pipeline.web.page import Page
+from pipeline.web.page.references import resolve_references
+from pipeline.web.page.tokenizer import HAS_REFERENCES
+from pipeline.web.page.tree import AFTER_BREAK, TEXT_HIDDEN
+
+# A notice is a sentence or two: of longer lines what stands near is read.
+_LONGEST_LINE_BYTES = 3_000
+_LONGEST_NODE_BYTES = 6_000
+_LONGEST_RESERVATION = 300
+_LONGEST_EVIDENCE = 200
+
+_ENGLISH_RESERVED = re.compile(
+    r"all\s+rights?\s+(?:are\s+)?reserved(?!\s*[」\"”』]?\s*(?:と|という|とは|は|を|の|が))", re.IGNORECASE
+)
+_RIGHTS_LINE = re.compile(r"©|\(c\)|copyright|コピーライト|\A\W*all\s+rights", re.IGNORECASE)
+_USE = r"(?:転載|複製|複写|転写|転用|掲載|使用|利用|配布|コピー|引用|二次利用|改変|販売)"
+_FORBIDDEN = (
+    r"(?:禁止|禁じ|禁ず|厳禁|お断り|ご遠慮|遠慮|不可|認めません|許可しません|固くお断り)"
+    r"(?:し|いたし|致し|され|させていただき|させて頂き|て|ておき|ており)*(?:ます|て?い?ます|ております|です|する|下さい|ください|とします|願います)?"
+)
+_JAPANESE_RESERVED = re.compile(
+    rf"禁無断(?:転載|複製|複写)|"
+    rf"(?:無断(?:で|での)?|(?:許可|許諾|承諾)(?:なき|なく|無く|のない|なしに|なしの)[^。]{{0,8}}?){_USE}?[^。「」]{{0,24}}?"
+    rf"(?:は|を|も|、|・)?\s?(?:固く|堅く|かたく|一切|厳に|厳しく|ご)?{_FORBIDDEN}(?=\s*(?:[。.!、,)※|/©]|\Z))|"
+    rf"(?:転載|複製){_USE}*[^。]{{0,4}}?(?:は|を)?\s?(?:固く|堅く|一切)?{_FORBIDDEN}(?=\s*(?:[。.!、,)※|/©]|\Z))"
+)
+_NOT_A_STATEMENT = re.compile(r"[?]|ますか|でしょう|と書|と記|という|とあ(?:る|り)|とは|場合|していません|ではあり|ではな|疑い|例えば|たとえば")
+
+
+def is_reserved(text: str) -> bool:
+    """Whether a normalised line says that all rights are reserved or that its text may not be copied.
+
+    A mere © or "Copyright 2020" does not: the law gives that much to every page.
+    """
+    return reservation(text) is not None
+
+
+def reservation(text: str) -> str | None:
+    """The kind of reservation that a normalised line makes: "reserved", "prohibited", or None."""
+    for match in _JAPANESE_RESERVED.finditer(text):
+        begin = max(text.rfind(mark, 0, match.start()) for mark in "。|©") + 1
+        end = text.find("。", match.end())
+        sentence = text[begin : end if end >= 0 else len(text)]
+        before = text[begin : match.start()].rstrip("のにを、 ")
+        if not _NOT_A_STATEMENT.search(sentence) and not (before and is_of_other(before)):
+            return "prohibited"
+    if _ENGLISH_RESERVED.search(text) and _RIGHTS_LINE.search(text):
+        return "reserved"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A license that a sentence or link tells (or `reserved`, by what kind), its evidence, and where it stands.
+
+    `is_sentence` is false for a bare link, which need not speak of the text. `position` is an element's number.
+    """
+
+    license: License | None
+    evidence: str
+    source: str
+    position: int
+    is_sentence: bool
+    reserved: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line's normalised text, and the spans of links in it: start, end, element."""
+
+    text: str
+    spans: tuple[tuple[int, int, int], ...]
+
+
+class _Lines:
+    """Lines of a page's shown text, as breaks part them."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.flags = page.texts["flags"]
+
+    def _node(self, index: int) -> str:
+        row = self.page.texts[index]
+        raw = self.page.source[row["start"] : min(row["end"], row["start"] + _LONGEST_NODE_BYTES)]
+        return resolve_references(raw, False) if row["flags"] & HAS_REFERENCES else raw.decode("utf-8", "replace")
+
+    def range_of(self, index: int) -> tuple[int, int]:
+        """First and behind last of the text nodes that stand on one line with a node, no further than a notice is long."""
+        starts, ends = self.page.texts["start"], self.page.texts["end"]
+        first, last = index, index + 1
+        here = int(starts[index])
+        while first > 0 and not self.flags[first] & AFTER_BREAK and here - int(starts[first]) < _LONGEST_LINE_BYTES:
+            first -= 1
+        while (
+            last < len(self.flags)
+            and not self.flags[last] & AFTER_BREAK
+            and int(ends[last]) - here < _LONGEST_LINE_BYTES
+        ):
+            last += 1
+        return first, last
+
+    def line(self, first: int, last: int, links: list[int], label: str) -> _Line:
+        """A label and the line of text nodes first to last - 1 behind it, with the spans of the elements `links`."""
+        texts = self.page.texts
+        pieces: list[str] = [label] if label else []
+        length = len(label)
+        places: dict[int, tuple[int, int]] = {}
+        for index in range(first, last):
+            piece = "" if self.flags[index] & TEXT_HIDDEN else normalized(self._node(index))
+            if piece.startswith(" ") and (not pieces or pieces[-1].endswith(" ")):
+                piece = piece[1:]
+            if piece:
+                places[index] = (length, length + len(piece))
+                pieces.append(piece)
+                length += len(piece)
+        spans = []
+        for link in links:
+            row = self.page.elements[link]
+            inside = [
+                places[index]
+                for index in places
+                if row["start"] <= texts[index]["start"] < row["end"]
+            ]
+            if inside:
+                spans.append((inside[0][0], inside[-1][1], link))
+            else:
+                before = [places[index][1] for index in places if texts[index]["end"] <= row["start"]]
+                at = max(before, default=len(label))
+                spans.append((at, at, link))
+        return _Line("".join(pieces), tuple(sorted(spans)))
+
+    def label_before(self, first: int) -> str:
+        """The dt or th that names what stands in the dd or td of a line, with a colon; else nothing."""
+        page = self.page
+        cell = _cell(page, int(page.texts[first]["element"]), ("dd", "td"))
+        if first == 0 or cell < 0:
+            return ""
+        label = _cell(page, int(page.texts[first - 1]["element"]), ("dt", "th"))
+        if label < 0 or page.elements[label]["parent"] != page.elements[cell]["parent"]:
+            return ""
+        return f"{normalized(page.text_of(label)[:100]).strip()}:"
+
+
+def _cell(page: Page, element: int, names: tuple[str, ...]) -> int:
+    for _ in range(4):
+        if element < 0 or page.name(element) in names:
+            return element
+        element = int(page.elements[element]["parent"])
+    return -1
+
+
+def _merged(line: _Line, licenses: dict[int, License]) -> tuple[list[Mention], dict[int, int]]:
+    """The mentions of a line, links among them, in order; and by its number the element of each that is a link.
+
+    Where a link's text names a license, the name's span and the link's license count.
+    """
+    written = mentions_in(line.text)
+    mentions: list[tuple[Mention, int | None]] = []
+    for start, end, link in line.spans:
+        known = licenses[link]
+        kind = "government" if known.tier == "government" else "open"
+        inside = [mention for mention in written if start <= mention.start and mention.start < end]
+        if inside:
+            start, end = inside[0].start, inside[-1].end
+        written = [mention for mention in written if mention.end <= start or mention.start >= end]
+        mentions.append((Mention(start, end, known, kind), link))
+    merged = sorted([*((mention, None) for mention in written), *mentions], key=lambda pair: (pair[0].start, pair[0].end))
+    kept: list[tuple[Mention, int | None]] = []
+    for mention, link in merged:
+        if not kept or mention.start >= kept[-1][0].end:
+            kept.append((mention, link))
+    return [mention for mention, _ in kept], {
+        index: link for index, (_, link) in enumerate(kept) if link is not None
+    }
+
+
+@dataclass
+class _Found:
+    """What made a line worth reading: the first text node with an anchor (-1: none) and the links on it."""
+
+    text: int
+    links: list[int]
+
+
+def _found_lines(
+    page: Page, lines: _Lines, texts: list[int], links: list[int]
+) -> dict[tuple[int, int], _Found]:
+    """The lines that hold a text with an anchor or a link, by their range; a link without text may be a line itself."""
+    found: dict[tuple[int, int], _Found] = {}
+    last = (-1, -1)
+    for index in texts:
+        if not last[0] <= index < last[1]:
+            last = lines.range_of(index)
+            found.setdefault(last, _Found(index, []))
+    starts = page.texts["start"]
+    for link in links:
+        row = page.elements[link]
+        index = int(np.searchsorted(starts, row["start"]))
+        holds_text = index < len(starts) and starts[index] < row["end"]
+        if not holds_text and (index == len(starts) or lines.flags[index] & AFTER_BREAK):
+            where = (index, index)
+        else:
+            where = lines.range_of(index)
+        found.setdefault(where, _Found(-1, [])).links.append(link)
+    return found
+
+
+def _notice(mention: Mention, url: str | None, meaning: Meaning, text: str, element: int) -> Notice:
+    is_sentence = meaning is Meaning.OWN
+    if url is None:
+        begin = max(0, min(mention.start - 60, len(text) - _LONGEST_EVIDENCE))
+        evidence = text[begin : begin + _LONGEST_EVIDENCE].strip()
+        return Notice(mention.license, evidence, "notice", element, is_sentence)
+    source = "government-link" if mention.kind == "government" else "cc-link"
+    return Notice(mention.license, url, source, element, is_sentence)
+
+
+_OWN_MARKUP = License("", "unknown", "")
+
+
+def find_notices(
+    places: Places, texts: list[int], links: list[int], claimed: frozenset[int]
+) -> tuple[list[Notice], dict[int, Meaning]]:
+    """What the lines with these text nodes and links say of the page's text.
+
+    `claimed` are elements whose markup is a claim by itself: they tell nothing here, but what their lines say of them
+    is returned beside the notices.
+    """
+    page = places.page
+    lines = _Lines(page)
+    urls = {link: page.attribute(link, "href") or "" for link in links if link in claimed or not places.is_in_thing(link)}
+    licenses = {link: known for link, url in urls.items() if (known := license_of_url(url)) and not known.is_software}
+    licenses.update((link, _OWN_MARKUP) for link in claimed if link not in licenses)
+    notices: list[Notice] = []
+    of_claimed: dict[int, Meaning] = {}
+    for (first, last), found in _found_lines(page, lines, texts, list(licenses)).items():
+        element = found.links[0] if found.links else int(page.texts[found.text]["element"])
+        place = places.of(element)
+        label = lines.label_before(first) if first < last else ""
+        line = lines.line(first, last, found.links, label)
+        mentions, linked = _merged(line, licenses)
+        for index, meaning in enumerate(meanings(line.text, mentions, frozenset(linked), place)):
+            mention, link = mentions[index], linked.get(index)
+            if link in claimed:
+                of_claimed[link] = meaning
+            elif mention.license is not None and meaning in (Meaning.OWN, Meaning.BARE):
+                notices.append(_notice(mention, None if link is None else urls[link], meaning, line.text, element))
+        is_short = len(line.text) <= _LONGEST_RESERVATION
+        kind = reservation(line.text) if is_short and not (place.other or place.beside) else None
+        if kind is not None:
+            notices.append(Notice(None, line.text.strip()[:_LONGEST_EVIDENCE], "notice", element, True, kind))
+    return notices, of_claimed
