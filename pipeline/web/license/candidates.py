@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from numba import njit
 from pipeline.web.page import Page
 from pipeline.web.page.elements import name_code
 from pipeline.web.page.stack import FIRST_ATTRIBUTE, FLAGS, IN_TEMPLATE, LAST_ATTRIBUTE
-from pipeline.web.page.tokenizer import CODE, HAS_REFERENCES, VALUE_END, VALUE_START, short_code
+from pipeline.web.page.tokenizer import CODE, VALUE_END, VALUE_START, short_code
 from pipeline.web.page.tree import TEXT_END, TEXT_FLAGS, TEXT_HIDDEN, TEXT_START
 from pipeline.web.page.words import borrow
 
@@ -27,11 +28,10 @@ _RELATIONS = np.array(
 )
 _HREF = short_code(name_code("href"))
 
-# What every statement about a license or a reservation holds at least one of, as written or in lower case.
-_ANCHORS = (
+# What every statement about a license holds at least one of, as written or in lower case.
+_LICENSE_ANCHORS = (
     "licen",
     "creative",
-    "reserved",
     "public d",
     "public-d",
     "gfdl",
@@ -55,14 +55,13 @@ _ANCHORS = (
     "標準利用規約",
     "データ利用規約",
     "許諾契約",
-    "無断",
-    "許可なき",
-    "許可なく",
-    "許可無く",
-    "転載",
-    "著作権",
+    "著作権を",
+    "著作権は",
 )
+# The same for a reservation of rights.
+_RESERVATION_ANCHORS = ("reserved", "無断", "許可な", "許可無", "許諾な", "承諾な", "転載", "複製を")
 _LONGEST_ANCHOR = 24
+LICENSE, RESERVED = 1, 2
 _HOSTS = ("creativecommons", "digital.go.jp", "kantei.go.jp")
 
 
@@ -89,7 +88,8 @@ def _anchor_tables(words: tuple[str, ...]) -> tuple[npt.NDArray[np.int32], npt.N
     return first, letters, lengths
 
 
-_FIRST, _LETTERS, _LENGTHS = _anchor_tables(_ANCHORS)
+_FIRST, _LETTERS, _LENGTHS = _anchor_tables(_LICENSE_ANCHORS)
+_RESERVED_FIRST, _RESERVED_LETTERS, _RESERVED_LENGTHS = _anchor_tables(_RESERVATION_ANCHORS)
 _HOST_FIRST, _HOST_LETTERS, _HOST_LENGTHS = _anchor_tables(_HOSTS)
 
 
@@ -113,42 +113,59 @@ def _stands_at(source, position, end, first, letters, lengths):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def _holds_anchor(source, start, end, first, letters, lengths):  # type: ignore[no-untyped-def]
-    """Whether source[start:end] holds an anchor; a code point is looked at once."""
-    position = start
-    while position < end:
-        letter = source[position]
-        if letter < 0x80:
-            anchor, step = first[letter], 1
-        elif 0xE0 <= letter < 0xF0 and position + 2 < end:
-            point = (letter & 0x0F) << 12 | (source[position + 1] & 0x3F) << 6 | (source[position + 2] & 0x3F)
-            anchor, step = first[point], 3
-        else:
-            anchor, step = np.int32(-1), 1
-        if anchor >= 0 and _stands_at(source, position, end, anchor, letters, lengths):
-            return True
-        position += step
-    return False
+def _is_written_kana(source, position, end):  # type: ignore[no-untyped-def]
+    """Whether a reference by number to a code point from U+2710 (10000) on may stand at a "&"."""
+    if position + 6 > end or source[position + 1] != 0x23:
+        return False
+    is_hexadecimal = source[position + 2] | 0x20 == 0x78
+    for index in range(position + 2 + is_hexadecimal, position + 7 if not is_hexadecimal else position + 6):
+        if index >= end or not (0x30 <= source[index] <= 0x39 or (is_hexadecimal and source[index] > 0x40)):
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)
-def _find_texts(source, texts, first, letters, lengths, rows):  # type: ignore[no-untyped-def]
-    """Fill `rows` with the numbers of visible texts that hold an anchor, or letters written as numbers."""
+def _anchors_in(source, start, end, anchors, reserved):  # type: ignore[no-untyped-def]
+    """LICENSE, RESERVED or both, for the anchors that source[start:end] holds; a code point is looked at once."""
+    found = 0
+    position = start
+    while position < end:
+        letter = source[position]
+        step = 1
+        point = -1
+        if letter < 0x80:
+            point = np.int64(letter)
+        elif 0xE0 <= letter < 0xF0 and position + 2 < end:
+            point = (
+                np.int64(letter & 0x0F) << 12
+                | np.int64(source[position + 1] & 0x3F) << 6
+                | np.int64(source[position + 2] & 0x3F)
+            )
+            step = 3
+        if point >= 0:
+            if letter == 0x26 and _is_written_kana(source, position, end):
+                return LICENSE | RESERVED
+            first = anchors[0][point]
+            if first >= 0 and _stands_at(source, position, end, first, anchors[1], anchors[2]):
+                found |= LICENSE
+            first = reserved[0][point]
+            if first >= 0 and _stands_at(source, position, end, first, reserved[1], reserved[2]):
+                found |= RESERVED
+        position += step
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _find_texts(source, texts, anchors, reserved, rows):  # type: ignore[no-untyped-def]
+    """Fill `rows` with (text, LICENSE, RESERVED or both) for the visible texts that hold an anchor."""
     source = borrow(source)
     count = 0
     for row in range(texts.shape[0]):
-        flags = texts[row, TEXT_FLAGS]
-        if flags & TEXT_HIDDEN:
+        if texts[row, TEXT_FLAGS] & TEXT_HIDDEN:
             continue
-        start, end = texts[row, TEXT_START], texts[row, TEXT_END]
-        found = _holds_anchor(source, start, end, first, letters, lengths)
-        if not found and flags & HAS_REFERENCES:
-            position = start
-            while position + 1 < end and not (source[position] == 0x26 and source[position + 1] == 0x23):
-                position += 1
-            found = position + 1 < end
+        found = _anchors_in(source, texts[row, TEXT_START], texts[row, TEXT_END], anchors, reserved)
         if found:
-            rows[count] = row
+            rows[count, 0], rows[count, 1] = row, found
             count += 1
     return count
 
@@ -203,14 +220,16 @@ def _find_claims(source, elements, attributes, relations, href, first, letters, 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Where a page may speak of a license: elements by the attribute that says so, and numbers of text nodes."""
+    """Where a page may speak of a license: elements by the attribute that says so; and text nodes, each with LICENSE,
+    RESERVED or both, by what their words may be about.
+    """
 
     claims: list[int]
     links: list[int]
-    texts: list[int]
+    texts: list[tuple[int, int]]
 
 
-def _ends(found: list[int], most: int) -> list[int]:
+def _ends(found: list[Any], most: int) -> list[Any]:
     return found if len(found) <= most else found[: most // 2] + found[-(most - most // 2) :]
 
 
@@ -223,8 +242,10 @@ def find_candidates(page: Page) -> Candidates:
     elements = page.elements.view(np.int32).reshape(page.elements.size, page.elements.itemsize // 4)
     attributes = page.attributes.view(np.int32).reshape(page.attributes.size, page.attributes.itemsize // 4)
     texts = page.texts.view(np.int32).reshape(page.texts.size, page.texts.itemsize // 4)
-    rows = np.empty(texts.shape[0], dtype=np.int32)
-    count = _find_texts(source, texts, _FIRST, _LETTERS, _LENGTHS, rows)
+    rows = np.empty((texts.shape[0], 2), dtype=np.int32)
+    count = _find_texts(
+        source, texts, (_FIRST, _LETTERS, _LENGTHS), (_RESERVED_FIRST, _RESERVED_LETTERS, _RESERVED_LENGTHS), rows
+    )
     pairs = np.empty((attributes.shape[0], 2), dtype=np.int32)
     number = _find_claims(
         source, elements, attributes, _RELATIONS, _HREF, _HOST_FIRST, _HOST_LETTERS, _HOST_LENGTHS, pairs
@@ -233,4 +254,4 @@ def find_candidates(page: Page) -> Candidates:
     is_link = page.attributes["code"][chosen[:, 1]] == _HREF
     claims = list(dict.fromkeys(chosen[~is_link, 0].tolist()))
     links = list(dict.fromkeys(chosen[is_link, 0].tolist()))
-    return Candidates(_ends(claims, MOST_CLAIMS), _ends(links, MOST_CLAIMS), _ends(rows[:count].tolist(), MOST_TEXTS))
+    return Candidates(_ends(claims, MOST_CLAIMS), _ends(links, MOST_CLAIMS), _ends([(row, kind) for row, kind in rows[:count].tolist()], MOST_TEXTS))

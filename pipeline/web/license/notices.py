@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.web.license.candidates import LICENSE, RESERVED
 from pipeline.web.license.known import license_of_url
 from pipeline.web.license.names import Mention, mentions_in, normalized
 from pipeline.web.license.places import Places
@@ -21,13 +22,15 @@ from pipeline.web.page.tree import AFTER_BREAK, TEXT_HIDDEN
 # A notice is a sentence or two: of longer lines what stands near is read.
 _LONGEST_LINE_BYTES = 3_000
 _LONGEST_NODE_BYTES = 6_000
-_LONGEST_RESERVATION = 300
+_LONGEST_RESERVATION = 600
 _LONGEST_EVIDENCE = 200
 
 _ENGLISH_RESERVED = re.compile(
     r"all\s+rights?\s+(?:are\s+)?reserved(?!\s*[」\"”』]?\s*(?:と|という|とは|は|を|の|が))", re.IGNORECASE
 )
-_RIGHTS_LINE = re.compile(r"©|\(c\)|copyright|コピーライト|\A\W*all\s+rights", re.IGNORECASE)
+_RIGHTS_LINE = re.compile(r"©|\(c\)|copy\s?right|コピーライト|\A\W*all\s+rights", re.IGNORECASE)
+_RIGHTS_FIRST = re.compile(r"[^\w©]*(?:©|\(c\)|c\)|copy\s?right|all\s+rights)", re.IGNORECASE)
+_NEAR = 150
 _USE = r"(?:転載|複製|複写|転写|転用|掲載|使用|利用|配布|コピー|引用|二次利用|改変|販売)"
 _FORBIDDEN = (
     r"(?:禁止|禁じ|禁ず|厳禁|お断り|ご遠慮|遠慮|不可|認めません|許可しません|固くお断り)"
@@ -50,8 +53,11 @@ def is_reserved(text: str) -> bool:
     return reservation(text) is not None
 
 
-def reservation(text: str) -> str | None:
-    """The kind of reservation that a normalised line makes: "reserved", "prohibited", or None."""
+def reservation(text: str, is_foot: bool = True) -> str | None:
+    """The kind of reservation that a normalised line makes: "reserved", "prohibited", or None.
+
+    Outside of a page's foot, rights are reserved by a line that begins with them: others cite another page's.
+    """
     for match in _JAPANESE_RESERVED.finditer(text):
         begin = max(text.rfind(mark, 0, match.start()) for mark in "。|©") + 1
         end = text.find("。", match.end())
@@ -59,9 +65,12 @@ def reservation(text: str) -> str | None:
         before = text[begin : match.start()].rstrip("のにを、 ")
         if not _NOT_A_STATEMENT.search(sentence) and not (before and is_of_other(before)):
             return "prohibited"
-    if _ENGLISH_RESERVED.search(text) and _RIGHTS_LINE.search(text):
-        return "reserved"
-    return None
+    english = _ENGLISH_RESERVED.search(text)
+    if english is None:
+        return None
+    near = text[max(0, english.start() - _NEAR) : english.end() + _NEAR]
+    is_line = _RIGHTS_LINE.search(near) if is_foot else _RIGHTS_FIRST.match(text)
+    return "reserved" if is_line else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,11 @@ class _Lines:
         ):
             last += 1
         return first, last
+
+    def bytes_of(self, first: int, last: int) -> int:
+        """How long a line is, its tags left out."""
+        rows = self.page.texts[first:last]
+        return int((rows["end"] - rows["start"]).sum())
 
     def line(self, first: int, last: int, links: list[int], label: str) -> _Line:
         """A label and the line of text nodes first to last - 1 behind it, with the spans of the elements `links`."""
@@ -191,22 +205,24 @@ def _merged(line: _Line, licenses: dict[int, License]) -> tuple[list[Mention], d
 
 @dataclass
 class _Found:
-    """What made a line worth reading: the first text node with an anchor (-1: none) and the links on it."""
+    """What made a line worth reading: the first text node with an anchor (-1: none), of what kind, and links on it."""
 
     text: int
+    kinds: int
     links: list[int]
 
 
 def _found_lines(
-    page: Page, lines: _Lines, texts: list[int], links: list[int]
+    page: Page, lines: _Lines, texts: list[tuple[int, int]], links: list[int]
 ) -> dict[tuple[int, int], _Found]:
     """The lines that hold a text with an anchor or a link, by their range; a link without text may be a line itself."""
     found: dict[tuple[int, int], _Found] = {}
     last = (-1, -1)
-    for index in texts:
+    for index, kind in texts:
         if not last[0] <= index < last[1]:
             last = lines.range_of(index)
-            found.setdefault(last, _Found(index, []))
+            found.setdefault(last, _Found(index, 0, []))
+        found[last].kinds |= kind
     starts = page.texts["start"]
     for link in links:
         row = page.elements[link]
@@ -216,7 +232,7 @@ def _found_lines(
             where = (index, index)
         else:
             where = lines.range_of(index)
-        found.setdefault(where, _Found(-1, [])).links.append(link)
+        found.setdefault(where, _Found(-1, 0, [])).links.append(link)
     return found
 
 
@@ -234,7 +250,7 @@ _OWN_MARKUP = License("", "unknown", "")
 
 
 def find_notices(
-    places: Places, texts: list[int], links: list[int], claimed: frozenset[int]
+    places: Places, texts: list[tuple[int, int]], links: list[int], claimed: frozenset[int]
 ) -> tuple[list[Notice], dict[int, Meaning]]:
     """What the lines with these text nodes and links say of the page's text.
 
@@ -251,17 +267,22 @@ def find_notices(
     for (first, last), found in _found_lines(page, lines, texts, list(licenses)).items():
         element = found.links[0] if found.links else int(page.texts[found.text]["element"])
         place = places.of(element)
+        if place.other and not found.links:
+            continue
+        is_short = place.foot or lines.bytes_of(first, last) <= _LONGEST_RESERVATION
+        may_reserve = found.kinds & RESERVED and is_short and not (place.other or place.beside)
+        if not found.links and not found.kinds & LICENSE and not may_reserve:
+            continue
         label = lines.label_before(first) if first < last else ""
         line = lines.line(first, last, found.links, label)
-        mentions, linked = _merged(line, licenses)
+        mentions, linked = _merged(line, licenses) if found.links or found.kinds & LICENSE else ([], {})
         for index, meaning in enumerate(meanings(line.text, mentions, frozenset(linked), place)):
             mention, link = mentions[index], linked.get(index)
             if link in claimed:
                 of_claimed[link] = meaning
             elif mention.license is not None and meaning in (Meaning.OWN, Meaning.BARE):
                 notices.append(_notice(mention, None if link is None else urls[link], meaning, line.text, element))
-        is_short = len(line.text) <= _LONGEST_RESERVATION
-        kind = reservation(line.text) if is_short and not (place.other or place.beside) else None
+        kind = reservation(line.text, place.foot) if may_reserve else None
         if kind is not None:
             notices.append(Notice(None, line.text.strip()[:_LONGEST_EVIDENCE], "notice", element, True, kind))
     return notices, of_claimed

@@ -24,9 +24,8 @@ _OTHER_WORDS = frozenset(
     "ranking advertisement ads adsense blogcard linkcard".split()
 )
 _BESIDE_WORDS = frozenset("sidebar side sidemenu aside widget widgets nav navi navigation menu".split())
-_FOOT_WORDS = frozenset(
-    "foot footer footers copyright copyrights copy license licence licenses creativecommons cc colophon legal".split()
-)
+_FOOT_WORDS = frozenset("foot footer footers".split())
+_NOTICE_WORDS = frozenset("copyright copyrights copy license licence licenses creativecommons cc colophon legal".split())
 # "has-sidebar", "no-comments" say how a page is laid out, not what an element is.
 _LAYOUT_WORDS = frozenset("has have with without no not open closed is single".split())
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
@@ -127,10 +126,13 @@ class Places:
             for word in _class_words(value)
         )
         other, beside = bool(words & _OTHER_WORDS), tag in _BESIDE_TAGS or bool(words & _BESIDE_WORDS)
-        foot = tag in ("footer", "address") or bool(words & _FOOT_WORDS)
-        if (other or beside or foot) and tag != "footer" and self.share(element) > _LARGEST_PART:
-            other = beside = foot = False
-        return Place(outer.other or other, outer.beside or beside, outer.foot or foot)
+        foot = tag == "footer" or bool(words & _FOOT_WORDS)
+        notice = foot or tag == "address" or bool(words & _NOTICE_WORDS)
+        if (other or beside or notice) and tag != "footer" and self.share(element) > _LARGEST_PART:
+            other = beside = foot = notice = False
+        # A page's foot may be a nav, and hold some.
+        beside = outer.beside or (beside and not foot and not (outer.foot and not outer.beside))
+        return Place(outer.other or other, beside, outer.foot or notice)
 
     def is_this_page(self, about: str) -> bool:
         """Whether a URL means this page, or a site or folder that holds it."""
