@@ -106,6 +106,12 @@ check-duplicates: setup ## OUT=…: hold a run's duplicates against all pairs of
 bench-cluster: warm ## [MEMBERS='12500 25000 50000 100000']: resolve one cluster of so many pages
 	$(BIN)/python -m benchmarks.large_cluster $(MEMBERS)
 
+license-score: warm ## Precision and recall of licenses on both halves of the labelled cases
+	$(BIN)/python -m tests.web.license_score
+
+license-list: warm ## Every license of the test data's pages, and what license and consent cost (DATA=../shared/data)
+	$(BIN)/python -m benchmarks.licenses --data '$(or $(DATA),../shared/data)'
+
 bench-consent: warm ## Time license, consent and robots.txt (WARC='folder/*.warc.gz')
 	$(BIN)/python -m benchmarks.consent '$(WARC)'
 

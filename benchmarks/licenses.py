@@ -30,7 +30,8 @@ from pipeline.web.warc import NotWarc, read_records
 SHOWN = 90
 REPEATS = 9
 NAMED = re.compile(
-    r"creative ?commons|クリエイティブ・?コモンズ|(?<![A-Z])CC[ -]?(?:BY|0)\b|ライセンス|licen[sc]ed? under|rights reserved|無断|public domain|"
+    r"creative ?commons|クリエイティブ・?コモンズ|(?<![A-Z])CC[ -]?(?:BY|0)\b|ライセンス|"
+    r"licen[sc]ed? under|rights reserved|無断|public domain|"
     r"パブリック・?ドメイン|利用規約（第|\bGFDL\b|Documentation License",
     re.IGNORECASE,
 )
@@ -66,9 +67,14 @@ def _responses(paths: list[Path]) -> Iterator[Found]:
     for path in paths:
         try:
             for record in read_records(str(path), 20_000_000):
-                if record.type == "response" and record.http_status == 200 and record.content_type in (
-                    "text/html",
-                    "application/xhtml+xml",
+                if (
+                    record.type == "response"
+                    and record.http_status == 200
+                    and record.content_type
+                    in (
+                        "text/html",
+                        "application/xhtml+xml",
+                    )
                 ):
                     yield _found(path.name, record.url, record.body, record.http_headers, record.http_charset)
         except NotWarc as error:
@@ -101,7 +107,8 @@ def print_verdicts(pages: list[Found]) -> None:
             where = host(found.url) if found.url else ""
             verdict = fact.license or fact.tier
             print(
-                f"| {_cell(found.origin.rsplit('/', 1)[-1], 44)} | {where} | {verdict} | {fact.source} | {_cell(fact.url)} "
+                f"| {_cell(found.origin.rsplit('/', 1)[-1], 44)} | {where} | {verdict} | {fact.source} "
+                f"| {_cell(fact.url)} "
                 f"| {_cell(fact.disagreement)} |"
             )
     print(f"\n{sum(found.fact.source is not None for found in pages)} of {len(pages)} pages declare something.")
@@ -121,7 +128,9 @@ def print_times(pages: list[Found]) -> None:
     """Median and 95th percentile of the processor's time for license and consent of Japanese pages."""
     japanese = [found for found in pages if found.japanese]
     times = np.zeros((2, len(japanese)))
-    for row, step in enumerate((lambda f: find_license(f.page, f.headers, f.url), lambda f: find_consent(f.page, f.headers))):
+    for row, step in enumerate(
+        (lambda f: find_license(f.page, f.headers, f.url), lambda f: find_consent(f.page, f.headers))
+    ):
         for column, found in enumerate(japanese):
             best = float("inf")
             for _ in range(REPEATS):
@@ -130,8 +139,13 @@ def print_times(pages: list[Found]) -> None:
                 best = min(best, (time.process_time_ns() - started) / 1e6)
             times[row, column] = best
     for name, row in (("license", times[0]), ("consent", times[1]), ("both", times.sum(axis=0))):
-        print(f"{name}: median {np.median(row):.3f} ms, 95th percentile {np.percentile(row, 95):.3f} ms a Japanese page")
-    print(f"({len(japanese)} Japanese pages, median {np.median([len(f.page.source) for f in japanese]) / 1000:.0f} kB, best of {REPEATS})")
+        print(
+            f"{name}: median {np.median(row):.3f} ms, 95th percentile {np.percentile(row, 95):.3f} ms a Japanese page"
+        )
+    print(
+        f"({len(japanese)} Japanese pages, "
+        f"median {np.median([len(f.page.source) for f in japanese]) / 1000:.0f} kB, best of {REPEATS})"
+    )
 
 
 def main() -> None:

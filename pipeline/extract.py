@@ -177,7 +177,7 @@ class PageReader:
         accepted = self.settings.language
         if not (label == "ja" and score >= accepted.min_score and kana > 0) and kana < accepted.kana_ratio:
             return reject("not_japanese", kana, accepted.kana_ratio, f"lid.176 {label} {score:.3f}")
-        license_fact = license.find_license(page, record.http_headers)
+        license_fact = license.find_license(page, record.http_headers, record.url)
         consent_fact = consent.find_consent(page, record.http_headers, fetched_on)
         clock = self.watch.time("license and consent", clock)
         facts = read_metadata(page, record.url, fetched_on)
@@ -217,6 +217,8 @@ class PageReader:
             "license_url": license_fact.url,
             "license_source": license_fact.source,
             "license_tier": license_fact.tier,
+            "license_disagreement": license_fact.disagreement,
+            "license_compatible_with": license_fact.compatible_with,
             "consent": consent_fact.verdict,
             "consent_evidence": consent_fact.evidence,
             "extractor": main.extractor,

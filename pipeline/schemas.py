@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def _schema(table: str, fields: list[tuple[str, pa.DataType]]) -> pa.Schema:
@@ -48,6 +48,8 @@ DOCUMENTS = _schema(
         ("license_url", pa.string()),
         ("license_source", pa.string()),
         ("license_tier", pa.string()),
+        ("license_disagreement", pa.string()),
+        ("license_compatible_with", pa.string()),
         ("consent", pa.string()),
         ("consent_evidence", pa.string()),
         ("extractor", pa.string()),
@@ -69,6 +71,8 @@ SELECTABLE_DOCUMENT_COLUMNS = (
     "language_score",
     "license",
     "license_tier",
+    "license_disagreement",
+    "license_compatible_with",
     "consent",
     "extractor",
     "page_type",

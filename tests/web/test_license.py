@@ -7,13 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.web.license import NO_LICENSE, TIERS, LicenseFact, find_license, license_from_url, strictest
-from pipeline.web.page import read_page
+from pipeline.web.page import Page, read_page
+from tests.web.license_score import HALVES, Case, read_cases, score
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
 
 
 def license_of(html: str, **headers: list[str]) -> LicenseFact:
     return find_license(read_page(html), headers)
+
+
+def license_of_case(case: Case) -> LicenseFact:
+    return find_license(read_page(case.html), case.headers, case.url)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +186,7 @@ def test_a_plain_link_counts_only_where_nothing_is_claimed() -> None:
     assert license_of(f'<a href="{by_sa}">x</a><a rel=license href="{BY}">y</a>').license == "CC-BY-4.0"
     pdl = "https://www.digital.go.jp/resources/open_data/public_data_license_v1.0"
     assert license_of(f'<a href="{pdl}">x</a>') == LicenseFact(
-        "LicenseRef-PDL-1.0", pdl, "government-link", "government"
+        "LicenseRef-PDL-1.0", pdl, "government-link", "government", compatible_with="CC-BY-4.0"
     )
 
 
@@ -225,3 +230,80 @@ def test_any_text_is_taken(text: str) -> None:
 def test_long_hostile_headers_are_read() -> None:
     for piece in ("<", "<a>;", '<a>;rel="', "; rel=license", '"', " license", '<a>; rel=" '):
         assert license_of("", link=[piece * (300_000 // len(piece))]).tier == "unknown"
+
+
+CASES = read_cases()
+
+
+def test_there_are_enough_labelled_cases_in_both_halves_and_of_all_tiers() -> None:
+    by_half = {half: [case for case in CASES if case.half == half] for half in HALVES}
+    assert len(CASES) >= 200 and min(map(len, by_half.values())) >= 100
+    for cases in by_half.values():
+        assert {case.verdict[1] for case in cases} == set(TIERS)
+        assert sum(not case.declares for case in cases) >= 30
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_labelled_cases_are_read_as_labelled(half: str) -> None:
+    result = score([case for case in CASES if case.half == half])
+    assert result.precision >= 0.98
+    assert result.recall >= 0.95
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.half == "tuned"], ids=lambda case: case.name)
+def test_a_tuned_case_is_read_exactly(case: Case) -> None:
+    fact = license_of_case(case)
+    assert (fact.license, fact.tier, fact.source, fact.disagreement) == (*case.verdict, case.source, case.disagreement)
+
+
+@given(st.lists(st.sampled_from(CASES), min_size=1, max_size=3), st.text(max_size=40), st.data())
+def test_no_damage_to_a_page_raises(cases: list[Case], text: str, data: st.DataObject) -> None:
+    html = "".join(case.html for case in cases)
+    start = data.draw(st.integers(0, len(html)))
+    end = data.draw(st.integers(start, min(len(html), start + 200)))
+    fact = find_license(read_page(html[:start] + text + html[end:]), cases[0].headers, cases[0].url)
+    assert fact.tier in TIERS and (fact.license is None) <= (fact.tier in ("reserved", "unknown"))
+
+
+PIECES = {
+    "links": '<a rel=license href="https://creativecommons.org/licenses/by/4.0/">CC BY</a> ',
+    "plain links": '<p><a href="https://creativecommons.org/licenses/by/4.0/">CC BY</a></p>',
+    "unknown": "<a rel=license href=/x>x</a>",
+    "notices": "<p>本サイトの文章はクリエイティブ・コモンズ 表示 4.0 国際 ライセンスの下に提供されています。</p>",
+    "one line": "クリエイティブ・コモンズ 表示 4.0 ",
+    "reserved": "<p>無断転載を禁じます。All rights reserved.</p>",
+    "properties": '<span property="cc:license" content="https://creativecommons.org/licenses/by/4.0/">',
+}
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_of_very_many_statements_a_bounded_number_is_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    attributes_of = Page.attributes_of
+
+    def counted(page: Page, element: int) -> dict[str, str]:
+        looked_at.append(element)
+        return attributes_of(page, element)
+
+    monkeypatch.setattr(Page, "attributes_of", counted)
+    for number in (1_000, 10_000):
+        looked_at.clear()
+        assert license_of(PIECES[name] * number).tier in TIERS
+        assert len(looked_at) <= 2_000
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<meta name=license content='{}'>",
+        "<a rel=license href='{}'>x</a>",
+        "<span property='cc:license' content='{}'>",
+        "<p>ライセンス {}</p>",
+        "<div itemscope itemtype='https://schema.org/Article'><span itemprop=license>{}</span></div>",
+        "<a rel='{} license' href=/x>x</a>",
+    ],
+)
+@pytest.mark.parametrize("filling", ["x", " ", "CC BY ", "クリエイティブ", "(", "無断", "https://creativecommons.org/"])
+def test_of_a_megabyte_a_bounded_part_is_kept(html: str, filling: str) -> None:
+    fact = license_of(html.format(filling * (1_000_000 // len(filling))))
+    assert fact.tier in TIERS and len(fact.url or "") <= 2_000

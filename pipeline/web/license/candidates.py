@@ -23,9 +23,7 @@ MOST_TEXTS = 100
 _HOST_BYTES = 48
 _RELATION_BYTES = 400
 
-_RELATIONS = np.array(
-    [short_code(name_code(name)) for name in ("rel", "property", "itemprop", "name")], dtype=np.int64
-)
+_RELATIONS = np.array([short_code(name_code(name)) for name in ("rel", "property", "itemprop", "name")], dtype=np.int64)
 _HREF = short_code(name_code("href"))
 
 # What every statement about a license holds at least one of, as written or in lower case.
@@ -69,7 +67,9 @@ def _code_point(letters: bytes) -> int:
     return ord(letters.decode("utf-8")[0])
 
 
-def _anchor_tables(words: tuple[str, ...]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+def _anchor_tables(
+    words: tuple[str, ...],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
     """First anchor of each code point below U+10000 (-1: none), the anchors' bytes, and their lengths.
 
     Anchors are sorted by their first letter, so that those that begin alike follow each other.
@@ -103,7 +103,9 @@ def _stands_at(source, position, end, first, letters, lengths):  # type: ignore[
             equal = 0
             while equal < length:
                 letter = source[position + equal]
-                if letter != letters[index, equal] and not (0x41 <= letter <= 0x5A and letter | 0x20 == letters[index, equal]):
+                if letter != letters[index, equal] and not (
+                    0x41 <= letter <= 0x5A and letter | 0x20 == letters[index, equal]
+                ):
                     break
                 equal += 1
             if equal == length:
@@ -187,9 +189,7 @@ def _find_claims(source, elements, attributes, relations, href, first, letters, 
                 for position in range(start, end):
                     letter = source[position]
                     anchor = first[letter]
-                    if letter == 0x26 or (
-                        anchor >= 0 and _stands_at(source, position, end, anchor, letters, lengths)
-                    ):
+                    if letter == 0x26 or (anchor >= 0 and _stands_at(source, position, end, anchor, letters, lengths)):
                         found = True
                         break
             elif code == relations[0] or code == relations[1] or code == relations[2] or code == relations[3]:
@@ -254,4 +254,8 @@ def find_candidates(page: Page) -> Candidates:
     is_link = page.attributes["code"][chosen[:, 1]] == _HREF
     claims = list(dict.fromkeys(chosen[~is_link, 0].tolist()))
     links = list(dict.fromkeys(chosen[is_link, 0].tolist()))
-    return Candidates(_ends(claims, MOST_CLAIMS), _ends(links, MOST_CLAIMS), _ends([(row, kind) for row, kind in rows[:count].tolist()], MOST_TEXTS))
+    return Candidates(
+        _ends(claims, MOST_CLAIMS),
+        _ends(links, MOST_CLAIMS),
+        _ends([(row, kind) for row, kind in rows[:count].tolist()], MOST_TEXTS),
+    )

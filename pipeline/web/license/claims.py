@@ -21,7 +21,16 @@ _META_LICENSE = frozenset(
 )
 # Statements of rights, which need not name a license: those that do not are no claim at all.
 _META_RIGHTS = frozenset(
-    ("dc.rights", "dcterms.rights", "dc:rights", "dct:rights", "dcterms:rights", "dcterms.rights.license", "rights", "copyright")
+    (
+        "dc.rights",
+        "dcterms.rights",
+        "dc:rights",
+        "dct:rights",
+        "dcterms:rights",
+        "dcterms.rights.license",
+        "rights",
+        "copyright",
+    )
 )
 # https://creativecommons.org/ns, https://www.dublincore.org/specifications/dublin-core/dcmi-terms/,
 # https://www.w3.org/1999/xhtml/vocab, https://schema.org/license; and DCMI's names for HTML's meta and link.
@@ -231,9 +240,9 @@ def json_claims(page: Page) -> Iterator[Claim]:
     objects = read_structured_data(page)
     by_id = {identifier: value for value in objects if isinstance(identifier := value.get("@id"), str)}
     for value in _main_objects(objects):
-        for text in _json_values(value.get("license"), by_id):
-            yield _claim(license_of_value(text), text, "json-ld", scripts[0])
-        for text in _json_values(value.get("usageInfo"), by_id):
-            known = license_of_value(text)
+        for name in _json_values(value.get("license"), by_id):
+            yield _claim(license_of_value(name), name, "json-ld", scripts[0])
+        for name in _json_values(value.get("usageInfo"), by_id):
+            known = license_of_value(name)
             if known is not None:
-                yield _claim(known, text, "json-ld", scripts[0])
+                yield _claim(known, name, "json-ld", scripts[0])

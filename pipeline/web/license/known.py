@@ -34,13 +34,12 @@ COMPATIBLE_WITH_CC_BY = frozenset(("LicenseRef-PDL-1.0", "LicenseRef-Japanese-Go
 # SPDX ids of licenses made for software, manuals and data, by tier. None of them is told by a plain link.
 _BY_TIER = {
     "public-domain": "Unlicense 0BSD MIT-0 WTFPL PDDL-1.0",
-    "attribution": "MIT Apache-2.0 BSD-2-Clause BSD-3-Clause BSD-4-Clause ISC Zlib PSF-2.0 Artistic-2.0 BSL-1.0 ODC-By-1.0 "
+    "attribution": "MIT Apache-2.0 BSD-2-Clause BSD-3-Clause BSD-4-Clause "
+    "ISC Zlib PSF-2.0 Artistic-2.0 BSL-1.0 ODC-By-1.0 "
     "FreeBSD-DOC",
     "share-alike": "MPL-1.1 MPL-2.0 EPL-1.0 EPL-2.0 EUPL-1.2 ODbL-1.0 OFL-1.1 LAL-1.3 CDDL-1.0",
 }
-_NAMED = {
-    name.lower(): License(name, tier, name) for tier, names in _BY_TIER.items() for name in names.split()
-}
+_NAMED = {name.lower(): License(name, tier, name) for tier, names in _BY_TIER.items() for name in names.split()}
 _GNU_VERSIONS = {
     "GFDL": ("1.1", "1.2", "1.3"),
     "GPL": ("1.0", "2.0", "3.0"),

@@ -19,7 +19,9 @@ from pipeline.web.license.known import (
 )
 from pipeline.web.license.tiers import License
 
-_HYPHENS = re.compile("[\u2010-\u2015\u2212\u30fc](?=\\s*(?:非営利|改変|派生|継承|同一|NC|ND|SA|\\d))|[\u2010-\u2015\u2212]")
+_HYPHENS = re.compile(
+    "[\u2010-\u2015\u2212\u30fc](?=\\s*(?:非営利|改変|派生|継承|同一|NC|ND|SA|\\d))|[\u2010-\u2015\u2212]"
+)
 _SPACES = re.compile(r"\s+")
 # The Japanese names of the elements, and those of before 2007 (帰属, 派生禁止, 同一条件許諾).
 _ELEMENTS = {
@@ -123,20 +125,35 @@ _WAYS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], License | Non
         "open",
         re.compile(
             r"Creative\s*Commons(?:\s+licen[sc]e)?[\s\-:,(]*(?:CC\s+)?"
-            r"(Attribution(?:[\s-]*(?:Non-?\s?Commercial|Share-?\s?Alike|No-?\s?Deriv(?:ative|ative Work|ative work)?s?)){0,2})"
+            r"(Attribution(?:[\s-]*(?:Non-?\s?Commercial|Share-?\s?Alike|"
+            r"No-?\s?Deriv(?:ative|ative Work|ative work)?s?)){0,2})"
             r"(?:\s+Licen[sc]e)?" + _VERSION + _PLACE,
             re.IGNORECASE,
         ),
         _cc_english,
     ),
-    ("open", re.compile(r"(?<![A-Za-z0-9])CC[\s-]?(?:0|Zero)(?:[\s-]*v?1\.0)?(?![A-Za-z0-9])", re.IGNORECASE), lambda _: CC0),
+    (
+        "open",
+        re.compile(r"(?<![A-Za-z0-9])CC[\s-]?(?:0|Zero)(?:[\s-]*v?1\.0)?(?![A-Za-z0-9])", re.IGNORECASE),
+        lambda _: CC0,
+    ),
     (
         "waiver",
-        re.compile(r"著作権[をは](?:すべて|全て|一切|完全に)?放棄(?:して|いたして)(?:います|おります|いる)(?=[。.!\s)]|\Z)"),
+        re.compile(
+            r"著作権[をは](?:すべて|全て|一切|完全に)?放棄(?:して|いたして)(?:います|おります|いる)(?=[。.!\s)]|\Z)"
+        ),
         lambda _: PUBLIC_DOMAIN,
     ),
-    ("open", re.compile(r"パブリック[\s・]*ドメイン|(?<![A-Za-z])public domain(?![A-Za-z])", re.IGNORECASE), lambda _: PUBLIC_DOMAIN),
-    ("open", re.compile(_CREATIVE + r"[\s・]*(?:の)?(?:ライセンス)?|Creative\s*Commons", re.IGNORECASE), lambda _: None),
+    (
+        "open",
+        re.compile(r"パブリック[\s・]*ドメイン|(?<![A-Za-z])public domain(?![A-Za-z])", re.IGNORECASE),
+        lambda _: PUBLIC_DOMAIN,
+    ),
+    (
+        "open",
+        re.compile(_CREATIVE + r"[\s・]*(?:の)?(?:ライセンス)?|Creative\s*Commons", re.IGNORECASE),
+        lambda _: None,
+    ),
     (
         "government",
         re.compile(
@@ -169,7 +186,10 @@ _WAYS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], License | Non
     ("software", re.compile(r"(?<![A-Za-z])MIT\s*(?:Licen[sc]e|ライセンス)", re.IGNORECASE), _named("MIT")),
     (
         "software",
-        re.compile(r"(?<![A-Za-z])Apache(?:\s*(?:Software\s*)?(?:Licen[sc]e|ライセンス))?[\s,-]*(?:Version|バージョン|v)?\s*2\.0", re.IGNORECASE),
+        re.compile(
+            r"(?<![A-Za-z])Apache(?:\s*(?:Software\s*)?(?:Licen[sc]e|ライセンス))?[\s,-]*(?:Version|バージョン|v)?\s*2\.0",
+            re.IGNORECASE,
+        ),
         _named("Apache-2.0"),
     ),
     (
@@ -184,7 +204,9 @@ _WAYS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], License | Non
     ("software", re.compile(r"(?<![A-Za-z])ISC\s*(?:Licen[sc]e|ライセンス)", re.IGNORECASE), _named("ISC")),
     (
         "software",
-        re.compile(r"Mozilla\s+Public\s+Licen[sc]e[\s,]*(?:version|v)?\s*2\.0|(?<![A-Za-z])MPL[\s-]?2\.0", re.IGNORECASE),
+        re.compile(
+            r"Mozilla\s+Public\s+Licen[sc]e[\s,]*(?:version|v)?\s*2\.0|(?<![A-Za-z])MPL[\s-]?2\.0", re.IGNORECASE
+        ),
         _named("MPL-2.0"),
     ),
     ("software", re.compile(r"SIL\s+Open\s+Font\s+Licen[sc]e", re.IGNORECASE), _named("OFL-1.1")),
@@ -211,7 +233,10 @@ def mentions_in(text: str) -> list[Mention]:
 
 
 _LONGEST_NAME = 500
-_NAME_REST = re.compile(r"[\s()「」『』,.・:/-]*(?:(?:the|a|an|licen[sc]e|ライセンス|deed|universal|全世界|国際|international|spdx)[\s()「」,.:-]*)*", re.IGNORECASE)
+_NAME_REST = re.compile(
+    r"[\s()「」『』,.・:/-]*(?:(?:the|a|an|licen[sc]e|ライセンス|deed|universal|全世界|国際|international|spdx)[\s()「」,.:-]*)*",
+    re.IGNORECASE,
+)
 
 
 def _licenses_named(value: str) -> Iterator[tuple[License, str]]:

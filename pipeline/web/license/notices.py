@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +41,9 @@ _JAPANESE_RESERVED = re.compile(
     rf"(?:は|を|も|、|・)?\s?(?:固く|堅く|かたく|一切|厳に|厳しく|ご)?{_FORBIDDEN}(?=\s*(?:[。.!、,)※|/©]|\Z))|"
     rf"(?:転載|複製){_USE}*[^。]{{0,4}}?(?:は|を)?\s?(?:固く|堅く|一切)?{_FORBIDDEN}(?=\s*(?:[。.!、,)※|/©]|\Z))"
 )
-_NOT_A_STATEMENT = re.compile(r"[?]|ますか|でしょう|と書|と記|という|とあ(?:る|り)|とは|場合|していません|ではあり|ではな|疑い|例えば|たとえば")
+_NOT_A_STATEMENT = re.compile(
+    r"[?]|ますか|でしょう|と書|と記|という|とあ(?:る|り)|とは|場合|していません|ではあり|ではな|疑い|例えば|たとえば"
+)
 
 
 def is_reserved(text: str) -> bool:
@@ -109,7 +110,7 @@ class _Lines:
         return resolve_references(raw, False) if row["flags"] & HAS_REFERENCES else raw.decode("utf-8", "replace")
 
     def range_of(self, index: int) -> tuple[int, int]:
-        """First and behind last of the text nodes that stand on one line with a node, no further than a notice is long."""
+        """First and behind last of the text nodes on one line with a node, no further than a notice is long."""
         starts, ends = self.page.texts["start"], self.page.texts["end"]
         first, last = index, index + 1
         here = int(starts[index])
@@ -145,11 +146,7 @@ class _Lines:
         spans = []
         for link in links:
             row = self.page.elements[link]
-            inside = [
-                places[index]
-                for index in places
-                if row["start"] <= texts[index]["start"] < row["end"]
-            ]
+            inside = [places[index] for index in places if row["start"] <= texts[index]["start"] < row["end"]]
             if inside:
                 spans.append((inside[0][0], inside[-1][1], link))
             else:
@@ -193,14 +190,12 @@ def _merged(line: _Line, licenses: dict[int, License]) -> tuple[list[Mention], d
             start, end = inside[0].start, inside[-1].end
         written = [mention for mention in written if mention.end <= start or mention.start >= end]
         mentions.append((Mention(start, end, known, kind), link))
-    merged = sorted([*((mention, None) for mention in written), *mentions], key=lambda pair: (pair[0].start, pair[0].end))
+    mentions += [(mention, None) for mention in written]
     kept: list[tuple[Mention, int | None]] = []
-    for mention, link in merged:
-        if not kept or mention.start >= kept[-1][0].end:
-            kept.append((mention, link))
-    return [mention for mention, _ in kept], {
-        index: link for index, (_, link) in enumerate(kept) if link is not None
-    }
+    for pair in sorted(mentions, key=lambda pair: (pair[0].start, pair[0].end)):
+        if not kept or pair[0].start >= kept[-1][0].end:
+            kept.append(pair)
+    return [mention for mention, _ in kept], {index: link for index, (_, link) in enumerate(kept) if link is not None}
 
 
 @dataclass
@@ -259,7 +254,9 @@ def find_notices(
     """
     page = places.page
     lines = _Lines(page)
-    urls = {link: page.attribute(link, "href") or "" for link in links if link in claimed or not places.is_in_thing(link)}
+    urls = {
+        link: page.attribute(link, "href") or "" for link in links if link in claimed or not places.is_in_thing(link)
+    }
     licenses = {link: known for link, url in urls.items() if (known := license_of_url(url)) and not known.is_software}
     licenses.update((link, _OWN_MARKUP) for link in claimed if link not in licenses)
     notices: list[Notice] = []

@@ -19,13 +19,16 @@ _OTHER_TAGS = frozenset("figure figcaption blockquote q pre code iframe object v
 _BESIDE_TAGS = frozenset(("aside", "nav"))
 _OTHER_WORDS = frozenset(
     "comment comments commentlist commentbody reply replies trackback disqus caption captions figcaption figure photo "
-    "photos gallery galleries thumb thumbs thumbnail thumbnails slideshow slider carousel lightbox embed embedded oembed "
+    "photos gallery galleries thumb thumbs thumbnail thumbnails slideshow "
+    "slider carousel lightbox embed embedded oembed "
     "tweet twitter flickr instagram youtube vimeo blockquote quote quotation related recommend recommended recommends "
     "ranking advertisement ads adsense blogcard linkcard".split()
 )
 _BESIDE_WORDS = frozenset("sidebar side sidemenu aside widget widgets nav navi navigation menu".split())
 _FOOT_WORDS = frozenset("foot footer footers".split())
-_NOTICE_WORDS = frozenset("copyright copyrights copy license licence licenses creativecommons cc colophon legal".split())
+_NOTICE_WORDS = frozenset(
+    "copyright copyrights copy license licence licenses creativecommons cc colophon legal".split()
+)
 # "has-sidebar", "no-comments" say how a page is laid out, not what an element is.
 _LAYOUT_WORDS = frozenset("has have with without no not open closed is single".split())
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
@@ -38,13 +41,16 @@ _LARGEST_PART = 0.5
 TEXT_TYPES = frozenset(
     "Article NewsArticle BlogPosting TechArticle ScholarlyArticle MedicalScholarlyArticle Report SocialMediaPosting "
     "LiveBlogPosting APIReference SatiricalArticle AnalysisNewsArticle OpinionNewsArticle ReportageNewsArticle "
-    "BackgroundNewsArticle AskPublicNewsArticle AdvertiserContentArticle ReviewNewsArticle CreativeWork WebPage ItemPage "
+    "BackgroundNewsArticle AskPublicNewsArticle AdvertiserContentArticle "
+    "ReviewNewsArticle CreativeWork WebPage ItemPage "
     "AboutPage FAQPage QAPage CollectionPage MedicalWebPage WebSite Blog Question DiscussionForumPosting Book Chapter "
-    "Recipe HowTo Course LearningResource Thesis Guide DigitalDocument TextDigitalDocument Review ShortStory Legislation "
+    "Recipe HowTo Course LearningResource Thesis Guide DigitalDocument "
+    "TextDigitalDocument Review ShortStory Legislation "
     "Document Text Manuscript Quiz DefinedTerm DefinedTermSet WPFooter WebPageElement".split()
 )
 _THING_TYPES = frozenset(
-    "ImageObject Photograph ImageGallery VideoObject AudioObject MediaObject MusicRecording Comment SoftwareApplication "
+    "ImageObject Photograph ImageGallery VideoObject AudioObject "
+    "MediaObject MusicRecording Comment SoftwareApplication "
     "WebApplication MobileApplication SoftwareSourceCode Dataset DataDownload 3DModel Painting Sculpture Map Movie "
     "Image StillImage MovingImage Sound".split()
 )

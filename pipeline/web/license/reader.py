@@ -74,7 +74,7 @@ def _precision(claim: Claim) -> int:
 
 
 def _distinct(claims: Iterable[Claim]) -> list[Claim]:
-    """One claim for each license, in the page's order, by its fullest name; of equal names by the strongest evidence."""
+    """One claim for each license, in the page's order: its fullest name; of equal names the strongest evidence."""
     kept: list[Claim] = []
     for claim in claims:
         for index, other in enumerate(kept):
@@ -146,9 +146,12 @@ def find_license(page: Page, http_headers: Mapping[str, list[str]], url: str | N
     notices: list[Notice] = []
     if found.texts or found.links or by_element:
         in_text = frozenset(
-            element for element, claim in by_element.items() if claim.source in ("rel-license-a", "rdfa", "rel-license-area")
+            element
+            for element, claim in by_element.items()
+            if claim.source in ("rel-license-a", "rdfa", "rel-license-area")
         )
-        notices, meanings = find_notices(places, found.texts, sorted({*found.links, *in_text}), in_text)
+        links = {element for element in found.links if page.name(element) in ("a", "area")}
+        notices, meanings = find_notices(places, found.texts, sorted(links | in_text), in_text)
         claims += [claim for element, claim in by_element.items() if _holds(places, claim, meanings.get(element))]
     sentences = [_as_claim(notice) for notice in notices if notice.is_sentence and notice.reserved is None]
     reserved = [notice for notice in notices if notice.reserved is not None]

@@ -17,13 +17,16 @@ _OWN_NOUN = (
 )
 _SHORT_NOUN = "書|稿|誌|文|訳|章|節|項|HP"
 _POINTED = re.compile(
-    rf"(?:この|本|当|弊社?|私の|わたしの|以下の)\s?(?:[^、。「」]{{0,6}}?(?:{_OWN_NOUN})|{_SHORT_NOUN}(?![一-鿿ァ-ヶ]))", re.IGNORECASE
+    rf"(?:この|本|当|弊社?|私の|わたしの|以下の)\s?(?:[^、。「」]{{0,6}}?(?:{_OWN_NOUN})|{_SHORT_NOUN}(?![一-鿿ァ-ヶ]))",
+    re.IGNORECASE,
 )
 _BARE = re.compile(
     r"(?:すべての|全ての|全|各|掲載の|掲載している|公開している|ユーザーの|利用者の|サイトの|ページの)*"
-    rf"(?:文章|文書|テキスト|コンテンツ|記事|ドキュメント|文|投稿|内容)(?:[・、と及びおよびや]+[^、。の]{{1,12}})*"
+    r"(?:文章|文書|テキスト|コンテンツ|記事|ドキュメント|文|投稿|内容)(?:[・、と及びおよびや]+[^、。の]{1,12})*"
 )
-_DEFINED = re.compile(r"以下[、,]?\s?「(?:当|本)(?:ウェブ|Web)?サイト」|(?:ウェブサイト|ホームページ)(?:で公開|に掲載|の)", re.IGNORECASE)
+_DEFINED = re.compile(
+    r"以下[、,]?\s?「(?:当|本)(?:ウェブ|Web)?サイト」|(?:ウェブサイト|ホームページ)(?:で公開|に掲載|の)", re.IGNORECASE
+)
 # What a page shows or uses besides its text.
 _OTHER_NOUN = (
     "画像|写真|イラスト|挿絵|図版|図|絵画|アイコン|ロゴ|動画|映像|音楽|音源|音声|曲|BGM|効果音|素材|フォント|書体|ソースコード|"
@@ -43,29 +46,38 @@ _LABEL = re.compile(
     r"|\s*(?:licen[sc]e|rights|copyright))\s*[:：/-]?\s*[「『(]?\s*",
     re.IGNORECASE,
 )
-_TRIVIAL = re.compile(r"[\s()「」『』\[\].,、。:;・|/®™*※-]*(?:(?:ライセンス|licen[sc]e|deed|universal|全世界|国際|international)[\s()「」『』\[\].,、。:;|/-]*)*", re.IGNORECASE)
+_TRIVIAL = re.compile(
+    r"[\s()「」『』\[\].,、。:;・|/®™*※-]*(?:(?:ライセンス|licen[sc]e|deed|universal|全世界|国際|international)[\s()「」『』\[\].,、。:;|/-]*)*",
+    re.IGNORECASE,
+)
 _COPYRIGHT_LINE = re.compile(r"[^、。]{0,12}?(?:©|\(c\)|copyright|copyleft)[^、。]{0,80}", re.IGNORECASE)
-_JOINING = re.compile(r"[\s()「」『』\[\],、.:;・|/®™*-]*(?:および|及び|または|又は|もしくは|or|and|the|ライセンスの?|licen[sc]e|以下|の|一つ)?[\s()「」『』\[\],、:・/-]*", re.IGNORECASE)
+_JOINING = re.compile(
+    r"[\s()「」『』\[\],、.:;・|/®™*-]*(?:および|及び|または|又は|もしくは|or|and|the|ライセンスの?|licen[sc]e|以下|の|一つ)?[\s()「」『』\[\],、:・/-]*",
+    re.IGNORECASE,
+)
 
 _ENDING = r"(?=\s*(?:[。.!)」,、;|(]|\Z))"
 _PREDICATE = re.compile(
     r"(?:提供|公開|配布|頒布|掲載|リリース|ライセンス|許諾|許可|発行|発表|適用|共有|準拠|使用許諾)(?:が|を)?"
     r"(?:さ?れて|させて|して|いたして|致して|いただいて|し|され|いたし|致し)?(?:い|おり|い?ただき)?(?:ます|る|た|する|されます|される|です)"
     + _ENDING
-    + r"|(?:利用|使用|再利用|複製|頒布|改変|転載|閲覧|共有)[^。]{0,14}?(?:できます|できる|可能です|可能|頂けます|いただけます|許諾されています|許可されています|"
+    + r"|(?:利用|使用|再利用|複製|頒布|改変|転載|閲覧|共有)[^。]{0,14}?(?:できます|"
+    r"できる|可能です|可能|頂けます|いただけます|許諾されています|許可されています|"
     r"許諾します|許可します|ことができます|許可する|ください)"
     + _ENDING
-    + r"|(?:従い|従って|従う|準じ|基づき|基づい|基づく|のっとり)(?:ます|ています|ております|るものとします|[^。]{0,24}(?:ます|です|ください))?"
+    + r"|(?:従い|従って|従う|準じ|基づき|基づい|基づく|のっとり)(?:ます|ています|ております|"
+    r"るものとします|[^。]{0,24}(?:ます|です|ください))?"
     + _ENDING
-    + r"|\A(?:ライセンス)?[\s」』)]*(?:です|である|とします|とする|とし|に置かれています|に置きます|に属します|に帰属します)"
-    + _ENDING
+    + r"|\A(?:ライセンス)?[\s」』)]*(?:です|である|とします|とする|"
+    r"とし|に置かれています|に置きます|に属します|に帰属します)" + _ENDING
 )
 _TALK_BEHIND = re.compile(
     r"\A[\s)」』]*(?:ライセンス)?(?:とは|って|について|という|といった|など|の(?:意味|説明|違い|場合|素材|作品|論文|写真|画像|もの|サイト|コンテンツを)|にするか|か[、。]|(?:または|か)[^。]{0,30}(?:選|迷))"
 )
 _TALK = re.compile(
     r"ではな|ではあり|じゃな|でない|適用されま?せ|適用しま?せ|対象外|していません|できません|場合|たとえば|例えば|予定|参考に|しなけれ|互換|compatible|"
-    r"出典|引用元|転載元|原典|source:|探す|さがす|見つけ|選び|選べ|選択|迷っ|かもしれ|でしょう|would|should|if you|\bnot (?:be )?(?:licen|under|avail|cover|in the)|"
+    r"出典|引用元|転載元|原典|source:|探す|さがす|見つけ|選び|選べ|選択|迷っ|かもしれ|でしょう|would|should|"
+    r"if you|\bnot (?:be )?(?:licen|under|avail|cover|in the)|"
     r"isn't|aren't|」と(?:書|記|表示|いう|あり|明)|例[:：]|ましょう|に置き換え|決定され|公表し",
     re.IGNORECASE,
 )
@@ -84,7 +96,9 @@ _ENGLISH_OWN = (
     "contributions|lecture|notes|course|tutorials"
 )
 _ENGLISH_NOUN = re.compile(rf"(?<![A-Za-z])(?:({_ENGLISH_OTHER})|({_ENGLISH_OWN}))(?![A-Za-z])", re.IGNORECASE)
-_ON_THIS_SITE = re.compile(r"(?:on|of|in|for)\s+(?:this|our|the)\s+(?:web\s?)?(?:site|page|blog|website|article|work)", re.IGNORECASE)
+_ON_THIS_SITE = re.compile(
+    r"(?:on|of|in|for)\s+(?:this|our|the)\s+(?:web\s?)?(?:site|page|blog|website|article|work)", re.IGNORECASE
+)
 _ENGLISH_PREDICATE = re.compile(
     r"(?<![A-Za-z])(?:licen[sc]ed|available|released|published|provided|distributed|offered|covered|shared|reusable|"
     r"reused|waived|granted|permission|governed|dedicated|placed|is in|are in|is|are)(?![A-Za-z])",
