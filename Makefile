@@ -15,7 +15,8 @@ UV_VERSION := 0.13.9
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
 .PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
-  train-extractor bench bench-extract bench-gate bench-reader bench-hostile bench-signals check-duplicates bench-cluster bench-consent fuzz-reader lock clean
+  train-extractor bench bench-extract bench-gate bench-reader bench-hostile bench-signals \
+  check-duplicates bench-cluster bench-consent fuzz-reader lock clean license-score license-list
 
 help: ## Show this help
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
