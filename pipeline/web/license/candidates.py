@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from pipeline.web.page import Page
 from pipeline.web.page.elements import name_code
+from pipeline.web.page.lean import lean_njit
 from pipeline.web.page.stack import FIRST_ATTRIBUTE, FLAGS, IN_TEMPLATE, LAST_ATTRIBUTE
 from pipeline.web.page.tokenizer import CODE, VALUE_END, VALUE_START, short_code
 from pipeline.web.page.tree import TEXT_END, TEXT_FLAGS, TEXT_HIDDEN, TEXT_START
-from pipeline.web.page.words import borrow
 
 # A page names its license once or a few times: of more, the first and the last (its foot) are looked at.
 MOST_CLAIMS = 200
@@ -93,7 +92,7 @@ _RESERVED_FIRST, _RESERVED_LETTERS, _RESERVED_LENGTHS = _anchor_tables(_RESERVAT
 _HOST_FIRST, _HOST_LETTERS, _HOST_LENGTHS = _anchor_tables(_HOSTS)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _stands_at(source, position, end, first, letters, lengths):  # type: ignore[no-untyped-def]
     """Whether an anchor from number `first` on, with the same first letter, stands at a position."""
     index = first
@@ -114,7 +113,7 @@ def _stands_at(source, position, end, first, letters, lengths):  # type: ignore[
     return False
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_written_kana(source, position, end):  # type: ignore[no-untyped-def]
     """Whether a reference by number to a code point from U+2710 (10000) on may stand at a "&"."""
     if position + 6 > end or source[position + 1] != 0x23:
@@ -126,7 +125,7 @@ def _is_written_kana(source, position, end):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _anchors_in(source, start, end, anchors, reserved):  # type: ignore[no-untyped-def]
     """LICENSE, RESERVED or both, for the anchors that source[start:end] holds; a code point is looked at once."""
     found = 0
@@ -157,10 +156,9 @@ def _anchors_in(source, start, end, anchors, reserved):  # type: ignore[no-untyp
     return found
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _find_texts(source, texts, anchors, reserved, rows):  # type: ignore[no-untyped-def]
     """Fill `rows` with (text, LICENSE, RESERVED or both) for the visible texts that hold an anchor."""
-    source = borrow(source)
     count = 0
     for row in range(texts.shape[0]):
         if texts[row, TEXT_FLAGS] & TEXT_HIDDEN:
@@ -172,10 +170,9 @@ def _find_texts(source, texts, anchors, reserved, rows):  # type: ignore[no-unty
     return count
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _find_claims(source, elements, attributes, relations, href, first, letters, lengths, rows):  # type: ignore[no-untyped-def]
     """Fill `rows` with (element, attribute) that may name a license: a relation or name, or a link to a known host."""
-    source = borrow(source)
     count = 0
     for element in range(elements.shape[0]):
         if elements[element, FLAGS] & IN_TEMPLATE:
