@@ -171,6 +171,9 @@ class RuleModel(Section):
     less_than: float | None = None
     any_of: tuple[str, ...] | None = None
     none_of: tuple[str, ...] | None = None
+    top: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="keep this share of the run's documents, those of the greatest values"
+    )
     tier: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="what first fails here is kept, in this tier"
     )
@@ -180,7 +183,13 @@ class RuleModel(Section):
     def _check(self) -> RuleModel:
         if limits := self.limits():
             Rule(self.signal, **limits)
+        if self.top is not None and limits:
+            raise ValueError(f"the rule on {self.signal} has a top share and other limits: make two rules of it")
         return self
+
+    def judges(self) -> bool:
+        """Whether the rule has a limit that is switched on."""
+        return self.top is not None or bool(self.limits())
 
     def check_type(self, types: dict[str, pa.DataType]) -> None:
         """Hold the rule against the types of all columns. Raises ValueError for an unknown one or the wrong limits."""
@@ -190,12 +199,14 @@ class RuleModel(Section):
         limits = self.limits()
         if is_text and any(key not in ("any_of", "none_of") for key in limits):
             raise ValueError(f"{self.signal} holds text: use any_of or none_of")
+        if is_text and self.top is not None:
+            raise ValueError(f"{self.signal} holds text: use any_of or none_of")
         if not is_text and any(key in ("any_of", "none_of") for key in limits):
             raise ValueError(f"{self.signal} holds numbers: use min, max, more_than or less_than")
 
     def limits(self) -> dict[str, Any]:
         """The limits that are switched on."""
-        return self.model_dump(exclude={"signal", "source", "tier"}, exclude_none=True)
+        return self.model_dump(exclude={"signal", "source", "tier", "top"}, exclude_none=True)
 
 
 class Robots(Section):
@@ -247,14 +258,20 @@ class Select(Section):
 
     def signals(self) -> set[str]:
         """The names that rules and columns ask for."""
-        return {rule.signal for rule in self.active_rules()} | set(self.columns)
+        return {rule.signal for rule in self.rules if rule.judges()} | set(self.columns)
 
     def judges_robots(self) -> bool:
         """Whether a rule needs captures of robots.txt."""
         return any(rule.limits() and rule.signal in SELECTABLE_ROBOTS_COLUMNS for rule in self.rules)
 
     def active_rules(self) -> list[Rule]:
-        """The rules that have a limit, in the order in which they judge."""
+        """The rules that have a limit, in the order in which they judge.
+
+        Raises UsageError for one that asks for a top share: only a run over all documents tells its limit.
+        """
+        shares = [rule.signal for rule in self.rules if rule.top is not None]
+        if shares:
+            raise UsageError(f"the rule on {shares[0]} asks for the top share of a run, which is not known here")
         return [Rule(rule.signal, **rule.limits(), tier=rule.tier) for rule in self.rules if rule.limits()]
 
 

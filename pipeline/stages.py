@@ -13,6 +13,7 @@ from pipeline import annotate, candidates, extract, resolve, robots, select, sig
 from pipeline.exchange import partitions_for
 from pipeline.ledger import Entry
 from pipeline.plan import Shard
+from pipeline.quantile_stage import find_quantile
 from pipeline.recipe import Recipe
 from pipeline.repeats_stage import find_repeats, frequent_runs
 from pipeline.robots_stage import asked_of_robots, decide_robots
@@ -187,9 +188,7 @@ class Stages:
             asked = asked_of_robots(self.recipe.select.robots, done["robots"])
             finished["robots_verdicts"] = decide_robots(self.steps, documents, done["robots"], asked)
         judged = finished["robots_verdicts"] if self.recipe.select.judges_robots() else None
-        rules = self.recipe.select.model_dump(mode="json", include={"rules", "best_tier"})
-        for rule in rules["rules"]:
-            rule.pop("source")
+        rules = self._rules(signals)
         made_by = {
             "stage": "judge",
             "rule_version": select.RULE_VERSION,
@@ -240,8 +239,21 @@ class Stages:
             made_by |= {"clean": self.recipe.select.clean.model_dump(mode="json"), "clean_version": clean.RULE_VERSION}
         robots_of = finished.get("robots_verdicts")
         made_by |= {"robots": robots_of.fingerprint("robots_verdicts")} if robots_of else {}
-        finished["corpus"] = self._write(documents, signals, finished, made_by, outcomes)
+        finished["corpus"] = self._write(documents, signals, finished, made_by, outcomes, rules)
         return finished
+
+    def _rules(self, signals: dict[str, Finished]) -> dict[str, Any]:
+        """The rules as JSON values, with a minimum in the place of each top share, and the best tier."""
+        rules = self.recipe.select.model_dump(mode="json", include={"rules", "best_tier"})
+        for rule in rules["rules"]:
+            rule.pop("source")
+            share = rule.pop("top")
+            if share is not None:
+                rule["min"] = find_quantile(self.steps, signals, self._table_of(rule["signal"]), rule["signal"], share)
+        return rules
+
+    def _table_of(self, signal: str) -> str:
+        return signal_tables(self.recipe.annotate.groups())[signal]
 
     def _signal_sources(
         self, signals: dict[str, Finished], shard: str, names: list[str]
@@ -319,11 +331,12 @@ class Stages:
         done: dict[str, Finished],
         made_by: dict[str, Any],
         outcomes: list[str] | None,
+        rules: dict[str, Any],
     ) -> Finished:
         verdicts = done["verdicts"]
         corpus, rejects = self.steps.folder("corpus", made_by), self.steps.folder("rejects", made_by)
         dedup, known = self.recipe.dedup, self.recipe.signals()
-        editing = self._editing(done)
+        editing = self._editing(done, rules)
         memory = select.MEMORY_BYTES
         if editing is not None:
             # Signals are measured anew in the writer.
@@ -353,7 +366,7 @@ class Stages:
             jobs.append(Job(task, expected_read=documents.outputs("documents", shard)["rows"]))
         return self.steps.do("select", corpus, jobs, also=[rejects])
 
-    def _editing(self, done: dict[str, Finished]) -> dict[str, Any] | None:
+    def _editing(self, done: dict[str, Finished], rules: dict[str, Any]) -> dict[str, Any] | None:
         """What the writer needs in order to edit texts and to judge them again; None where a recipe edits nothing."""
         repeats = self.recipe.dedup.repeats if self.recipe.dedup else None
         cleaning = self.recipe.select.clean
@@ -365,7 +378,7 @@ class Stages:
         return {
             "repeats": cutting,
             "clean": cleaning.model_dump(mode="json") if cleaning else None,
-            "select": self.recipe.select.model_dump(mode="json", include={"rules", "best_tier"}),
+            "select": rules,
             "groups": [(group.kind, group.settings) for group in self.recipe.groups().values()],
         }
 

@@ -1,0 +1,45 @@
+"""The step of select that turns a top share into a minimum: values of all shards, and the one that parts them."""
+
+from __future__ import annotations
+
+from pipeline import quantiles
+from pipeline.runner import Task
+from pipeline.steps import Finished, Job, Steps
+
+
+def find_quantile(steps: Steps, signals: dict[str, Finished], table: str, signal: str, share: float) -> float | None:
+    """The least value of the `share` of documents whose `signal` is greatest; None where no document has a value."""
+    found = signals[table]
+    made_by = {"stage": "quantiles", "rule_version": quantiles.RULE_VERSION, "signal": signal, "share": share}
+    made_by |= {"table": found.folder.name, "shards": found.fingerprint("signals")}
+    folder = steps.folder("quantiles", made_by, f"quantiles_{signal}")
+    scratch = folder / "exchange"
+    shards = sorted(found.entries)
+    runs = [str(scratch / f"{shard}.run") for shard in shards]
+    place: list[tuple[int, int] | None] = []
+
+    def work() -> None:
+        tasks = [
+            Task(
+                shard,
+                quantiles.sort_values,
+                {
+                    "shard": shard,
+                    "signals": found.file("signals", shard),
+                    "signal": signal,
+                    "folder": str(scratch),
+                    "run": runs[index],
+                    "inputs": found.inputs("signals", shard),
+                },
+                quantiles.MEMORY_BYTES,
+            )
+            for index, shard in enumerate(shards)
+        ]
+        done = steps.do("select: values", scratch, [Job(task) for task in tasks])
+        place.append(quantiles.range_of(list(done.entries.values()), share))
+
+    arguments = {"shard": "value", "runs": runs, "place": place, "folder": str(folder)}
+    job = Job(Task("value", quantiles.pick_value, arguments, quantiles.MEMORY_BYTES))
+    finished = steps.do("select: quantiles", folder, [job], before=work, scratch=scratch)
+    value = finished.entries["value"].notes["value"]
+    return None if value is None else float(value)
