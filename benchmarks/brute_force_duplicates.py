@@ -81,6 +81,8 @@ def main(out: Path) -> int:
     documents = rows(out, tables["documents"], ["id", "text"])
     if dedup.among == "passing":
         documents = [row for row in documents if row["id"] in eligible]
+    if len({row["id"] for row in documents}) < len(documents):
+        raise SystemExit("some ids stand twice: the same records were given in two inputs; leave one out")
     texts = [comparable(row["text"]) for row in documents]
     place = {row["id"]: index for index, row in enumerate(documents)}
     pairs = similar_pairs(texts, dedup.signature.ngram, dedup.similarity)

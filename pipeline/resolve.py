@@ -264,7 +264,8 @@ def _pieces(components: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[int, in
 def _keys(members: pa.Table, settings: Dedup) -> dict[str, np.ndarray]:
     """The keys of each kind that the recipe asks for, uint64 [n, k]; members of two components share none."""
     component = members.column("component").to_numpy()
-    apart = mix(component)
+    # A copy, since a column's own array is read-only and numba would compile `mix` once more for such ones.
+    apart = mix(component.copy())
 
     def scoped(hashes: np.ndarray) -> np.ndarray:
         hashes = hashes.reshape(len(component), -1)
