@@ -16,7 +16,7 @@ RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPU
 
 .PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
   train-extractor bench bench-extract bench-gate bench-reader bench-hostile bench-signals \
-  check-duplicates bench-cluster bench-consent fuzz-reader lock clean license-score license-list
+  check-duplicates bench-cluster bench-consent bench-choose fuzz-reader lock clean license-score license-list
 
 help: ## Show this help
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -115,6 +115,9 @@ license-list: warm ## Every license of the test data's pages, and what license a
 
 bench-consent: warm ## Time license, consent and robots.txt (WARC='folder/*.warc.gz')
 	$(BIN)/python -m benchmarks.consent '$(WARC)'
+
+bench-choose: warm ## Time choosing again over a million rows of signals: judge, sweep, filters, compare
+	@$(BIN)/python -m benchmarks.choose
 
 lock: ## Resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-header --upgrade -q -o requirements-bench.lock

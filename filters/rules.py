@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 BEST_TIER = "top"
 NUMBER_LIMITS = ("min", "more_than", "max", "less_than")
 LOWER_LIMITS = ("min", "more_than")
+TEXT_LIMITS = ("any_of", "none_of")
 # Columns that count something are too few or too many, not too low or too high.
 COUNTED = (
     "characters",
@@ -60,7 +61,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         numbers = {name: getattr(self, name) for name in NUMBER_LIMITS if getattr(self, name) is not None}
-        texts = {name: getattr(self, name) for name in ("any_of", "none_of") if getattr(self, name) is not None}
+        texts = {name: getattr(self, name) for name in TEXT_LIMITS if getattr(self, name) is not None}
         if not numbers and not texts:
             raise ValueError(
                 f"the rule on {self.signal} sets no limit: give min, max, more_than, less_than, any_of or none_of"
@@ -103,7 +104,7 @@ class Verdicts:
 
 def reason_of(rule: Rule, limit: str) -> str:
     """The stable name of what is wrong with a value that fails a limit of a rule."""
-    if limit in ("any_of", "none_of"):
+    if limit in TEXT_LIMITS:
         return f"{rule.signal}_not_allowed"
     counted = rule.signal in COUNTED
     if limit in LOWER_LIMITS:
@@ -113,15 +114,33 @@ def reason_of(rule: Rule, limit: str) -> str:
 
 def reasons(rules: Sequence[Rule]) -> list[str]:
     """All reasons that rules can give, in their order, each once; a rule with a tier gives none."""
-    limits = (*NUMBER_LIMITS, "any_of", "none_of")
     dropping = [rule for rule in rules if rule.tier is None]
-    found = [reason_of(rule, limit) for rule in dropping for limit in limits if getattr(rule, limit) is not None]
+    found = [reason_of(rule, limit) for rule in dropping for limit in limits_of(rule)]
     return list(dict.fromkeys(found))
 
 
-def _fails(column: pa.Array, rule: Rule, limit: str) -> npt.NDArray[np.bool_]:
+def limits_of(rule: Rule) -> list[str]:
+    """The names of a rule's limits that are switched on, in the order in which they judge."""
+    return [limit for limit in (*NUMBER_LIMITS, *TEXT_LIMITS) if getattr(rule, limit) is not None]
+
+
+def column_of(columns: pa.RecordBatch | pa.Table, rule: Rule) -> pa.Array:
+    """The column that a rule judges, in one piece. Raises ValueError when it is missing."""
+    if rule.signal not in columns.schema.names:
+        raise ValueError(f"the rule on {rule.signal} has no column to judge")
+    column = columns.column(rule.signal)
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:
+    """The values as doubles, 0 for null."""
+    return np.asarray(pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False), np.float64)
+
+
+def fails(column: pa.Array, rule: Rule, limit: str) -> npt.NDArray[np.bool_]:
+    """Of each row whether its value fails this limit of a rule."""
     bound = getattr(rule, limit)
-    if limit in ("any_of", "none_of"):
+    if limit in TEXT_LIMITS:
         inside = pc.is_in(column, value_set=pa.array(list(bound), pa.string()))
         failed = pc.invert(inside) if limit == "any_of" else inside
         return np.asarray(failed.to_numpy(zero_copy_only=False), bool)
@@ -129,9 +148,8 @@ def _fails(column: pa.Array, rule: Rule, limit: str) -> npt.NDArray[np.bool_]:
     if pa.types.is_float32(column.type):
         # A stored 0.65 is a little less than 0.65: it must pass a minimum of 0.65.
         bound = float(np.float32(bound))
-    values = pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
-    tests = {"min": values >= bound, "max": values <= bound, "more_than": values > bound, "less_than": values < bound}
-    return np.asarray(~tests[limit] & ~missing, bool)
+    passes = {"min": np.greater_equal, "max": np.less_equal, "more_than": np.greater, "less_than": np.less}[limit]
+    return np.asarray(~passes(_numbers(column), bound) & ~missing, bool)
 
 
 def judge(columns: pa.RecordBatch | pa.Table, rules: Sequence[Rule], best: str = BEST_TIER) -> Verdicts:
@@ -141,38 +159,30 @@ def judge(columns: pa.RecordBatch | pa.Table, rules: Sequence[Rule], best: str =
     """
     rows = columns.num_rows
     first = np.full(rows, -1, np.int64)
-    reason = np.full(rows, None, object)
-    value = np.full(rows, None, object)
-    limit_of = np.full(rows, None, object)
-    text = np.full(rows, None, object)
+    reason = np.full(rows, -1, np.int32)
+    names: list[str] = []
+    value, limit_of = np.zeros(rows), np.zeros(rows)
+    by_number = np.zeros(rows, bool)
+    text = pa.nulls(rows, pa.string())
     for index, rule in enumerate(rules):
-        if rule.signal not in columns.schema.names:
-            raise ValueError(f"the rule on {rule.signal} has no column to judge")
-        column = columns.column(rule.signal)
-        if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks()
-        for limit in (*NUMBER_LIMITS, "any_of", "none_of"):
-            if getattr(rule, limit) is None:
-                continue
-            failed = np.flatnonzero(_fails(column, rule, limit) & (first < 0))
+        column = column_of(columns, rule)
+        for limit in limits_of(rule):
+            failed = fails(column, rule, limit) & (first < 0)
             first[failed] = index
             if rule.tier is not None:
                 continue
-            reason[failed] = reason_of(rule, limit)
-            values = column.take(pa.array(failed)).to_pylist()
-            if limit in ("any_of", "none_of"):
-                text[failed] = values
+            reason[failed] = len(names)
+            names.append(reason_of(rule, limit))
+            if limit in TEXT_LIMITS:
+                text = pc.if_else(pa.array(failed), column, text)
             else:
-                value[failed] = [float(each) for each in values]
+                value[failed] = _numbers(column)[failed]
                 limit_of[failed] = float(getattr(rule, limit))
+                by_number |= failed
     # Index -1, of what fails no rule, is the last one.
-    tiers = np.array([*(rule.tier for rule in rules), best], object)[first]
-    return Verdicts(
-        first,
-        pa.array([tier is not None for tier in tiers], pa.bool_()),
-        pa.array(tiers, pa.string()),
-        pa.array(reason, pa.string()),
-        pa.array(value, pa.float64()),
-        pa.array(limit_of, pa.float64()),
-        pa.array(text, pa.string()),
-    )
+    tiers = pa.array([*(rule.tier for rule in rules), best], pa.string())
+    tier = tiers.take(pa.array(np.where(first < 0, len(rules), first)))
+    reasons_given = pa.array(names, pa.string()).take(pa.array(reason, mask=reason < 0))
+    values = pa.array(value, pa.float64(), mask=~by_number, from_pandas=False)
+    limits = pa.array(limit_of, pa.float64(), mask=~by_number, from_pandas=False)
+    return Verdicts(first, tier.is_valid(), tier, reasons_given, values, limits, text)

@@ -1,4 +1,4 @@
-"""The command line: `kamisuki run`, `status`, `explain`, `funnel`, `audit`, `timing`, `ls`, `path`, `gc`, `recipes`."""
+"""The command line `kamisuki`. What shows the work of filters is in `choosing_commands.py`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline import __version__
+from pipeline.choosing_commands import add_commands
 from pipeline.errors import KamisukiError, UsageError
 
 app = typer.Typer(
@@ -175,6 +176,9 @@ def audit(
     wrong = [*(duplicates.wrong if duplicates else []), *repeated.above]
     if wrong:
         raise GateClosed("audit: " + "; ".join(wrong))
+
+
+add_commands(app, _console)
 
 
 @app.command()

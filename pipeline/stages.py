@@ -19,7 +19,7 @@ from pipeline.repeats_stage import find_repeats, frequent_runs
 from pipeline.robots_stage import asked_of_robots, decide_robots
 from pipeline.runner import Task
 from pipeline.schemas import ROBOTS_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
-from pipeline.signal_tables import TEXT_TABLE, signal_tables
+from pipeline.signal_tables import TEXT_TABLE, GroupSettings, signal_tables
 from pipeline.steps import Finished, Job, Steps, was_made_of
 
 STAGES = ("extract", "robots", "annotate", "sign", "dedup", "select")
@@ -37,9 +37,7 @@ class Stages:
     def extract(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Records of the inputs to documents."""
         settings = self.recipe.extract.model_dump(mode="json")
-        made_by = {"stage": "extract", "rule_version": extract.RULE_VERSION}
-        made_by["settings"] = extract.deciding(self.recipe.extract)
-        made_by["versions"] = extract.versions(self.recipe.extract.extractor)
+        made_by = documents_made_by(self.recipe)
         documents, rejects = (
             self.steps.folder("documents", made_by),
             self.steps.folder("rejects", made_by, "extract_rejects"),
@@ -77,8 +75,7 @@ class Stages:
         documents = done["documents"]
         finished = {}
         for table, group in self.recipe.groups().items():
-            made_by = {"stage": "annotate", "upstream": documents.folder.name} | annotate.fingerprint(group)
-            folder = self.steps.folder(table, made_by)
+            folder = self.steps.folder(table, signals_made_by(documents.folder.name, group))
             settings = {"kind": group.kind, "settings": group.settings}
             memory = annotate.memory_bytes(group)
             jobs = [
@@ -381,6 +378,20 @@ class Stages:
             "select": rules,
             "groups": [(group.kind, group.settings) for group in self.recipe.groups().values()],
         }
+
+
+def documents_made_by(recipe: Recipe) -> dict[str, Any]:
+    """What decides the documents of a recipe."""
+    made_by = {"stage": "extract", "rule_version": extract.RULE_VERSION}
+    return made_by | {
+        "settings": extract.deciding(recipe.extract),
+        "versions": extract.versions(recipe.extract.extractor),
+    }
+
+
+def signals_made_by(documents: str, group: GroupSettings) -> dict[str, Any]:
+    """What decides the signals of a group over the documents of a folder of that name."""
+    return {"stage": "annotate", "upstream": documents} | annotate.fingerprint(group)
 
 
 def robots_source(verdicts: Finished | None, shard: str, columns: Sequence[str]) -> list[tuple[str, list[str]]]:

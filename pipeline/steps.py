@@ -23,6 +23,11 @@ class Incomplete(KamisukiError):
     """A stage could not finish all of its shards."""
 
 
+def folder_name(table: str, made_by: dict[str, Any]) -> str:
+    """The name of the folder of a table that is decided by `made_by`."""
+    return f"{table}-{canonical_digest({'schema_version': SCHEMA_VERSION, **made_by})}"
+
+
 @dataclass
 class Finished:
     """A finished step: its folder and the ledger entries of its shards."""
@@ -81,7 +86,7 @@ class Steps:
     def folder(self, table: str, made_by: dict[str, Any], name: str | None = None) -> Path:
         """The folder of a table that is decided by `made_by`, known in run.json as `name` or the table."""
         made_by = {"schema_version": SCHEMA_VERSION, **made_by}
-        folder = self.out / f"{table}-{canonical_digest(made_by)}"
+        folder = self.out / folder_name(table, made_by)
         self.tables[name or table] = folder.name
         if not (folder / "made_by.json").exists():
             write_json(folder / "made_by.json", made_by)
