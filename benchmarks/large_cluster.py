@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline import candidates, resolve, sign
+from pipeline import candidates, joining, resolve, sign
 from pipeline.files import TableWriter
 from pipeline.ledger import load_entry
 from pipeline.recipe import Dedup, Signature
@@ -75,15 +75,15 @@ def prepare(folder: Path, members: int, case: str) -> float:
     """Everything up to the candidates with their texts in one run file; returns the seconds of the exchange's tasks."""
     write_tables(folder, members, case)
     documents, signatures = str(folder / "documents.parquet"), str(folder / "signatures.parquet")
-    parameters = DEDUP.signature.model_dump(exclude={"preset"})
+    parameters = DEDUP.signature.numbers()
     sign.sign_shard("signatures", documents, str(folder), [], parameters)
     started = time.perf_counter()
-    run = {name: str(folder / f"{name}.run") for name in ("keys", "edges", "members", "texts")}
+    run = {name: str(folder / f"{name}.run") for name in ("keys", "edges", "members/all", "texts")}
     kinds: list[str] = list(DEDUP.kinds)
     candidates.partition_keys("keys", 0, documents, signatures, str(folder), run["keys"], 1, kinds, "all", {})
-    candidates.reduce_keys("edges", 0, [run["keys"]], str(folder), run["edges"])
-    candidates.find_components("members", [run["edges"]], str(folder), run["members"], 1)
-    candidates.write_candidates("candidates", 0, signatures, run["members"], str(folder), [])
+    candidates.reduce_keys("edges", 0, 1, [run["keys"]], str(folder), run["edges"])
+    joining.join_in_memory("members", [run["edges"]], str(folder), run["members/all"], 1)
+    candidates.write_candidates("candidates", 0, signatures, str(folder / "members"), str(folder), [])
     resolve.gather_candidates(
         "texts", 0, documents, signatures, [], str(folder / "verdicts.parquet"), str(folder / "candidates.parquet"),
         str(folder), run["texts"], 1, settings(),

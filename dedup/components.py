@@ -1,33 +1,13 @@
-"""From equal band keys to candidate components: buckets give edges, edges give connected components."""
+"""Connected components: of edges in memory by SciPy, and the steps of an algorithm for edges that fit in no memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-
-def candidate_edges(keys: np.ndarray, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the edges (left, right) that join all documents with an equal key, sorted and each once.
-
-    Row i of the input, in any order and repeated at will, says that documents[i] has keys[i]. A bucket of k documents
-    gives at most k - 1 edges: from its smallest document, `left`, to each other, `right`. The edges have the dtype of
-    `documents`. Raises ValueError when the two arrays differ in length.
-    """
-    if keys.shape != documents.shape:
-        raise ValueError(f"each key needs one document: {keys.shape} keys, {documents.shape} documents")
-    order = np.lexsort((documents, keys))
-    keys, documents = keys[order], documents[order]
-    opens = np.ones(len(keys), dtype=np.bool_)
-    opens[1:] = keys[1:] != keys[:-1]
-    bucket = np.cumsum(opens) - 1
-    left = documents[np.flatnonzero(opens)[bucket]]
-    # In a sorted bucket the rows of its smallest document come first, so that this drops exactly the self-edges.
-    joined = left != documents
-    left, right = left[joined], documents[joined]
-    order = np.lexsort((right, left))
-    left, right = left[order], right[order]
-    distinct = np.ones(len(left), dtype=np.bool_)
-    distinct[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
-    return left[distinct], right[distinct]
+# Edges that are gathered before they are joined with what is known.
+EDGES_AT_ONCE = 8_000_000
 
 
 def components(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,11 +24,71 @@ def components(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndar
     if left.shape != right.shape:
         raise ValueError(f"an edge needs two ends: {left.shape} left, {right.shape} right")
     members, dense = np.unique(np.concatenate([left, right]), return_inverse=True)
-    ends = dense.reshape(2, -1)
+    ends = dense.astype(np.int32).reshape(2, -1)
+    del dense
     graph = coo_array((np.ones(len(left), dtype=np.int8), (ends[0], ends[1])), shape=(len(members), len(members)))
     # SciPy's labels are in no promised order: only which of them are equal is used.
     _, label = connected_components(graph, directed=False) if len(members) else (0, np.zeros(0, dtype=np.int32))
+    del graph, ends
     _, first, label, count = np.unique(label, return_index=True, return_inverse=True, return_counts=True)
     size = count[label]
     several = size > 1
     return members[several], members[first[label]][several], size[several]
+
+
+def components_of_all(
+    pieces: Iterable[tuple[np.ndarray, np.ndarray]], at_once: int = EDGES_AT_ONCE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return `components` of edges that come piece by piece, (left, right) each.
+
+    Memory grows with the documents that have an edge and with `at_once`, not with the number of edges: what is known
+    of earlier pieces is one edge a document.
+    """
+    known = np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.int64)
+    waiting: list[tuple[np.ndarray, np.ndarray]] = []
+    edges = 0
+    for piece in pieces:
+        waiting.append(piece)
+        edges += len(piece[0])
+        if edges >= at_once:
+            known = _joined(known, waiting)
+            waiting, edges = [], 0
+    return _joined(known, waiting) if waiting else known
+
+
+def _joined(
+    known: tuple[np.ndarray, np.ndarray, np.ndarray], pieces: list[tuple[np.ndarray, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    members, component, _ = known
+    return components(
+        np.concatenate([component, *(left for left, _ in pieces)]),
+        np.concatenate([members, *(right for _, right in pieces)]),
+    )
+
+
+def small_star(
+    documents: np.ndarray, neighbours: np.ndarray, leasts: np.ndarray, opens: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return (larger, smaller, changed): each document and its smaller neighbours joined to the least of these.
+
+    Row i says that documents[i] has the neighbour neighbours[i] < documents[i], and leasts[i] is the least neighbour of
+    that document; opens[i] is true once for each document. The edges have the same components. `changed` counts
+    neighbours that were not the least: with none, each document has one smaller neighbour. This and `large_star` in
+    turn end in stars about the least document of each component (Kiveris et al. 2014, "Connected components in
+    MapReduce and beyond", who prove O(log^2 n) rounds and see fewer).
+    """
+    moved = neighbours != leasts
+    larger = np.concatenate([neighbours[moved], documents[opens]])
+    smaller = np.concatenate([leasts[moved], leasts[opens]])
+    return larger, smaller, int(moved.sum())
+
+
+def large_star(documents: np.ndarray, neighbours: np.ndarray, leasts: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return (larger, smaller, changed): the larger neighbours of each document joined to the least it knows of.
+
+    As in `small_star`, but neighbours[i] may be larger than documents[i], and leasts[i] is the least neighbour. The
+    least that a document knows of may be itself. `changed` counts the neighbours that were joined to another one.
+    """
+    larger = neighbours > documents
+    least = np.minimum(documents, leasts)[larger]
+    return neighbours[larger], least, int((least != documents[larger]).sum())

@@ -16,6 +16,15 @@ from dedup.shingles import GOLDEN_GAMMA, MIX_FIRST, mix, shingle_hashes, utf8_bu
 # RefinedWeb, the largest published setting, uses 9,000 (Penedo et al. 2023: 450 bands of 20 rows).
 MAX_PERMUTATIONS = 10_000
 
+# Values of one pass are of different shingles, so that rows of a band that come of one pass agree together a little
+# less often than independent ones: with 20 rows, at J = 0.8 and 400 shingles, a band's chance is 2 % less (of itself).
+# That bands of one pass repeat each other less makes up for it: `make bench-dedup-quality` holds the curve of found
+# pairs against theory. A row a pass would be exact and take three times as long.
+ROWS_OF_A_PASS = 4
+
+# A bin without a shingle. A shingle may have this value too, and is then as good as absent, which costs 1 in 2^32.
+_EMPTY = np.uint32(0xFFFFFFFF)
+
 # Shingles that share one pass over the permutations: enough to hide the loads and stores of the minima.
 _BLOCK = 8
 
@@ -46,8 +55,17 @@ class MinHashParameters:
 
     @property
     def permutations(self) -> int:
-        """Number of hash functions, and of minima in a signature."""
+        """Number of minima in a signature."""
         return self.bands * self.rows
+
+    @property
+    def passes(self) -> int:
+        """Passes of one-permutation hashing over a text: the fewest of equal shares, at most `ROWS_OF_A_PASS`."""
+        return next(
+            count
+            for count in range(1, self.rows + 1)
+            if self.rows % count == 0 and self.rows // count <= ROWS_OF_A_PASS
+        )
 
 
 # swallow: doubri as the Swallow corpus runs it, 800 hashes of character 5-grams, a pair at 0.9 found with 99.4 %
@@ -87,23 +105,27 @@ def band_hashes(normalised: pa.Array, parameters: MinHashParameters) -> tuple[np
     the band is part of its hash, so that bands never meet across indexes and all may share one table.
     """
     minima, comparable = signatures(normalised, parameters)
-    value = mix(np.arange(parameters.bands, dtype=np.uint64) * GOLDEN_GAMMA)
-    for row in range(parameters.rows):
-        value = (value ^ minima[:, row :: parameters.rows]) * MIX_FIRST
-        value ^= value >> np.uint64(32)
-    return mix(value) * comparable[:, np.newaxis], comparable
+    return _band_hashes(minima, comparable, parameters.bands), comparable
 
 
 def signatures(normalised: pa.Array, parameters: MinHashParameters) -> tuple[np.ndarray, np.ndarray]:
-    """Return (minima uint32 [n, bands * rows], comparable bool [n]) of normalised texts.
+    """Return (minima uint32 [n, rows * bands], comparable bool [n]) of normalised texts.
 
-    The share of equal minima of two comparable texts is an unbiased estimate of the Jaccard similarity of their
-    shingles. Each of the permutations sends the upper 32 bits h of a 64-bit shingle hash to (h ^ x) * a modulo 2^32,
-    with x random and a random and odd: a bijection, so that a permutation makes no collision of its own.
+    Value r * bands + b is row r of band b. The share of equal minima of two comparable texts is an unbiased estimate
+    of the Jaccard similarity J of their shingles, whatever their lengths. They are made by one-permutation hashing (Li,
+    Owen and Zhang 2012), `parameters.passes` times over: a permutation sends all shingles of a text into bins, and the
+    least of each bin is a value. Where a bin stays empty, the value is the minimum of all shingles under a permutation
+    of that bin's own, as in the fast similarity sketching of Dahlgaard, Knudsen and Thorup (2017). So of two texts,
+    either the bin is empty in both, and their values agree with probability J; or the least of their common bin is in
+    both texts, with probability J; or it is in one alone, and the values differ. Short texts have many empty bins and
+    come to plain MinHash: there is no length at which one kind of signature ends and another begins.
+
+    A permutation sends the upper 32 bits h of a 64-bit shingle hash to (h ^ x) * a modulo 2^32, with x random and a
+    random and odd: a bijection, so that it makes no collision of its own. Its bins are ranges of equal length.
     """
     hashes, offsets = shingle_hashes(normalised, parameters.ngram)
-    xors, multipliers = _permutations(parameters.seed, parameters.permutations)
-    return _minima(hashes, offsets, xors, multipliers), np.diff(offsets) > 0
+    xors, multipliers = _permutations(parameters.seed, parameters.passes + parameters.permutations)
+    return _minima(hashes, offsets, xors, multipliers, parameters.passes), np.diff(offsets) > 0
 
 
 def content_hashes(normalised: pa.Array) -> np.ndarray:
@@ -132,18 +154,61 @@ def _permutations(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def _minima(hashes: np.ndarray, offsets: np.ndarray, xors: np.ndarray, multipliers: np.ndarray) -> np.ndarray:
-    minima = np.zeros((len(offsets) - 1, len(xors)), dtype=np.uint32)
+def _minima(
+    hashes: np.ndarray, offsets: np.ndarray, xors: np.ndarray, multipliers: np.ndarray, passes: int
+) -> np.ndarray:
+    """Return the minima of each text: the first `passes` permutations fill bins, the others are those of the bins."""
+    values = len(xors) - passes
+    minima = np.zeros((len(offsets) - 1, values), dtype=np.uint32)
+    longest = 0
+    for row in range(len(offsets) - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    scratch = np.empty((3, longest), dtype=np.uint32)
     for row in range(len(offsets) - 1):
         if offsets[row + 1] > offsets[row]:
-            _lower(hashes[offsets[row] : offsets[row + 1]], xors, multipliers, minima[row])
+            shingles = hashes[offsets[row] : offsets[row + 1]]
+            _fill_bins(shingles, xors[:passes], multipliers[:passes], scratch, minima[row])
+            _fill_empty(shingles, xors[passes:], multipliers[passes:], minima[row])
     return minima
+
+
+@njit(cache=True, nogil=True)
+def _fill_bins(
+    hashes: np.ndarray, xors: np.ndarray, multipliers: np.ndarray, scratch: np.ndarray, minima: np.ndarray
+) -> None:
+    """Set `minima` to the least value in each bin, _EMPTY where there is none. `scratch` is uint32 [3, >= hashes]."""
+    minima[:] = _EMPTY
+    bins = len(minima) // len(xors)
+    upper, moved, bin_of = scratch[0, : len(hashes)], scratch[1, : len(hashes)], scratch[2, : len(hashes)]
+    for index in range(len(hashes)):
+        upper[index] = np.uint32(hashes[index] >> np.uint64(32))
+    for turn in range(len(xors)):
+        x, a = xors[turn], multipliers[turn]
+        for index in range(len(upper)):
+            value = np.uint32((upper[index] ^ x) * a)
+            moved[index] = value
+            # The upper 16 bits times the bins, which are fewer than 2^16: vector instructions on 32-bit lanes.
+            bin_of[index] = np.uint32(np.uint32(value >> np.uint32(16)) * np.uint32(bins)) >> np.uint32(16)
+        least = minima[turn * bins : (turn + 1) * bins]
+        for index in range(len(moved)):
+            # Always written, since a branch on chance is what costs time here.
+            least[bin_of[index]] = min(least[bin_of[index]], moved[index])
+
+
+@njit(cache=True, nogil=True)
+def _fill_empty(hashes: np.ndarray, xors: np.ndarray, multipliers: np.ndarray, minima: np.ndarray) -> None:
+    """Replace each `_EMPTY` by the minimum of all hashes (at least one) under the permutation of its place."""
+    empty = np.flatnonzero(minima == _EMPTY)
+    if len(empty):
+        filled = np.empty(len(empty), dtype=np.uint32)
+        _lower(hashes, xors[empty], multipliers[empty], filled)
+        minima[empty] = filled
 
 
 @njit(cache=True, nogil=True)
 def _lower(hashes: np.ndarray, xors: np.ndarray, multipliers: np.ndarray, minima: np.ndarray) -> None:
     """Set `minima` to the least value of each permutation over the hashes (at least one)."""
-    minima[:] = np.uint32(0xFFFFFFFF)
+    minima[:] = _EMPTY
     block = np.empty(_BLOCK, dtype=np.uint32)
     for start in range(0, len(hashes), _BLOCK):
         for index in range(_BLOCK):
@@ -164,3 +229,22 @@ def _lower(hashes: np.ndarray, xors: np.ndarray, multipliers: np.ndarray, minima
                 ),
             )
             minima[index] = min(minima[index], least)
+
+
+@njit(cache=True, nogil=True)
+def _band_hashes(minima: np.ndarray, comparable: np.ndarray, bands: int) -> np.ndarray:
+    hashes = np.zeros((len(minima), bands), dtype=np.uint64)
+    for text in range(len(minima)):
+        if not comparable[text]:
+            continue
+        value = hashes[text]
+        for band in range(bands):
+            value[band] = mix(np.uint64(band) * GOLDEN_GAMMA)
+        for start in range(0, minima.shape[1], bands):
+            row = minima[text, start : start + bands]
+            for band in range(bands):
+                moved = (value[band] ^ np.uint64(row[band])) * MIX_FIRST
+                value[band] = moved ^ (moved >> np.uint64(32))
+        for band in range(bands):
+            value[band] = mix(value[band])
+    return hashes

@@ -19,6 +19,8 @@ from numba import njit
 GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
 MIX_FIRST = np.uint64(0xBF58476D1CE4E5B9)
 MIX_SECOND = np.uint64(0x94D049BB133111EB)
+_UNDO_FIRST = np.uint64(pow(int(MIX_FIRST), -1, 2**64))
+_UNDO_SECOND = np.uint64(pow(int(MIX_SECOND), -1, 2**64))
 
 # UAX #15, "Stream-Safe Text Format": no language needs more than 30 combining marks in a row. Putting marks in
 # canonical order takes time quadratic in the length of a run, so that a page of nothing else would hang a worker.
@@ -31,13 +33,14 @@ _KEEP, _REPLACE, _BY_CONTEXT = 0, 1, 2
 
 
 class _FoldTable(NamedTuple):
-    """What normalising does to each code point of the first two planes."""
+    """What normalising does to each code point of the first two planes; `growth` is the most bytes for one byte."""
 
     action: np.ndarray
     start: np.ndarray
     length: np.ndarray
     pool: np.ndarray
     mark: np.ndarray
+    growth: int
 
 
 @njit(cache=True, nogil=True)
@@ -46,6 +49,13 @@ def mix(value: Any) -> Any:
     value = (value ^ (value >> np.uint64(30))) * MIX_FIRST
     value = (value ^ (value >> np.uint64(27))) * MIX_SECOND
     return value ^ (value >> np.uint64(31))
+
+
+def unmix(value: Any) -> Any:
+    """Return the uint64 number, or array of them, that `mix` sends to `value`."""
+    value = (value ^ (value >> np.uint64(31)) ^ (value >> np.uint64(62))) * _UNDO_SECOND
+    value = (value ^ (value >> np.uint64(27)) ^ (value >> np.uint64(54))) * _UNDO_FIRST
+    return value ^ (value >> np.uint64(30)) ^ (value >> np.uint64(60))
 
 
 def normalize(text: str) -> str:
@@ -65,23 +75,28 @@ def normalize_array(text: pa.Array) -> pa.Array:
     by one; only texts with combining marks, half-width sound marks and the like go through `unicodedata`.
     """
     data, offsets = utf8_buffers(text)
-    table = _fold_table()
-    sizes = _measure(data, offsets, table)
-    by_context: dict[int, bytes] = {}
-    for row in np.flatnonzero(sizes < 0).tolist():
-        original = data[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", errors="replace")
-        by_context[row] = normalize(original).encode("utf-8")
-        sizes[row] = len(by_context[row])
-    new_offsets = np.zeros(len(offsets), dtype=np.int64)
-    np.cumsum(sizes, out=new_offsets[1:])
-    copied = np.ones(len(sizes), dtype=np.bool_)
-    copied[list(by_context)] = False
-    written = np.empty(int(new_offsets[-1]), dtype=np.uint8)
-    _write(data, offsets, copied, table, new_offsets, written)
-    for row, folded in by_context.items():
-        written[new_offsets[row] : new_offsets[row + 1]] = np.frombuffer(folded, dtype=np.uint8)
+    written, new_offsets, context = _fold(data, offsets, _fold_table())
+    if context.any():
+        by_context = {
+            row: normalize(data[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", errors="replace")).encode()
+            for row in np.flatnonzero(context).tolist()
+        }
+        written, new_offsets = _with_rows(written, new_offsets, by_context)
     buffers = [None, pa.py_buffer(new_offsets), pa.py_buffer(written)]
     return pa.Array.from_buffers(pa.large_string(), len(text), buffers)
+
+
+def _with_rows(written: np.ndarray, offsets: np.ndarray, rows: dict[int, bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Return (bytes, offsets) with these rows, empty so far, filled in."""
+    sizes = np.diff(offsets)
+    sizes[list(rows)] = [len(content) for content in rows.values()]
+    new_offsets = np.zeros(len(offsets), dtype=np.int64)
+    np.cumsum(sizes, out=new_offsets[1:])
+    filled = np.empty(int(new_offsets[-1]), dtype=np.uint8)
+    _copy_rows(written, offsets, new_offsets, filled)
+    for row, content in rows.items():
+        filled[new_offsets[row] : new_offsets[row + 1]] = np.frombuffer(content, dtype=np.uint8)
+    return filled, new_offsets
 
 
 def shingle_hashes(text: pa.Array, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -134,13 +149,26 @@ def _read_letters(data: np.ndarray, start: int, stop: int, letters: np.ndarray) 
         # The marker bits of the first byte stay in, so that forms of different lengths cannot give the same value.
         letter = np.uint64(data[position])
         position += 1
+        if (
+            (letter & 0xF0) == 0xE0
+            and position + 1 < stop
+            and (data[position] & 0xC0) == 0x80
+            and (data[position + 1] & 0xC0) == 0x80
+        ):
+            # Nearly all Japanese letters; the loop below would come to the same.
+            first, second = np.uint64(data[position] & 0x3F), np.uint64(data[position + 1] & 0x3F)
+            letter = (letter << np.uint64(12)) | (first << np.uint64(6)) | second
+            position += 2
         while position < stop and (data[position] & 0xC0) == 0x80:
             letter = (letter << np.uint64(6)) | np.uint64(data[position] & 0x3F)
             position += 1
-        # Scrambled, because differences of neighbouring code points are small and would cancel in a polynomial.
-        letter = (letter + np.uint64(1)) * GOLDEN_GAMMA
-        letters[count] = letter ^ (letter >> np.uint64(32))
+        letters[count] = letter
         count += 1
+    # In a loop of its own, which becomes vector instructions. Scrambled, because differences of neighbouring code
+    # points are small and would cancel in a polynomial.
+    for index in range(count):
+        letter = (letters[index] + np.uint64(1)) * GOLDEN_GAMMA
+        letters[index] = letter ^ (letter >> np.uint64(32))
     return count
 
 
@@ -148,22 +176,22 @@ def _read_letters(data: np.ndarray, start: int, stop: int, letters: np.ndarray) 
 def _hash_windows(letters: np.ndarray, count: int, n: int, hashes: np.ndarray) -> int:
     """Write the hash of each window of `n` of the first `count` letters to `hashes`; return how many (0 if count < n).
 
-    The hash is a polynomial in `MIX_FIRST` modulo 2^64, rolled from window to window, then mixed.
+    The hash is a polynomial in `MIX_FIRST` modulo 2^64, then mixed. Each letter of the window is a pass over all
+    windows, since such passes become vector instructions and a hash rolled from window to window cannot.
     """
-    if count < n:
+    windows = count - n + 1
+    if windows <= 0:
         return 0
     # The length of the window is part of the hash: a whole short text must differ from a window of a long one.
     length_part = np.uint64(n) * GOLDEN_GAMMA
-    leaving = np.uint64(1)
-    window = np.uint64(0)
-    for position in range(n):
-        leaving *= MIX_FIRST
-        window = window * MIX_FIRST + letters[position]
-    hashes[0] = mix(window + length_part)
-    for position in range(n, count):
-        window = window * MIX_FIRST + letters[position] - letters[position - n] * leaving
-        hashes[position - n + 1] = mix(window + length_part)
-    return count - n + 1
+    hashes[:windows] = letters[:windows]
+    for place in range(1, n):
+        moved = letters[place : place + windows]
+        for index in range(windows):
+            hashes[index] = hashes[index] * MIX_FIRST + moved[index]
+    for index in range(windows):
+        hashes[index] = mix(hashes[index] + length_part)
+    return windows
 
 
 def _fold_once(text: str) -> str:
@@ -191,6 +219,7 @@ def _fold_table() -> _FoldTable:
     length = np.zeros(_TABLE_SIZE, dtype=np.int32)
     mark = np.zeros(_TABLE_SIZE, dtype=np.bool_)
     pool = bytearray()
+    growth = 1
     for code, character in enumerate(characters):
         if 0xD800 <= code <= 0xDFFF:
             action[code] = _BY_CONTEXT
@@ -202,8 +231,9 @@ def _fold_table() -> _FoldTable:
         elif folded != character:
             replacement = folded.encode("utf-8")
             action[code], start[code], length[code] = _REPLACE, len(pool), len(replacement)
+            growth = max(growth, -(-len(replacement) // len(character.encode("utf-8"))))
             pool += replacement
-    return _FoldTable(action, start, length, np.frombuffer(bytes(pool), dtype=np.uint8), mark)
+    return _FoldTable(action, start, length, np.frombuffer(bytes(pool), dtype=np.uint8), mark, growth)
 
 
 @njit(cache=True, nogil=True)
@@ -223,6 +253,12 @@ def _decode(data: np.ndarray, position: int, stop: int) -> tuple[int, int]:
     first = int(data[position])
     if first < 0x80:
         return first, 1
+    if 0xE0 < first < 0xF0 and first != 0xED and position + 2 < stop:
+        # Nearly all Japanese letters; what follows would say the same, more slowly.
+        second, third = int(data[position + 1]), int(data[position + 2])
+        if second & 0xC0 == 0x80 and third & 0xC0 == 0x80:
+            return (first & 0x0F) << 12 | (second & 0x3F) << 6 | third & 0x3F, 3
+        return 0, 0
     if first < 0xC2 or first > 0xF4:
         return 0, 0
     width = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
@@ -240,60 +276,60 @@ def _decode(data: np.ndarray, position: int, stop: int) -> tuple[int, int]:
 
 
 @njit(cache=True, nogil=True)
-def _measure(data: np.ndarray, offsets: np.ndarray, table: _FoldTable) -> np.ndarray:
-    """Return the bytes of each text after folding, -1 where context decides or the bytes are not UTF-8."""
-    sizes = np.zeros(len(offsets) - 1, dtype=np.int64)
-    for row in range(len(offsets) - 1):
-        position, stop, size = offsets[row], offsets[row + 1], 0
+def _fold(data: np.ndarray, offsets: np.ndarray, table: _FoldTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (bytes, offsets, context) of folded texts; one that needs its context, or is not UTF-8, is left empty."""
+    rows = len(offsets) - 1
+    new_offsets = np.zeros(rows + 1, dtype=np.int64)
+    context = np.zeros(rows, dtype=np.bool_)
+    written = np.empty(offsets[rows] - offsets[0], dtype=np.uint8)
+    target = 0
+    for row in range(rows):
+        position, stop, start = offsets[row], offsets[row + 1], target
+        room = target + (stop - position) * table.growth
+        if room > len(written):
+            larger = np.empty(room + offsets[rows] - offsets[0], dtype=np.uint8)
+            larger[:target] = written[:target]
+            written = larger
         while position < stop:
-            code, width = _decode(data, position, stop)
-            if width == 0 or code >= _COMPATIBILITY_IDEOGRAPHS:
-                size = -1
-                break
+            first = data[position]
+            if first < 0x80:
+                code, width = int(first), 1
+            else:
+                code, width = _decode(data, position, stop)
             what = table.action[code] if code < _TABLE_SIZE else _KEEP
-            if what == _BY_CONTEXT:
-                size = -1
+            if width == 0 or what == _BY_CONTEXT or code >= _COMPATIBILITY_IDEOGRAPHS:
+                context[row] = True
+                target = start
                 break
-            size += width if what == _KEEP else table.length[code]
+            if what == _REPLACE:
+                for index in range(table.start[code], table.start[code] + table.length[code]):
+                    written[target] = table.pool[index]
+                    target += 1
+            else:
+                for index in range(position, position + width):
+                    written[target] = data[index]
+                    target += 1
             position += width
-        sizes[row] = size
-    return sizes
+        new_offsets[row + 1] = target
+    return written[:target], new_offsets, context
 
 
 @njit(cache=True, nogil=True)
-def _write(
-    data: np.ndarray,
-    offsets: np.ndarray,
-    copied: np.ndarray,
-    table: _FoldTable,
-    new_offsets: np.ndarray,
-    written: np.ndarray,
-) -> None:
+def _copy_rows(data: np.ndarray, offsets: np.ndarray, new_offsets: np.ndarray, copied: np.ndarray) -> None:
     for row in range(len(offsets) - 1):
-        if not copied[row]:
-            continue
-        position, stop, target = offsets[row], offsets[row + 1], new_offsets[row]
-        while position < stop:
-            code, width = _decode(data, position, stop)
-            if code >= _TABLE_SIZE or table.action[code] == _KEEP:
-                for index in range(width):
-                    written[target + index] = data[position + index]
-                target += width
-            else:
-                for index in range(table.length[code]):
-                    written[target + index] = table.pool[table.start[code] + index]
-                target += table.length[code]
-            position += width
+        size = offsets[row + 1] - offsets[row]
+        copied[new_offsets[row] : new_offsets[row] + size] = data[offsets[row] : offsets[row + 1]]
 
 
 @njit(cache=True, nogil=True)
 def _count_letters(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     counts = np.zeros(len(offsets) - 1, dtype=np.int64)
     for row in range(len(offsets) - 1):
-        count = 0
-        for position in range(offsets[row], offsets[row + 1]):
-            # A stray continuation byte at the very start stands for a letter, as in `_read_letters`.
-            count += (data[position] & 0xC0) != 0x80 or position == offsets[row]
+        part = data[offsets[row] : offsets[row + 1]]
+        # A stray continuation byte at the very start stands for a letter, as in `_read_letters`.
+        count = int(len(part) > 0 and (part[0] & 0xC0) == 0x80)
+        for index in range(len(part)):
+            count += (part[index] & 0xC0) != 0x80
         counts[row] = count
     return counts
 

@@ -12,22 +12,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from dedup.components import candidate_edges, components
-from pipeline.exchange import RunWriter, key_partition, read_partition
+from dedup.shingles import mix
 from pipeline.files import TableWriter, aligned_batches, read_batches
 from pipeline.ledger import Entry
 from pipeline.proposals import DOCUMENT_COLUMNS, SIGNATURE_COLUMNS, proposed_keys
 from pipeline.schemas import CANDIDATES
+from pipeline.sorted_runs import Groups, SortedRunWriter, groups, read_rows
 
 RULE_VERSION = 2
 MEMORY_BYTES = 1_500_000_000
-ROWS_PER_PARTITION = 8_000_000
+ROWS_PER_PARTITION = 6_000_000
 
-KEYS = pa.schema([("key", pa.uint64()), ("document", pa.uint64())])
-EDGES = pa.schema([("left", pa.uint64()), ("right", pa.uint64())])
-MEMBERS = pa.schema([("document", pa.uint64()), ("component", pa.uint64()), ("size", pa.int64())])
+# A bucket of more documents is a template, a notice or an empty page: it counts like any other and is named besides.
+BUCKET_CAP = 10_000
+BUCKETS_NAMED = 10
 
 
 def dense_ids(shard_index: int, start: int, count: int) -> np.ndarray:
@@ -52,12 +51,10 @@ def partition_keys(
     entry = Entry(shard, "dedup: keys")
     row = 0
     tables = [(Path(signatures), list(SIGNATURE_COLUMNS)), (Path(documents), list(DOCUMENT_COLUMNS))]
-    with RunWriter(Path(run), KEYS, partitions) as out:
+    with SortedRunWriter(Path(run), partitions) as out:
         for signature, document in aligned_batches(tables):
             keys, owners = proposed_keys(document, signature, kinds, scope, sources)
-            ids = dense_ids(shard_index, row, document.num_rows)[owners]
-            rows = pa.RecordBatch.from_arrays([pa.array(keys), pa.array(ids)], schema=KEYS)
-            out.write(rows, key_partition(keys, partitions))
+            out.write(keys, dense_ids(shard_index, row, document.num_rows)[owners])
             row += document.num_rows
     entry.read = entry.written = row
     entry.seconds = time.perf_counter() - started
@@ -65,64 +62,89 @@ def partition_keys(
     return entry.__dict__
 
 
-def reduce_keys(shard: str, partition: int, runs: list[str], folder: str, run: str) -> dict[str, Any]:
-    """Write the candidate edges among the documents of one range of keys: at most k-1 for k equal keys."""
+def reduce_keys(shard: str, partition: int, partitions: int, runs: list[str], folder: str, run: str) -> dict[str, Any]:
+    """Write the candidate edges among the documents of one range of keys: at most k-1 for k equal keys.
+
+    An edge joins a document to the smallest one of its bucket. It is written as (mix(larger), smaller), the form in
+    which `joining` takes it.
+    """
     started = time.perf_counter()
     entry = Entry(shard, "dedup: edges")
-    rows = read_partition([Path(path) for path in runs], partition, KEYS)
-    left, right = candidate_edges(rows.column("key").to_numpy(), rows.column("document").to_numpy())
-    with RunWriter(Path(run), EDGES, 1) as out:
-        edges = pa.RecordBatch.from_arrays([pa.array(left), pa.array(right)], schema=EDGES)
-        out.write(edges, np.zeros(len(left), np.int64))
-    entry.read = rows.num_rows
-    entry.written = len(left)
-    entry.reject("no_new_edge", count=rows.num_rows - len(left))
+    buckets = Buckets([Path(path).stem for path in runs])
+    with SortedRunWriter(Path(run), partitions) as out:
+        for group in groups([Path(path) for path in runs], partition):
+            leasts = group.leasts()
+            joined = group.values != leasts
+            out.write(mix(group.values[joined]), leasts[joined])
+            buckets.add(group)
+            entry.read += len(group.values)
+    entry.written = out.rows
+    entry.reject("no_new_edge", count=entry.read - entry.written)
+    entry.notes = buckets.notes()
     entry.seconds = time.perf_counter() - started
     entry.save(Path(folder))
     return entry.__dict__
 
 
-def find_components(shard: str, runs: list[str], folder: str, run: str, shards: int) -> dict[str, Any]:
-    """Join all edges into components and route their members back to the shards that they came from."""
-    started = time.perf_counter()
-    entry = Entry(shard, "dedup: components")
-    edges = read_partition([Path(path) for path in runs], 0, EDGES)
-    members, labels, sizes = components(edges.column("left").to_numpy(), edges.column("right").to_numpy())
-    with RunWriter(Path(run), MEMBERS, shards) as out:
-        batch = pa.RecordBatch.from_arrays([pa.array(members), pa.array(labels), pa.array(sizes)], schema=MEMBERS)
-        out.write(batch, (members >> np.uint64(32)).astype(np.int64))
-    entry.read = entry.written = len(members)
-    entry.notes = {"edges": edges.num_rows, "components": len(np.unique(labels)), "largest": int(sizes.max(initial=0))}
-    entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
-    return entry.__dict__
+class Buckets:
+    """Counts buckets of documents with one key, and names the largest of those over the cap."""
+
+    def __init__(self, shards: list[str]) -> None:
+        self.shards = shards
+        self.counts = {"buckets": 0, "buckets_over_cap": 0, "documents_in_buckets_over_cap": 0, "largest_bucket": 0}
+        self.named: list[dict[str, Any]] = []
+
+    def add(self, group: Groups) -> None:
+        """Count the buckets that begin here."""
+        if not group.opens:
+            return
+        over = np.flatnonzero(group.size > BUCKET_CAP)
+        self.counts["buckets"] += int((group.size > 1).sum())
+        self.counts["buckets_over_cap"] += len(over)
+        self.counts["documents_in_buckets_over_cap"] += int(group.size[over].sum())
+        self.counts["largest_bucket"] = max(self.counts["largest_bucket"], int(group.size.max()))
+        for index in over.tolist():
+            start = group.starts[index]
+            some = [self._name(document) for document in group.values[start : start + 3].tolist()]
+            named = {"key": f"{group.keys[start]:016x}", "documents": int(group.size[index]), "such_as": some}
+            self.named = largest_buckets([*self.named, named])
+
+    def _name(self, document: int) -> str:
+        return f"{self.shards[document >> 32]}, row {document & 0xFFFFFFFF}"
+
+    def notes(self) -> dict[str, Any]:
+        """What the ledger says of them."""
+        return {**self.counts, "largest_over_cap": self.named} if self.named else dict(self.counts)
+
+
+def largest_buckets(named: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The largest of named buckets, largest first."""
+    return sorted(named, key=lambda bucket: (-bucket["documents"], bucket["key"]))[:BUCKETS_NAMED]
 
 
 def write_candidates(
-    shard: str, shard_index: int, signatures: str, run: str, folder: str, inputs: list[dict[str, Any]]
+    shard: str, shard_index: int, signatures: str, members: str, folder: str, inputs: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Write one shard's candidates table: its members of components, in the order of its documents."""
     started = time.perf_counter()
     entry = Entry(shard, "dedup", inputs=inputs)
-    members = read_partition([Path(run)], shard_index, MEMBERS)
-    rows = (members.column("document").to_numpy() & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    order = np.argsort(rows, kind="stable")
-    rows, members = rows[order], members.take(pa.array(order))
+    found = read_rows(sorted(Path(members).glob("*.run")), shard_index, columns=3)
+    rows = (found[:, 0] & np.uint64(0xFFFFFFFF)).astype(np.int64)
     start = 0
     with TableWriter(Path(folder) / f"{shard}.parquet", CANDIDATES) as out:
         for batch in read_batches(Path(signatures), ["id"]):
             low, high = np.searchsorted(rows, [start, start + batch.num_rows])
-            here = members.slice(low, high - low).combine_chunks()
             columns = [
                 batch.column("id").take(pa.array(rows[low:high] - start)),
                 pa.array(rows[low:high].astype(np.int32)),
-                *(here.column(name).combine_chunks() for name in ("component", "size")),
+                pa.array(np.ascontiguousarray(found[low:high, 1])),
+                pa.array(found[low:high, 2].astype(np.int64)),
             ]
             out.write(pa.RecordBatch.from_arrays(columns, schema=CANDIDATES))
             start += batch.num_rows
     entry.read, entry.written = start, out.rows
     entry.reject("not_a_candidate", count=start - len(rows))
-    entry.notes["largest_component"] = pc.max(members.column("size")).as_py() or 0
+    entry.notes["largest_component"] = int(found[:, 2].max(initial=0))
     entry.output("candidates", out.written())
     entry.seconds = time.perf_counter() - started
     entry.save(Path(folder))

@@ -13,7 +13,7 @@ import pyarrow as pa
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from dedup.minhash import PRESETS, MinHashParameters
+from dedup.minhash import PRESETS, MinHashParameters, parameters_for_threshold
 from filters.rules import BEST_TIER, Rule
 from filters.signal import Signal
 from pipeline.assets import is_path, read_asset
@@ -79,9 +79,13 @@ class Extract(Section):
 
 
 class Signature(Section):
-    """MinHash parameters: a preset by name, or n-gram length, bands and rows."""
+    """MinHash parameters: a preset by name, or a threshold from which bands and rows follow, or the numbers."""
 
     preset: str | None = None
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="Jaccard similarity about which bands and rows err least"
+    )
+    permutations: PositiveInt | None = Field(None, description="most MinHash values for a threshold")
     ngram: PositiveInt = 5
     bands: PositiveInt = 40
     rows: PositiveInt = 20
@@ -89,21 +93,39 @@ class Signature(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _expand_preset(cls, data: Any) -> Any:
-        name = data.get("preset") if isinstance(data, dict) else None
-        if name is None:
+    def _expand(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
             return data
-        if name not in PRESETS:
-            raise ValueError(f"unknown preset {name!r}; allowed: {', '.join(sorted(PRESETS))}")
-        fixed = PRESETS[name]
-        wrong = [key for key in ("ngram", "bands", "rows") if data.get(key, getattr(fixed, key)) != getattr(fixed, key)]
+        name, threshold, permutations = (data.get(key) for key in ("preset", "threshold", "permutations"))
+        given = [
+            f"preset {name}" if key == "preset" else key for key in ("preset", "threshold") if data.get(key) is not None
+        ]
+        if (threshold is None) != (permutations is None):
+            raise ValueError("threshold and permutations go together: give both or neither")
+        if len(given) > 1:
+            raise ValueError(f"{given[0]} fixes threshold: give one of them")
+        if name is not None:
+            if name not in PRESETS:
+                raise ValueError(f"unknown preset {name!r}; allowed: {', '.join(sorted(PRESETS))}")
+            chosen = PRESETS[name]
+            fixed = {"ngram": chosen.ngram, "bands": chosen.bands, "rows": chosen.rows}
+        elif isinstance(threshold, int | float) and isinstance(permutations, int):
+            chosen = parameters_for_threshold(threshold, permutations)
+            fixed = {"bands": chosen.bands, "rows": chosen.rows}
+        else:
+            return data
+        wrong = [key for key in fixed if data.get(key, fixed[key]) != fixed[key]]
         if wrong:
-            raise ValueError(f"preset {name} fixes {', '.join(wrong)}: give the preset or the numbers, not both")
-        return {**data, "ngram": fixed.ngram, "bands": fixed.bands, "rows": fixed.rows}
+            raise ValueError(f"{given[0]} fixes {', '.join(wrong)}: give it or the numbers, not both")
+        return {**data, **fixed}
+
+    def numbers(self) -> dict[str, int]:
+        """What decides a signature, however the recipe put it."""
+        return self.model_dump(include={"ngram", "bands", "rows", "seed"})
 
     def parameters(self) -> MinHashParameters:
         """The parameters as the dedup package takes them."""
-        return MinHashParameters(ngram=self.ngram, bands=self.bands, rows=self.rows, seed=self.seed)
+        return MinHashParameters(**self.numbers())
 
 
 Kind = Literal["payload", "exact", "same_url", "same_canonical", "near"]

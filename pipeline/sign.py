@@ -19,14 +19,13 @@ from pipeline.recipe import Signature
 from pipeline.schemas import signatures_schema
 from pipeline.web.urls import normalize_url
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 MEMORY_BYTES = 900_000_000
 
 
 def fingerprint(settings: Signature) -> dict[str, Any]:
     """What decides the signatures: parameters, rule version and the Unicode tables behind NFKC."""
-    parameters = settings.model_dump(exclude={"preset"})
-    return {"rule_version": RULE_VERSION, "unicode": unicodedata.unidata_version, **parameters}
+    return {"rule_version": RULE_VERSION, "unicode": unicodedata.unidata_version, **settings.numbers()}
 
 
 def url_hashes(urls: pa.Array) -> np.ndarray:

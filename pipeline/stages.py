@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from filters import clean
-from pipeline import annotate, candidates, extract, resolve, robots, select, sign
+from pipeline import annotate, candidates, extract, joining, resolve, robots, select, sign
 from pipeline.exchange import partitions_for
 from pipeline.ledger import Entry
 from pipeline.plan import Shard
@@ -92,7 +92,7 @@ class Stages:
         assert dedup is not None
         made_by = {"stage": "sign", "upstream": documents.folder.name}
         folder = self.steps.folder("signatures", made_by | sign.fingerprint(dedup.signature))
-        parameters = dedup.signature.model_dump(exclude={"preset"})
+        parameters = dedup.signature.numbers()
         jobs = [
             self._job(sign.sign_shard, sign.MEMORY_BYTES, shard, documents, folder, parameters=parameters)
             for shard in sorted(documents.entries)
@@ -143,21 +143,14 @@ class Stages:
             self.steps.do("dedup: keys", exchange / "keys", [Job(task) for task in tasks])
             tasks = [
                 Task(name, candidates.reduce_keys, {
-                    "shard": name, "partition": index, "runs": key_runs,
+                    "shard": name, "partition": index, "partitions": partitions, "runs": key_runs,
                     "folder": str(exchange / "edges"), "run": edge_runs[index],
                 }, candidates.MEMORY_BYTES)
                 for index, name in enumerate(edge_names)
             ]  # fmt: skip
             edges = self.steps.do("dedup: edges", exchange / "edges", [Job(task) for task in tasks])
-            # SciPy holds about 50 bytes for each edge and member of its graph.
             found = sum(entry.written for entry in edges.entries.values())
-            memory = candidates.MEMORY_BYTES + 150 * found
-            members = str(exchange / "components" / "members.run")
-            task = Task("components", candidates.find_components, {
-                "shard": "components", "runs": edge_runs, "folder": str(exchange / "components"), "run": members,
-                "shards": len(shards),
-            }, memory)  # fmt: skip
-            self.steps.do("dedup: components", exchange / "components", [Job(task)])
+            joining.join(self.steps, exchange, edge_runs, partitions, len(shards), min(rows, 2 * found))
 
         jobs = []
         for index, shard in enumerate(shards):
@@ -166,7 +159,7 @@ class Stages:
                 "shard": shard,
                 "shard_index": index,
                 "signatures": signatures.file("signatures", shard),
-                "run": str(exchange / "components" / "members.run"),
+                "members": str(joining.members_folder(exchange)),
                 "folder": str(folder),
                 "inputs": inputs,
             }
@@ -273,7 +266,7 @@ class Stages:
         ordering = dedup.survivor_signals()
         signals = {table: done[table] for table in self.recipe.groups()}
         settings = dedup.model_dump(mode="json", exclude={"rehydrate", "repeats"})
-        settings["signature"] = dedup.signature.model_dump(exclude={"preset"})
+        settings["signature"] = dedup.signature.numbers()
         # The order of sources decides, and a digest of a mapping does not see it.
         decides = settings | {"sources": list(dedup.sources.items())}
         # When all documents count, rules do not reach resolve: another threshold leaves the duplicates as they are.

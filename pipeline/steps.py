@@ -214,5 +214,13 @@ def keep_steps(folder: Path, scratch: Path) -> None:
             step["seconds"] += entry.seconds
             step["read"] += entry.read
             step["written"] += entry.written
-            step["notes"] |= entry.notes
+            for name, value in entry.notes.items():
+                step["notes"][name] = _together(name, step["notes"].get(name), value)
     write_json(folder / STEPS_FILE, kept)
+
+
+def _together(name: str, one: Any, other: Any) -> Any:
+    """What two entries note under one name: counts are added up, of the largest one stays, lists are joined."""
+    if one is None or not isinstance(other, int | list):
+        return other
+    return max(one, other) if name.startswith("largest") and isinstance(other, int) else one + other

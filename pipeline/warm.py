@@ -35,7 +35,6 @@ BARE_PAGE = (
 def warm() -> float:
     """Call every compiled function on small texts; returns the seconds that it took."""
     started = time.perf_counter()
-    from dedup.components import candidate_edges, components
     from dedup.minhash import MinHashParameters, band_hashes, content_hashes
     from dedup.resolve import EXACT, resolve
     from dedup.shingle_store import ShingleStore, shingle_sets
@@ -63,8 +62,7 @@ def warm() -> float:
         normalised = normalize_array(kind)
         band_hashes(normalised, MinHashParameters(bands=2, rows=2))
         hashes = content_hashes(normalised)
-    left, right = candidate_edges(mixed(hashes, URL_KEY), hashes)
-    components(left, right)
+    mixed(hashes, URL_KEY)
     sets = [shingle_set(text, 5) for text in TEXTS]
     jaccard(sets[0], sets[1])
     with ShingleStore(Path("."), 1_000_000) as store:

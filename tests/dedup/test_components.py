@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 
 import numpy as np
@@ -9,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.components import candidate_edges, components
+from dedup.components import components, components_of_all, large_star, small_star
 
 LARGE = 2**64 - 8
-ROWS = st.lists(st.tuples(st.integers(0, 9), st.integers(LARGE, LARGE + 7) | st.integers(0, 9)), max_size=40)
 EDGES = st.lists(st.tuples(*[st.integers(LARGE, LARGE + 7) | st.integers(0, 15)] * 2), max_size=20)
 
 
@@ -54,38 +54,47 @@ def test_components_are_those_of_a_union_find_in_any_order(edges: list[tuple[int
     assert found(*columns(turned)) == expected
 
 
-@given(ROWS)
-def test_edges_join_just_the_documents_with_a_common_key(rows: list[tuple[int, int]]) -> None:
-    every_pair = [(one, other) for key, one in rows for same, other in rows if key == same]
-    assert found(*candidate_edges(*columns(rows))) == united(every_pair)
+@given(EDGES, st.lists(st.integers(0, 20)), st.integers(1, 8))
+def test_edges_may_come_piece_by_piece(edges: list[tuple[int, int]], cuts: list[int], at_once: int) -> None:
+    places = [0, *sorted(min(cut, len(edges)) for cut in cuts), len(edges)]
+    pieces = [columns(edges[start:stop]) for start, stop in itertools.pairwise(places)]
+    for whole, joined in zip(components(*columns(edges)), components_of_all(pieces, at_once)):
+        assert np.array_equal(whole, joined)
 
 
-@given(ROWS, st.randoms(use_true_random=False))
-def test_edges_do_not_depend_on_order_or_repetition(rows: list[tuple[int, int]], random) -> None:
-    shuffled = rows + rows[::2]
-    random.shuffle(shuffled)
-    for one, other in zip(candidate_edges(*columns(rows)), candidate_edges(*columns(shuffled))):
-        assert np.array_equal(one, other)
+@given(EDGES)
+def test_stars_in_turn_come_to_an_end_with_the_same_components(edges: list[tuple[int, int]]) -> None:
+    """The steps over all documents at once; tests/pipeline/test_joining.py holds them over files."""
+    now = {(max(edge), min(edge)) for edge in edges if edge[0] != edge[1]}
+    for _ in range(20):
+        larger, smaller, one = small_star(*neighbourhood(now, both=False))
+        now = set(zip(larger.tolist(), smaller.tolist()))
+        assert all(least < document for document, least in now)
+        larger, smaller, other = large_star(*neighbourhood(now, both=True)[:3])
+        now = set(zip(larger.tolist(), smaller.tolist()))
+        if one == other == 0:
+            break
+    else:
+        pytest.fail("no end after 20 rounds")
+    expected = united(edges)
+    assert now == {(document, least) for document, (least, _) in expected.items() if document != least}
 
 
-@given(ROWS)
-def test_a_bucket_gives_a_star_about_its_smallest_document(rows: list[tuple[int, int]]) -> None:
-    buckets = defaultdict(set)
-    for key, document in rows:
-        buckets[key].add(document)
-    stars = {(min(bucket), other) for bucket in buckets.values() for other in bucket if other != min(bucket)}
-    left, right = candidate_edges(*columns(rows))
-    assert left.dtype == right.dtype == np.uint64
-    assert list(zip(left.tolist(), right.tolist())) == sorted(stars)
+def neighbourhood(edges: set[tuple[int, int]], both: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    rows = sorted(edges | {(smaller, larger) for larger, smaller in edges} if both else edges)
+    documents, neighbours = columns(rows)
+    least = {document: min(other for one, other in rows if one == document) for document, _ in rows}
+    leasts = np.array([least[document] for document, _ in rows], np.uint64)
+    opens = np.array([index == 0 or rows[index - 1][0] != rows[index][0] for index in range(len(rows))], np.bool_)
+    return documents, neighbours, leasts, opens
 
 
 def test_nothing_in_nothing_out() -> None:
     empty = np.empty(0, dtype=np.uint64)
-    assert [len(part) for part in candidate_edges(empty, empty)] == [0, 0]
     assert [len(part) for part in components(empty, empty)] == [0, 0, 0]
+    assert [len(part) for part in components_of_all([])] == [0, 0, 0]
 
 
-@pytest.mark.parametrize("function", [candidate_edges, components])
-def test_columns_of_different_length_are_an_error(function) -> None:
-    with pytest.raises(ValueError, match=r"each key|two ends"):
-        function(np.zeros(2, dtype=np.uint64), np.zeros(3, dtype=np.uint64))
+def test_columns_of_different_length_are_an_error() -> None:
+    with pytest.raises(ValueError, match="two ends"):
+        components(np.zeros(2, dtype=np.uint64), np.zeros(3, dtype=np.uint64))

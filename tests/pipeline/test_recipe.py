@@ -5,9 +5,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from dedup.minhash import parameters_for_threshold
 from filters.rules import judge, reason_of
 from pipeline.errors import UsageError
-from pipeline.recipe import Recipe, dump_recipe, find_recipe, load_recipe
+from pipeline.recipe import Dedup, Recipe, Signature, dump_recipe, find_recipe, load_recipe
 from pipeline.shipped import shipped_recipes
 
 SHIPPED = shipped_recipes()
@@ -89,6 +90,10 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
         ),
         ("name: x\ndedup:\n  signature: {preset: nobody}\n", "unknown preset 'nobody'; allowed: fineweb"),
         ("name: x\ndedup:\n  signature: {preset: swallow, bands: 3}\n", "preset swallow fixes bands"),
+        ("name: x\ndedup:\n  signature: {preset: swallow, threshold: 0.8, permutations: 128}\n", "swallow fixes thre"),
+        ("name: x\ndedup:\n  signature: {threshold: 0.8}\n", "threshold and permutations go together"),
+        ("name: x\ndedup:\n  signature: {threshold: 2, permutations: 128}\n", "must lie between 0 and 1, not 2"),
+        ("name: x\ndedup:\n  signature: {threshold: 0.8, permutations: 128, rows: 2}\n", "threshold fixes rows"),
         ("description: nameless\n", "mine.yaml:1: name: is required"),
         ("name: [\n", "not YAML"),
         (
@@ -120,6 +125,20 @@ def test_trafilatura_may_be_asked_for_with_what_is_the_default(tmp_path):
     recipe = load_recipe(write(tmp_path, text))
     assert recipe.extract.extractor == "trafilatura"
     assert Recipe(name="x").extract.extractor == "kamisuki"
+
+
+def test_bands_follow_from_a_preset_or_a_threshold(tmp_path):
+    def signature(text: str) -> Signature:
+        recipe = load_recipe(write(tmp_path, f"name: x\ndedup:\n  signature: {text}\n"))
+        assert recipe.dedup
+        again = Dedup(**recipe.dedup.model_dump(mode="json")).signature
+        assert again == recipe.dedup.signature
+        return again
+
+    assert signature("{preset: fineweb}").numbers() == {"ngram": 5, "bands": 14, "rows": 8, "seed": 1}
+    by_threshold = signature("{threshold: 0.8, permutations: 128, ngram: 7, seed: 3}")
+    assert by_threshold.parameters() == parameters_for_threshold(0.8, 128, ngram=7, seed=3)
+    assert signature("{bands: 9, rows: 13}").parameters().permutations == 117
 
 
 def test_extends_patches_rules_by_signal(tmp_path):

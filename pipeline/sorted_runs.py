@@ -1,0 +1,199 @@
+"""Sorted runs: rows of 64-bit numbers exchanged between tasks by their first number, the key, in bounded memory.
+
+A run file holds blocks; a block holds its rows, 8 bytes a number, sorted, so that each partition, a range of keys,
+is one piece of it; a footer says where these pieces begin. A reader maps its partition's pieces of all run files and
+takes from them range after range of keys, each small enough, however many rows one partition or one key has.
+"""
+
+from __future__ import annotations
+
+import bisect
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from pipeline.exchange import key_partition
+from pipeline.files import atomic_file
+
+MAGIC = b"KAMISORT"
+TAIL = struct.Struct("<qqq8s")
+# Rows that a writer sorts at a time, and those that a reader holds at a time: 16 bytes each, four times that to sort.
+ROWS_OF_A_BLOCK = 4_000_000
+ROWS_AT_ONCE = 8_000_000
+
+Partitioner = Callable[[np.ndarray, int], np.ndarray]
+
+
+class SortedRunWriter:
+    """Writes one run file of rows of `columns` numbers (uint64); equal rows of a block are written once.
+
+    `partition_of(keys, partitions)` gives the partition of each key and must not fall as keys rise. `rows` are those
+    written so far.
+    """
+
+    def __init__(
+        self, path: Path, partitions: int, columns: int = 2, partition_of: Partitioner = key_partition
+    ) -> None:
+        self.partitions = partitions
+        self.columns = columns
+        self.rows = 0
+        self._partition_of = partition_of
+        self._context = atomic_file(path)
+        self._pending: list[np.ndarray] = []
+        self._pending_rows = 0
+        self._blocks: list[np.ndarray] = []
+
+    def __enter__(self) -> SortedRunWriter:
+        self._file = self._context.__enter__()
+        return self
+
+    def write(self, *columns: np.ndarray) -> None:
+        """Add rows, given as one array for each column, the keys first."""
+        rows = np.empty((len(columns[0]), self.columns), dtype="<u8")
+        for index, column in enumerate(columns):
+            rows[:, index] = column
+        for start in range(0, len(rows), ROWS_OF_A_BLOCK):
+            self._add(rows[start : start + ROWS_OF_A_BLOCK])
+
+    def _add(self, rows: np.ndarray) -> None:
+        if self._pending_rows + len(rows) > ROWS_OF_A_BLOCK:
+            self._flush()
+        self._pending.append(rows)
+        self._pending_rows += len(rows)
+
+    def _flush(self) -> None:
+        if not self._pending_rows:
+            return
+        rows = np.concatenate(self._pending)
+        self._pending, self._pending_rows = [], 0
+        rows = distinct(rows[sorted_order(rows)])
+        partition = self._partition_of(rows[:, 0], self.partitions)
+        starts = np.searchsorted(partition, np.arange(self.partitions + 1)) + self.rows
+        self._file.write(rows.data)
+        self._blocks.append(starts.astype("<i8"))
+        self.rows += len(rows)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._flush()
+                for starts in self._blocks:
+                    self._file.write(starts.data)
+                self._file.write(TAIL.pack(len(self._blocks), self.partitions, self.columns, MAGIC))
+        except BaseException as failure:
+            self._context.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._context.__exit__(kind, error, trace)
+
+
+def sorted_order(rows: np.ndarray) -> np.ndarray:
+    """The order that sorts rows by their columns, the first one first."""
+    return np.lexsort([rows[:, index] for index in reversed(range(rows.shape[1]))])
+
+
+def distinct(rows: np.ndarray) -> np.ndarray:
+    """The different ones of sorted rows."""
+    new = np.ones(len(rows), dtype=np.bool_)
+    new[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    return rows if new.all() else rows[new]
+
+
+def pieces_of(paths: list[Path], partition: int | None) -> list[np.ndarray]:
+    """The sorted pieces, uint64 [n, columns] and mapped, not read, of one partition (None: of all) in all run files.
+
+    Raises ValueError for a file that is no run file.
+    """
+    pieces: list[np.ndarray] = []
+    for path in paths:
+        with open(path, "rb") as file:
+            end = file.seek(0, 2)
+            file.seek(max(0, end - TAIL.size))
+            tail = file.read(TAIL.size)
+            if len(tail) < TAIL.size or not tail.endswith(MAGIC):
+                raise ValueError(f"{path}: not a file of sorted runs")
+            blocks, partitions, columns, _ = TAIL.unpack(tail)
+            width = (partitions + 1) * 8
+            for block in range(blocks):
+                file.seek(end - TAIL.size - (blocks - block) * width)
+                starts = np.frombuffer(file.read(width), "<i8")
+                first, last = (0, partitions) if partition is None else (partition, partition + 1)
+                start, stop = int(starts[first]), int(starts[last])
+                if stop > start:
+                    shape, offset = (stop - start, columns), start * columns * 8
+                    pieces.append(np.memmap(path, dtype="<u8", mode="r", offset=offset, shape=shape))
+    return pieces
+
+
+def read_rows(paths: list[Path], partition: int, columns: int = 2) -> np.ndarray:
+    """All rows, uint64 [n, columns], of one partition, sorted."""
+    rows = np.concatenate([np.empty((0, columns), np.uint64), *pieces_of(paths, partition)])
+    return rows[sorted_order(rows)]
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Rows (key, value) of one or several keys, sorted; group i has the rows from starts[i] on.
+
+    least and size are those of the whole group: its smallest value and its number of different values. A group with
+    more rows than fit comes in several parts, each a `Groups` of its own, and equal values that lie in different runs
+    count each. `opens` is false in all parts but the first.
+    """
+
+    keys: np.ndarray
+    values: np.ndarray
+    starts: np.ndarray
+    least: np.ndarray
+    size: np.ndarray
+    opens: bool = True
+
+    def leasts(self) -> np.ndarray:
+        """The smallest value of its group for each row."""
+        return np.repeat(self.least, np.diff(np.append(self.starts, len(self.keys))))
+
+
+def groups(paths: list[Path], partition: int) -> Iterator[Groups]:
+    """The rows of one partition, grouped by key, at most `ROWS_AT_ONCE` at a time, each different row once."""
+    pieces = pieces_of(paths, partition)
+    waiting = [(0, 2**64, pieces)]
+    while waiting:
+        low, high, pieces = waiting.pop()
+        rows = sum(len(piece) for piece in pieces)
+        if rows <= ROWS_AT_ONCE:
+            if rows:
+                yield _grouped(np.concatenate(pieces))
+        elif high - low == 1:
+            yield from _parts(pieces)
+        else:
+            middle = (low + high) // 2
+            # Not numpy's search, which would read the whole piece to find its column in one stretch.
+            cuts = [bisect.bisect_left(piece, middle, key=lambda row: int(row[0])) for piece in pieces]
+            upper = [piece[cut:] for piece, cut in zip(pieces, cuts, strict=True) if cut < len(piece)]
+            lower = [piece[:cut] for piece, cut in zip(pieces, cuts, strict=True) if cut]
+            waiting += [(middle, high, upper), (low, middle, lower)]
+
+
+def _grouped(rows: np.ndarray) -> Groups:
+    rows = distinct(rows[sorted_order(rows)])
+    keys, values = np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1])
+    opens = np.ones(len(keys), dtype=np.bool_)
+    opens[1:] = keys[1:] != keys[:-1]
+    starts = np.flatnonzero(opens)
+    return Groups(keys, values, starts, values[starts], np.diff(np.append(starts, len(keys))))
+
+
+def _parts(pieces: list[np.ndarray]) -> Iterator[Groups]:
+    """Parts of one group that is larger than memory."""
+    least = np.array([min(piece[0, 1] for piece in pieces)], np.uint64)
+    size = np.array([sum(len(piece) for piece in pieces)], np.int64)
+    opens = True
+    for piece in pieces:
+        for start in range(0, len(piece), ROWS_AT_ONCE):
+            rows = np.array(piece[start : start + ROWS_AT_ONCE])
+            yield Groups(rows[:, 0], rows[:, 1], np.zeros(1, np.int64), least, size, opens)
+            opens = False
