@@ -15,7 +15,7 @@ UV_VERSION := 0.13.9
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
 .PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
-  train-extractor bench bench-extract bench-gate bench-reader bench-hostile bench-signals \
+  train-extractor bench bench-extract bench-gate bench-reader bench-ready bench-hostile bench-signals \
   check-duplicates bench-cluster bench-consent bench-choose fuzz-reader lock clean license-score license-list
 
 help: ## Show this help
@@ -28,14 +28,14 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 	  { echo "kamisuki needs Python 3.11 or 3.12, and $(PYTHON) is $$($(PYTHON) --version 2>&1): use make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
 	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 bench-setup: $(VENV)/.bench-ready ## Install what training and the benchmarks need besides
 
 $(VENV)/.bench-ready: requirements-bench.lock $(VENV)/.ready
-	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --require-hashes -r requirements-bench.lock
+	VIRTUAL_ENV='$(CURDIR)/$(VENV)' $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements-bench.lock
 	@touch $@
 
 warm: setup ## Compile what has changed (done by itself where needed)
@@ -91,6 +91,9 @@ bench-reader: bench-setup ## DATA=… [BENCH=…]: the page reader beside lexbor
 
 bench-signals: setup ## TEXTS='runs/…/documents-*/*.parquet': signals, and FineWeb-2's rules beside datatrove's filters
 	$(BIN)/python -m benchmarks.signals --texts $(TEXTS)
+
+bench-ready: warm ## CPU seconds from numba's import to a worker's first page
+	$(BIN)/python -m benchmarks.worker_ready
 
 bench-hostile: setup ## Pages made to hurt: work and time a byte at three sizes
 	$(BIN)/python -m benchmarks.reader_hostile
