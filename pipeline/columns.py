@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from pipeline.assets import read_asset
 from pipeline.errors import UsageError
+from pipeline.host_rates_stage import HOST_TABLE
 from pipeline.ledger import load_entries
-from pipeline.recipe import Recipe, find_recipe, load_recipe
+from pipeline.recipe import HOST_PREFIX, Recipe, find_recipe, load_recipe
 from pipeline.run import read_run
 from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.signal_tables import needed, signal_tables
@@ -128,6 +129,8 @@ def find_columns(out: Path, chosen: Chosen, names: Iterable[str]) -> Columns:
         if name in tables:
             by_folder.setdefault(folders[tables[name]], []).append(name)
             lacking += [name] if not done[tables[name]] >= set(shards) else []
+        elif name in recipe.select.host_signals():
+            by_folder.setdefault(_host_rates_folder(out, chosen, documents, name), []).append(name)
         elif name in SELECTABLE_ROBOTS_COLUMNS:
             by_folder.setdefault(_robots_folder(out, chosen, documents), []).append(name)
         else:
@@ -146,7 +149,19 @@ def known_types(recipe: Recipe) -> dict[str, pa.DataType]:
     """The types of all columns of numbers that a rule of the recipe may judge."""
     types = {name: signal.type for name, signal in recipe.signals().items()}
     types |= {name: DOCUMENTS.field(name).type for name in SELECTABLE_DOCUMENT_COLUMNS}
+    types |= {name: pa.float64() for name in recipe.select.host_signals()}
     return {name: kind for name, kind in types.items() if not pa.types.is_string(kind)}
+
+
+def _host_rates_folder(out: Path, chosen: Chosen, documents: str, name: str) -> str:
+    """The rates of hosts that a run made for these documents, as the recipe means them."""
+    record = read_run(out) or {"recipes": {}}
+    wanted = chosen.recipe.select.host_signals()[name].model_dump(mode="json")
+    for entry in record["recipes"].values():
+        theirs = entry["recipe"]["select"].get("host_rates", {}).get(name.removeprefix(HOST_PREFIX))
+        if theirs == wanted and entry["tables"].get("documents") == documents and HOST_TABLE in entry["tables"]:
+            return str(entry["tables"][HOST_TABLE])
+    raise UsageError(f"{out} has no {name} yet: make it with kamisuki run {chosen.argument} --out {out}")
 
 
 def _robots_folder(out: Path, chosen: Chosen, documents: str) -> str:

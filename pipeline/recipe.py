@@ -19,7 +19,7 @@ from filters.signal import Signal
 from pipeline.assets import is_path, read_asset
 from pipeline.errors import UsageError
 from pipeline.schemas import DOCUMENTS, ROBOTS_VERDICTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
-from pipeline.section import Positive, PositiveInt, Section, Share
+from pipeline.section import Name, Positive, PositiveInt, Section, Share
 from pipeline.shipped import configs_folder, shipped_recipes
 from pipeline.signal_settings import Annotate
 from pipeline.signal_tables import GroupSettings, needed, signal_tables
@@ -129,6 +129,7 @@ class Signature(Section):
 
 
 Kind = Literal["payload", "exact", "same_url", "same_canonical", "near"]
+HOST_PREFIX = "host_"
 SURVIVOR_KEYS = ("newest", "oldest", "longest", "source", "id")
 
 
@@ -183,8 +184,8 @@ class Dedup(Section):
         return [key.removeprefix("-") for key in self.survivor if key not in SURVIVOR_KEYS]
 
 
-class RuleModel(Section):
-    """One rule: a column and the values that pass. An absent or null limit is off; 0 means 0."""
+class Limits(Section):
+    """A column and the values of it that pass. An absent or null limit is off; 0 means 0."""
 
     signal: str
     min: float | None = None
@@ -193,6 +194,32 @@ class RuleModel(Section):
     less_than: float | None = None
     any_of: tuple[str, ...] | None = None
     none_of: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> Limits:
+        if limits := self.limits():
+            Rule(self.signal, **limits)
+        return self
+
+    def limits(self) -> dict[str, Any]:
+        """The limits that are switched on."""
+        return self.model_dump(include=set(Limits.model_fields) - {"signal"}, exclude_none=True)
+
+    def check_type(self, types: dict[str, pa.DataType]) -> None:
+        """Hold the limits against the types of all columns. Raises ValueError for a wrong column or limit."""
+        if self.signal not in types:
+            raise ValueError(unknown_signal(self.signal, types))
+        is_text = pa.types.is_string(types[self.signal])
+        limits = self.limits()
+        if is_text and any(key not in ("any_of", "none_of") for key in limits):
+            raise ValueError(f"{self.signal} holds text: use any_of or none_of")
+        if not is_text and any(key in ("any_of", "none_of") for key in limits):
+            raise ValueError(f"{self.signal} holds numbers: use min, max, more_than or less_than")
+
+
+class RuleModel(Limits):
+    """One rule: a column and the values that pass, or the share that does."""
+
     top: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="keep this share of the run's documents, those of the greatest values"
     )
@@ -203,9 +230,7 @@ class RuleModel(Section):
 
     @model_validator(mode="after")
     def _check(self) -> RuleModel:
-        if limits := self.limits():
-            Rule(self.signal, **limits)
-        if self.top is not None and limits:
+        if self.top is not None and self.limits():
             raise ValueError(f"the rule on {self.signal} has a top share and other limits: make two rules of it")
         return self
 
@@ -214,21 +239,22 @@ class RuleModel(Section):
         return self.top is not None or bool(self.limits())
 
     def check_type(self, types: dict[str, pa.DataType]) -> None:
-        """Hold the rule against the types of all columns. Raises ValueError for an unknown one or the wrong limits."""
-        if self.signal not in types:
-            raise ValueError(unknown_signal(self.signal, types))
-        is_text = pa.types.is_string(types[self.signal])
-        limits = self.limits()
-        if is_text and any(key not in ("any_of", "none_of") for key in limits):
+        """As for all limits; a share needs numbers."""
+        super().check_type(types)
+        if self.top is not None and pa.types.is_string(types[self.signal]):
             raise ValueError(f"{self.signal} holds text: use any_of or none_of")
-        if is_text and self.top is not None:
-            raise ValueError(f"{self.signal} holds text: use any_of or none_of")
-        if not is_text and any(key in ("any_of", "none_of") for key in limits):
-            raise ValueError(f"{self.signal} holds numbers: use min, max, more_than or less_than")
 
-    def limits(self) -> dict[str, Any]:
-        """The limits that are switched on."""
-        return self.model_dump(exclude={"signal", "source", "tier", "top"}, exclude_none=True)
+
+class HostRate(Limits):
+    """The share of a host's documents whose signal has one of these values."""
+
+    least_documents: PositiveInt = Field(1, description="a host with fewer documents has no rate")
+
+    @model_validator(mode="after")
+    def _check(self) -> HostRate:
+        if not self.limits():
+            raise ValueError(f"the rate of {self.signal} sets no limit: say which values count, as in min: 1")
+        return self
 
 
 class Robots(Section):
@@ -273,6 +299,9 @@ class Select(Section):
     """Which documents make the corpus."""
 
     robots: Robots = Robots()
+    host_rates: dict[Name, HostRate] = Field(
+        {}, description="shares of a host's documents, by names of one's own: the signals host_NAME"
+    )
     rules: tuple[RuleModel, ...] = ()
     best_tier: str = Field(BEST_TIER, description="tier of what fails no rule")
     columns: tuple[str, ...] = Field((), description="signals that the corpus carries as columns")
@@ -280,7 +309,12 @@ class Select(Section):
 
     def signals(self) -> set[str]:
         """The names that rules and columns ask for."""
-        return {rule.signal for rule in self.rules if rule.judges()} | set(self.columns)
+        asked = {rule.signal for rule in self.rules if rule.judges()} | set(self.columns)
+        return asked | {rate.signal for name, rate in self.host_signals().items() if name in asked}
+
+    def host_signals(self) -> dict[str, HostRate]:
+        """By signal, the shares of a host's documents that are named."""
+        return {f"{HOST_PREFIX}{name}": rate for name, rate in self.host_rates.items()}
 
     def judges_robots(self) -> bool:
         """Whether a rule needs captures of robots.txt."""
@@ -373,7 +407,7 @@ class Recipe(Section):
                 raise Misplaced(str(error), "annotate", "datatrove", name) from None
         types = {name: signal.type for name, signal in self.signals().items()}
         for name in self.select.columns:
-            if name not in types:
+            if name not in types and name not in self.select.host_signals():
                 raise Misplaced(unknown_signal(name, types), "select", "columns")
         types |= {name: DOCUMENTS.field(name).type for name in SELECTABLE_DOCUMENT_COLUMNS}
         numbers = [name for name, kind in types.items() if not pa.types.is_string(kind)]
@@ -381,13 +415,22 @@ class Recipe(Section):
             if name not in numbers:
                 known = f"{', '.join(SURVIVOR_KEYS)}, or a number, highest first, lowest first with a minus before it"
                 raise Misplaced(f"unknown key {name!r}; known: {known}: {', '.join(numbers)}", "dedup", "survivor")
+        for name, rate in self.select.host_rates.items():
+            try:
+                rate.check_type(types)
+            except ValueError as error:
+                raise Misplaced(str(error), "select", "host_rates", name) from None
         types |= {name: ROBOTS_VERDICTS.field(name).type for name in SELECTABLE_ROBOTS_COLUMNS}
+        types |= {name: pa.float64() for name in self.select.host_signals()}
         for index, rule in enumerate(self.select.rules):
             try:
                 rule.check_type(types)
             except ValueError as error:
                 raise Misplaced(str(error), "select", "rules", index) from None
-        needs_words = [rule.signal for rule in self.select.rules if rule.limits() and rule.signal.startswith("ng_word")]
+        asked = self.select.signals()
+        rates = [rate for name, rate in self.select.host_signals().items() if name in asked]
+        counted: list[Limits] = [*self.select.rules, *rates]
+        needs_words = [rule.signal for rule in counted if rule.limits() and rule.signal.startswith("ng_word")]
         if needs_words and not self.annotate.ng_words:
             raise ValueError(
                 f"a rule on {needs_words[0]} needs word lists: "

@@ -11,6 +11,7 @@ from typing import Any
 from filters import clean
 from pipeline import annotate, candidates, extract, joining, resolve, robots, select, sign
 from pipeline.exchange import partitions_for
+from pipeline.host_rates_stage import HOST_TABLE, find_host_rates
 from pipeline.ledger import Entry
 from pipeline.plan import Shard
 from pipeline.quantile_stage import find_quantile
@@ -178,6 +179,11 @@ class Stages:
             asked = asked_of_robots(self.recipe.select.robots, done["robots"])
             finished["robots_verdicts"] = decide_robots(self.steps, documents, done["robots"], asked)
         judged = finished["robots_verdicts"] if self.recipe.select.judges_robots() else None
+        rates = {name: rate for name, rate in self.recipe.select.host_signals().items() if name in self._asked()}
+        if rates:
+            files = partial(self._signal_sources, dict(signals))
+            finished[HOST_TABLE] = find_host_rates(self.steps, rates, documents, signals, files)
+            signals |= {HOST_TABLE: finished[HOST_TABLE]}
         rules = self._rules(signals)
         made_by = {
             "stage": "judge",
@@ -239,17 +245,22 @@ class Stages:
             rule.pop("source")
             share = rule.pop("top")
             if share is not None:
-                rule["min"] = find_quantile(self.steps, signals, self._table_of(rule["signal"]), rule["signal"], share)
+                rule["min"] = find_quantile(self.steps, signals, self._tables()[rule["signal"]], rule["signal"], share)
         return rules
 
-    def _table_of(self, signal: str) -> str:
-        return signal_tables(self.recipe.annotate.groups())[signal]
+    def _asked(self) -> set[str]:
+        return self.recipe.select.signals()
+
+    def _tables(self) -> dict[str, str]:
+        """By signal, the table that holds it."""
+        hosts = dict.fromkeys(self.recipe.select.host_signals(), HOST_TABLE)
+        return signal_tables(self.recipe.annotate.groups()) | hosts
 
     def _signal_sources(
         self, signals: dict[str, Finished], shard: str, names: list[str]
     ) -> list[tuple[str, list[str]]]:
         """Files of a shard's signals with the columns to read of each: those named, and the number of characters."""
-        tables = signal_tables(self.recipe.annotate.groups())
+        tables = self._tables()
         wanted: dict[str, list[str]] = {TEXT_TABLE: ["characters"]}
         for name in dict.fromkeys(names):
             if name in tables and name != "characters":
@@ -333,14 +344,18 @@ class Stages:
             memory += max(annotate.memory_bytes(group) for group in self.recipe.groups().values())
         jobs = []
         for index, shard in enumerate(sorted(documents.entries)):
-            sources = self._signal_sources(signals, shard, list(self.recipe.select.columns))
+            # Edits do not change what a host's pages are: rules that judge again read its rates as they are.
+            rates = [name for name in self.recipe.select.host_signals() if name in self._asked()] if editing else []
+            sources = self._signal_sources(signals, shard, [*self.recipe.select.columns, *rates])
             sources += robots_source(done.get("robots_verdicts"), shard, ROBOTS_COLUMNS)
             arguments = {
                 "shard": shard,
                 "shard_index": index,
                 "documents": documents.file("documents", shard),
                 "signals": sources,
-                "signal_types": {name: str(known[name].type) for name in self.recipe.select.columns},
+                "signal_types": {
+                    name: str(known[name].type) if name in known else "double" for name in self.recipe.select.columns
+                },
                 "verdicts": verdicts.file("verdicts", shard),
                 "outcomes": outcomes,
                 "editing": editing,

@@ -25,6 +25,7 @@ STAGE_TABLES = (
     ("sign", "signatures"),
     ("dedup", "candidates"),
     ("robots verdicts", "robots_verdicts"),
+    ("host rates", "host_rates"),
     ("judge", "verdicts"),
     ("resolve", "duplicates"),
     ("repeats", "repeats"),
