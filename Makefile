@@ -15,7 +15,7 @@ UV_VERSION := 0.13.9
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
 .PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
-  train-extractor bench bench-extract bench-gate bench-reader bench-ready bench-hostile bench-signals \
+  train-extractor bench bench-extract worst-pages bench-gate bench-reader bench-ready bench-hostile bench-signals \
   check-duplicates bench-cluster bench-consent bench-choose fuzz-reader lock clean license-score license-list
 
 help: ## Show this help
@@ -85,6 +85,9 @@ bench-gate: warm ## BENCH=…: the Japanese gate beside Swallow's rapid rule and
 bench-extract: bench-setup ## DATA=… [BENCH=…]: our main text beside trafilatura, resiliparse, jusText and Readability.js
 	@command -v npm > /dev/null && npm install --silent --no-audit --no-fund --prefix build/node @mozilla/readability@0.6.0 linkedom@0.18.15 || true
 	$(BIN)/python -m benchmarks.extract --data '$(DATA)' $(if $(BENCH),--bench '$(BENCH)')
+
+worst-pages: bench-setup ## DATA=…: the 30 pages on which our main text is worst, beside their gold, with what went wrong
+	$(BIN)/python -m benchmarks.worst_pages --data '$(DATA)'
 
 bench-reader: bench-setup ## DATA=… [BENCH=…]: the page reader beside lexbor, letter by letter and in time
 	$(BIN)/python -m benchmarks.reader_against_lexbor --data '$(DATA)' $(if $(BENCH),--bench '$(BENCH)')

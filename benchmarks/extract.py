@@ -1,7 +1,7 @@
 """Main-text extraction side by side, in one run: quality by set and page type, then milliseconds a page.
 
     python -m benchmarks.extract --data ../shared/data [--bench DIR] [--candidates kamisuki trafilatura …]
-                                 [--out results.json] [--worst N] [--node-modules DIR]
+                                 [--out results.json] [--node-modules DIR]
 
 Prints Markdown. Ours is scored on texts of models that saw no page of the same group; it is timed as shipped.
 """
@@ -27,6 +27,8 @@ from training.pages import LabelledPage, load_pages
 from training.score import NGRAM, Score, interval, score
 
 OURS = "kamisuki"
+# Where `make train-extractor` leaves them.
+OUT_OF_FOLD_TEXTS = Path("build/out-of-fold-texts.json")
 BASELINE = "trafilatura"
 PACK = ("wcxb", "articles", "readability")
 SETS = ("ja-sites", "ja-manuals", "web", "zh", "other", *PACK, "framed")
@@ -58,7 +60,7 @@ def score_ours(pages: Sequence[LabelledPage]) -> tuple[dict[str, Score], Texts]:
     """Cross-validated scores and texts of ours by page id."""
     from training.crossval import out_of_fold_texts
 
-    texts = out_of_fold_texts(list(pages), Path("build/out-of-fold-texts.json"))
+    texts = out_of_fold_texts(list(pages), OUT_OF_FOLD_TEXTS)
     return {page.id: score(texts[page.id], page.gold) for page in pages}, texts
 
 
@@ -66,7 +68,8 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
     return "\n".join([_row(header), _row(["---"] * len(header)), *map(_row, rows)])
 
 
@@ -99,7 +102,7 @@ def quality_table(
             ]
         )
     header = ["candidate", "F1", "95 % by site", "precision", "recall", f"less {BASELINE}", "failed"]
-    return f"### {title}: {len(pages)} pages of {len(set(sites))} sites\n\n{_table(header, rows)}\n"
+    return f"### {title}: {len(pages)} pages of {len(set(sites))} sites\n\n{table(header, rows)}\n"
 
 
 def quality_report(pages: Sequence[LabelledPage], scores: Scores, failures: dict[str, dict[str, str]]) -> str:
@@ -146,7 +149,7 @@ def timing_table(times: dict[str, list[float]], failed: dict[str, int]) -> str:
     count = len(next(iter(times.values())))
     header = ["candidate", "median ms", "p99 ms", f"times as fast as {BASELINE}", "failed runs"]
     title = f"### Time: {count} Japanese pages of dev, best of {REPEATS} interleaved runs, CPU time"
-    return f"{title}\n\n{_table(header, rows)}\n"
+    return f"{title}\n\n{table(header, rows)}\n"
 
 
 def uncovered_runs(text: str, other: str) -> list[str]:
@@ -162,7 +165,8 @@ def uncovered_runs(text: str, other: str) -> list[str]:
     return sorted(runs, key=len, reverse=True)[:SHOWN_RUNS]
 
 
-def _shown(runs: Sequence[str]) -> str:
+def shown(runs: Sequence[str]) -> str:
+    """The beginnings of runs with their letters, in parts of a Markdown table."""
     cut = [f"{run[:SHOWN_LETTERS]}{'…' if len(run) > SHOWN_LETTERS else ''} ({len(run)})" for run in runs]
     text = "".join(letter if letter.isprintable() else "�" for letter in " / ".join(cut))
     for mark in "\\`*_|<[":
@@ -170,19 +174,8 @@ def _shown(runs: Sequence[str]) -> str:
     return text
 
 
-def worst_table(pages: Sequence[LabelledPage], scores: dict[str, Score], texts: Texts, count: int) -> str:
-    """The pages with the lowest F1, with the beginnings of the longest stretches missing and extra."""
-    rows = []
-    for page in sorted(pages, key=lambda page: (scores[page.id].f1, page.id))[:count]:
-        found, text = scores[page.id], texts[page.id]
-        numbers = [f"{value:.3f}" for value in (found.f1, found.precision, found.recall)]
-        missing, extra = uncovered_runs(page.gold, text), uncovered_runs(text, page.gold)
-        rows.append([page.set, _shown_id(page.id), *numbers, _shown(missing), _shown(extra)])
-    header = ["set", "page", "F1", "precision", "recall", "missing (letters)", "extra (letters)"]
-    return f"### The {len(rows)} worst pages of {OURS}\n\n{_table(header, rows)}\n"
-
-
-def _shown_id(key: str) -> str:
+def shown_id(key: str) -> str:
+    """A page's name in a cell of a Markdown table."""
     return key.replace("|", "%7C")
 
 
@@ -215,12 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bench", type=Path, help="a built benchmark, for the framed pages")
     parser.add_argument("--candidates", nargs="+", choices=NAMES, default=list(NAMES), metavar="NAME", help=f"{NAMES}")
     parser.add_argument("--out", type=Path, help="write every page's scores and times here, as JSON")
-    parser.add_argument("--worst", type=int, default=0, metavar="N", help=f"show the N worst pages of {OURS}")
     default = Path(os.environ.get("KAMISUKI_NODE_MODULES") or NODE_MODULES)
     parser.add_argument("--node-modules", type=Path, default=default, help="folder of npm install (%(default)s)")
     options = parser.parse_args(arguments)
-    if options.worst and OURS not in options.candidates:
-        parser.error(f"--worst is about {OURS}, which --candidates leaves out")
 
     pages = load_pages(options.data, options.bench)
     candidates = start_candidates(list(dict.fromkeys(options.candidates)), options.node_modules)
@@ -228,9 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("no candidate can run here")
     peers = [candidate for candidate in candidates if candidate.name != OURS]
     scores: Scores = {}
-    texts: Texts = {}
     if len(peers) < len(candidates):
-        scores[OURS], texts = score_ours(pages)
+        scores[OURS], _ = score_ours(pages)
     # Two at a time: a child extracts while another's text is scored.
     with ThreadPoolExecutor(max_workers=2) as pool:
         results = dict(zip((peer.name for peer in peers), pool.map(lambda peer: score_peer(peer, pages), peers)))
@@ -241,8 +230,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(quality_report(pages, scores, failures))
     times, failed_runs = time_candidates(candidates, [page for page in pages if page.set in TIMED])
     print(timing_table(times, failed_runs))
-    if texts and options.worst:
-        print(worst_table(pages, scores[OURS], texts, options.worst))
     for candidate in candidates:
         candidate.close()
     if options.out:

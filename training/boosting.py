@@ -42,7 +42,7 @@ def train(
         rsm=0.3,
         l2_leaf_reg=3,
         random_seed=seed,
-        thread_count=2,
+        thread_count=1,
         allow_writing_files=False,
         verbose=False,
     )

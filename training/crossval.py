@@ -11,14 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.web.main_text.choose import choose
+from pipeline.web.main_text.extract import told_only
 from pipeline.web.main_text.judge import both_looks, chances, headline_of
 from pipeline.web.main_text.model import committed_model
+from pipeline.web.main_text.trees import Trees
 from pipeline.web.main_text.write import written
 from pipeline.web.page import read_page
 from training.examples import Example, make_examples
-from training.fit import fit_looks
-from training.folds import FOLDS, split
+from training.fit import fit_first, fit_second
+from training.folds import FOLDS, UNSCORED, split
 from training.pages import LabelledPage
+from training.shortened import shortened_copies
 
 # Sets whose gold holds the headline; that of the others leaves it out.
 HEADLINE_IN = frozenset({"web", "ja-manuals", "zh", "fixtures", "framed"})
@@ -32,23 +35,46 @@ class Held:
     expected: int
 
 
+def _chances(trees: Trees, examples: Sequence[Example], indices: Sequence[int]) -> dict[int, npt.NDArray[np.int32]]:
+    return {index: chances(trees, examples[index].features) for index in indices}
+
+
+def _choice(example: Example, second: Trees, seen: npt.NDArray[np.int32]) -> Held:
+    kept = np.zeros(len(example.found.blocks), dtype=np.uint8)
+    if not len(kept):
+        return Held(kept, 0)
+    _, expected = choose(example.found.blocks, chances(second, both_looks(example.found, seen)), kept)
+    return Held(kept, expected)
+
+
 def cross_validate(
     examples: Sequence[Example], folds: int = FOLDS, report: Callable[[str], None] = print
-) -> dict[int, Held]:
-    """By index of every scored example, what a model of the other folds chose."""
+) -> tuple[dict[int, Held], Trees, Trees]:
+    """By index of every scored example, what a model of the other folds chose; and both looks of a model of all.
+
+    The second look is taught what first trees say of pages that they have not seen: for the model that scores a fold,
+    trees that saw neither that fold nor the page's own. Trees without two folds serve the models of both.
+    """
+    parts = split([example.page for example in examples], folds, with_unscored=True)
+    alone: dict[int, npt.NDArray[np.int32]] = {}
+    paired: list[dict[int, npt.NDArray[np.int32]]] = [{} for _ in parts]
+    for number, (training, held_out) in enumerate(parts):
+        report(f"first look without fold {number + 1} of {folds}: {len(training):,} pages")
+        alone |= _chances(fit_first(examples, training), examples, held_out)
+        for other in range(number):
+            others, other_held_out = parts[other]
+            trees = fit_first(examples, sorted(set(training) & set(others)))
+            paired[number] |= _chances(trees, examples, other_held_out)
+            paired[other] |= _chances(trees, examples, held_out)
     held: dict[int, Held] = {}
-    for number, (training, held_out) in enumerate(split([example.page for example in examples], folds), 1):
-        report(f"fold {number} of {folds}: training on {len(training):,} pages, scoring {len(held_out):,}")
-        first, second = fit_looks(examples, training)
+    for number, (training, held_out) in enumerate(parts):
+        report(f"second look without fold {number + 1} of {folds}")
+        second = fit_second(examples, training, paired[number])
         for index in held_out:
-            found = examples[index].found
-            kept = np.zeros(len(found.blocks), dtype=np.uint8)
-            expected = 0
-            if len(kept):
-                seen = chances(second, both_looks(found, chances(first, found.features)))
-                _, expected = choose(found.blocks, seen, kept)
-            held[index] = Held(kept, expected)
-    return held
+            if examples[index].page.set not in UNSCORED:
+                held[index] = _choice(examples[index], second, alone[index])
+    everything = range(len(examples))
+    return dict(sorted(held.items())), fit_first(examples, everything), fit_second(examples, everything, alone)
 
 
 def text_of(example: Example, kept: npt.NDArray[np.uint8], headline: bool = True) -> str:
@@ -56,7 +82,10 @@ def text_of(example: Example, kept: npt.NDArray[np.uint8], headline: bool = True
     kept = kept.copy()
     if not headline and headline_of(example.found) >= 0:
         kept[headline_of(example.found)] = 0
-    return written(read_page(example.page.html), example.found, kept)[0].decode("utf-8", "replace")
+    page = read_page(example.page.html)
+    text = written(page, example.found, kept)[0].decode("utf-8", "replace")
+    told = told_only(page, text)
+    return text if told is None else told
 
 
 def headline_belongs(page: LabelledPage) -> bool:
@@ -83,4 +112,5 @@ def out_of_fold_texts(pages: Sequence[LabelledPage], kept_in: Path | None = None
         if kept["model"] == committed_model().digest and all(page.id in kept["texts"] for page in pages):
             return {page.id: kept["texts"][page.id] for page in pages}
     examples = make_examples(pages)
-    return held_out_texts(examples, cross_validate(examples))
+    held, _, _ = cross_validate([*examples, *shortened_copies(examples)])
+    return held_out_texts(examples, held)

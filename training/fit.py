@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.web.main_text.judge import both_looks, chances, headline_of
+from pipeline.web.main_text.judge import both_looks, headline_of
 from pipeline.web.main_text.model import PAGE_TYPES
 from pipeline.web.main_text.page_type import PAGE_FEATURE_COUNT, build_page_features
 from pipeline.web.main_text.trees import Trees
 from training.boosting import train
 from training.examples import Example
-from training.folds import split
 
 FIRST_TREES, FIRST_RATE = 200, 0.12
 SECOND_TREES, SECOND_RATE = 250, 0.10
 TYPE_TREES, TYPE_RATE, TYPE_DEPTH = 60, 0.12, 4
-INNER_FOLDS = 3
 # Blocks of one page that are trained on; of longer pages a sample speaks for all.
-BLOCKS_A_PAGE = 250
+BLOCKS_A_PAGE = 60
 # Part of a page's weight that its blocks share evenly, the rest by their letters.
 EVEN_WEIGHT = 0.3
 # Pages of fewer blocks weigh less: little can be learnt from them.
@@ -29,7 +27,15 @@ FULL_WEIGHT_BLOCKS = 10
 HEADLINE_TYPES = frozenset({None, "article", "documentation", "forum"})
 # How much a page counts by its set, and by its type where the set has many: there are few Japanese pages, and few
 # English ones of some types; manuals are many and alike.
-SET_WEIGHTS = {"ja-sites": 2.0, "web": 2.0, "fixtures": 2.0, "zh": 2.0, "articles": 1.5, "framed": 0.5}
+SET_WEIGHTS = {
+    "ja-sites": 2.0,
+    "web": 2.0,
+    "fixtures": 2.0,
+    "zh": 2.0,
+    "articles": 1.5,
+    "framed": 0.5,
+    "shortened": 0.7,
+}
 TYPE_WEIGHTS = {"product": 2.0}
 # The test pages' own types in terms of PAGE_TYPES.
 TYPE_NAMES = {"event": "service", "company": "service", "profile": "service", "list": "listing", "minutes": "article"}
@@ -54,6 +60,16 @@ def targets(example: Example) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.f
     return labels, weights
 
 
+def _sample(
+    weights: npt.NDArray[np.float64], chooser: np.random.Generator
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Which of a page's blocks (n,) are trained on, and with what weights: blocks are drawn by their weight, and drawn
+    ones stand for those of their kind that were not.
+    """
+    drawn = np.minimum(1.0, BLOCKS_A_PAGE * weights / max(weights.sum(), 1e-9))
+    return chooser.random(len(weights)) < drawn, weights / np.maximum(drawn, 1e-9)
+
+
 def _train(
     examples: Sequence[Example],
     features_of: Callable[[int], npt.NDArray[np.int32]],
@@ -65,42 +81,28 @@ def _train(
     chooser = np.random.default_rng(1)
     rows, labels, weights = [], [], []
     for index in indices:
-        example = examples[index]
-        count = len(example.letters)
-        if not count:
+        if not len(examples[index].letters):
             continue
-        kept = np.ones(count, dtype=bool) if count <= BLOCKS_A_PAGE else chooser.random(count) < BLOCKS_A_PAGE / count
-        label, weight = targets(example)
+        label, weight = targets(examples[index])
+        kept, weight = _sample(weight, chooser)
         rows.append(features_of(index).T[kept].astype(np.float32))
         labels.append(label[kept])
-        weights.append(100 * weight[kept] * max(1.0, count / BLOCKS_A_PAGE))
+        weights.append(100 * weight[kept])
     return train(np.concatenate(rows), np.concatenate(labels), np.concatenate(weights), trees, rate)
 
 
-def fit_looks(examples: Sequence[Example], indices: Sequence[int]) -> tuple[Trees, Trees]:
-    """Both looks' trees from the examples at `indices`.
+def fit_first(examples: Sequence[Example], indices: Sequence[int]) -> Trees:
+    """The first look's trees from the examples at `indices`."""
+    return _train(examples, lambda index: examples[index].features, indices, FIRST_TREES, FIRST_RATE)
 
-    The second look learns from chances that first trees gave to pages of sites that those had not seen.
-    """
 
-    def first_features(index: int) -> npt.NDArray[np.int32]:
-        return examples[index].features
+def fit_second(examples: Sequence[Example], indices: Sequence[int], seen: Mapping[int, npt.NDArray[np.int32]]) -> Trees:
+    """The second look's trees, from chances `seen` by first trees that had not seen the pages' sites."""
 
-    pages = [examples[index].page for index in indices]
-    seen_first: dict[int, npt.NDArray[np.int32]] = {}
-    for training, held_out in split(pages, INNER_FOLDS, with_unscored=True):
-        trees = _train(examples, first_features, [indices[index] for index in training], FIRST_TREES, FIRST_RATE)
-        for index in held_out:
-            seen_first[indices[index]] = chances(trees, examples[indices[index]].features)
-    first = _train(examples, first_features, indices, FIRST_TREES, FIRST_RATE)
-    second = _train(
-        examples,
-        lambda index: both_looks(examples[index].found, seen_first[index]),
-        indices,
-        SECOND_TREES,
-        SECOND_RATE,
-    )
-    return first, second
+    def features(index: int) -> npt.NDArray[np.int32]:
+        return both_looks(examples[index].found, seen[index])
+
+    return _train(examples, features, indices, SECOND_TREES, SECOND_RATE)
 
 
 def page_features(example: Example, kept: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:

@@ -9,7 +9,9 @@ from training.pages import LabelledPage
 
 FOLDS = 5
 # Pages of the benchmark are trained on and not scored: their gold is their package's own.
-UNSCORED = frozenset({"framed"})
+FRAMED = "framed"
+# Nor are copies of pages, which stay with the pages that they are of.
+UNSCORED = frozenset({FRAMED, "shortened"})
 
 
 def _components(pages: Sequence[LabelledPage]) -> dict[str, str]:
@@ -39,10 +41,10 @@ def split(
     A fold's training pages share no group with held-out ones of scored sets. Pages of unscored sets are held out too
     where asked for, by their package. The parting depends on the groups' names alone.
     """
-    components = _components([page for page in pages if page.set not in UNSCORED])
+    components = _components([page for page in pages if page.set != FRAMED])
 
     def fold_of(page: LabelledPage) -> int:
-        name = page.site if page.set in UNSCORED else components[min(page.groups)]
+        name = page.site if page.set == FRAMED else components[min(page.groups)]
         return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") % folds
 
     parts = []

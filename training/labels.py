@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,6 +47,16 @@ class _Gold:
             start = self.text.find(wanted, start + 1, high)
         return best
 
+    def places(self, wanted: str) -> list[int]:
+        """Where `wanted` stands untaken."""
+        found: list[int] = []
+        start = self.text.find(wanted)
+        while start >= 0 and len(found) < _TRIES:
+            if not self.taken[start : start + len(wanted)].any():
+                found.append(start)
+            start = self.text.find(wanted, start + 1)
+        return found
+
     def share(self, wanted: str) -> tuple[float, list[int]]:
         """Share of the 5-grams of `wanted` that stand in untaken gold, and where, each once."""
         places = []
@@ -81,17 +92,51 @@ def label_blocks(blocks: Sequence[str], gold: str) -> npt.NDArray[np.float32]:
         starts[index], ends[index] = start, end
         rest.taken[start:end] = True
 
+    often = Counter(letters)
     long_ones = sorted(
         (index for index, text in enumerate(letters) if len(text) >= LONG), key=lambda index: -len(letters[index])
     )
     partial = []
+    repeated = []
     for index in long_ones:
+        if often[letters[index]] > 1:
+            repeated.append(index)
+            continue
         start = rest.find(letters[index], int(before[index] * scale), 0, size)
         if start >= 0:
             labels[index] = 1.0
             place(index, start, start + len(letters[index]))
         else:
             partial.append(index)
+    # What a page says more than once (a heading in its list of contents, too) goes where its neighbours are.
+    placed = sorted(index for index in long_ones if starts[index] >= 0)
+
+    def misplacement(index: int, start: int) -> tuple[int, int]:
+        """Letters by which a place lies outside of the neighbours' own, and by which its gaps to them differ."""
+        here = bisect_left(placed, index)
+        length = len(letters[index])
+        outside, gap = 0, size
+        if here > 0:
+            other = placed[here - 1]
+            outside += max(0, int(ends[other]) - _SLIP - start)
+            gap = min(gap, abs(int(before[index] - before[other + 1]) - (start - int(ends[other]))))
+        if here < len(placed):
+            other = placed[here]
+            outside += max(0, start + length - _SLIP - int(starts[other]))
+            gap = min(gap, abs(int(before[other] - before[index + 1]) - (int(starts[other]) - start - length)))
+        return outside, gap
+
+    for text in dict.fromkeys(letters[index] for index in repeated):
+        copies = [index for index in repeated if letters[index] == text]
+        places = rest.places(text)
+        while copies and places:
+            _, index, start = min((misplacement(index, start), index, start) for index in copies for start in places)
+            labels[index] = 1.0
+            place(index, start, start + len(text))
+            insort(placed, index)
+            copies.remove(index)
+            places = [other for other in places if abs(other - start) >= len(text)]
+        partial.extend(copies)
     for index in partial:
         share, places = rest.share(letters[index])
         if share >= 0.3:

@@ -84,12 +84,15 @@ OVERLAYS = _overlays(Path(__file__).with_name("gold_overlays.tsv"))
 
 
 def corrected(gold: str, html: str, operation: str, lines: str) -> str:
-    """A gold text without the lines that an overlay drops (1-2,4: counted from 1), or the page's whole visible text.
+    """A gold text without the lines that an overlay drops (1-2,4: counted from 1), without the letters that it drops
+    wherever they stand, or the page's whole visible text.
 
     Raises ValueError for another operation.
     """
     if operation == "visible_text":
         return read_page(html).visible_text()
+    if operation == "drop_letters":
+        return gold.translate({ord(letter): None for letter in lines})
     if operation != "drop_lines":
         raise ValueError(f"gold_overlays.tsv: no such operation: {operation}")
     ranges = [part.partition("-")[::2] for part in lines.split(",")]

@@ -10,7 +10,7 @@ import sys
 import time
 import zipfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,16 @@ import numpy.typing as npt
 
 from pipeline.web.main_text.model import MODEL_FILE, PAGE_TYPES, feature_digest, load_model
 from pipeline.web.main_text.trees import Trees, sum_trees
-from training.crossval import Held, cross_validate, headline_belongs, held_out_texts, text_of
+from training.crossval import cross_validate, held_out_texts
 from training.examples import Example, make_examples
-from training.fit import TYPE_NAMES, fit_looks, fit_types, page_features
+from training.fit import TYPE_NAMES, fit_types, page_features
 from training.folds import split
-from training.pages import load_pages
+from training.pages import LabelledPage, load_pages
 from training.score import interval, score
+from training.shortened import shortened_copies
+
+# The sets of the training pack, which are scored together, too.
+PACK = ("wcxb", "articles", "readability")
 
 
 def calibration(expected: Sequence[int], seen: Sequence[float]) -> npt.NDArray[np.int32]:
@@ -97,23 +101,25 @@ def type_accuracy(examples: Sequence[Example], kept: dict[int, npt.NDArray[np.ui
     return right, whole
 
 
-def print_scores(examples: Sequence[Example], held: dict[int, Held]) -> list[float]:
-    """Print F1 by set, and by page type of the largest; returns F1 of each page in `held`, in its order."""
+def print_scores(pages: Sequence[LabelledPage], texts: Mapping[str, str]) -> list[float]:
+    """Print F1 of texts by page id, by set, and by page type of the largest; returns F1 of each page."""
     scores = []
     rows: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
-    for index, choice in held.items():
-        page = examples[index].page
-        text = text_of(examples[index], choice.kept, headline_belongs(page))
+    for page in pages:
+        text = texts[page.id]
         scores.append(score(text, page.gold).f1)
-        row = (scores[-1], score(text, page.published_gold).f1, page.site)
+        published = scores[-1] if page.gold == page.published_gold else score(text, page.published_gold).f1
+        row = (scores[-1], published, page.site)
         rows[page.set].append(row)
         if page.set == "wcxb":
             rows[f"wcxb {page.page_type}"].append(row)
+        if page.set in PACK:
+            rows["training pack"].append(row)
     print("set                      n     F1   95 % by site   F1 against gold as published")
     for name, values in sorted(rows.items()):
         low, high = interval([value[0] for value in values], [value[2] for value in values])
-        mean, published = np.mean([value[0] for value in values]), np.mean([value[1] for value in values])
-        print(f"{name:22s} {len(values):4d}  {mean:.4f} [{low:.3f} {high:.3f}]   {published:.4f}")
+        mean, before = (np.mean([value[place] for value in values]) for place in (0, 1))
+        print(f"{name:22s} {len(values):4d}  {mean:.4f} [{low:.3f} {high:.3f}]   {before:.4f}", flush=True)
     return scores
 
 
@@ -129,21 +135,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pages = load_pages(settings.data, settings.bench)
     print(f"{len(pages):,} labelled pages")
     examples = make_examples(pages)
-    held = cross_validate(examples)
-    scores = print_scores(examples, held)
+    copies = shortened_copies(examples)
+    print(f"{len(copies):,} shortened copies")
+    examples += copies
+    held, first, second = cross_validate(examples)
+    texts = held_out_texts(examples, held)
+    scores = print_scores([examples[index].page for index in held], texts)
     table = calibration([choice.expected for choice in held.values()], scores)
     kept = {index: choice.kept for index, choice in held.items()}
     right, whole = type_accuracy(examples, kept)
     print(f"page type: {right} of {whole} right")
-    everything = list(range(len(examples)))
-    first, second = fit_looks(examples, everything)
     content = packed(first, second, fit_types(examples, list(kept), kept), table)
     settings.out.write_bytes(content)
     model = load_model(content)
     if settings.texts:
         settings.texts.parent.mkdir(parents=True, exist_ok=True)
-        texts = {"model": model.digest, "texts": held_out_texts(examples, held)}
-        settings.texts.write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
+        kept_texts = {"model": model.digest, "texts": texts}
+        settings.texts.write_text(json.dumps(kept_texts, ensure_ascii=False), encoding="utf-8")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
         f"{settings.out.name}: {len(content):,} bytes, digest {model.digest}, "

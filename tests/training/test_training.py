@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.examples import make_example
 from training.folds import split
 from training.labels import label_blocks, squeeze
 from training.pages import LabelledPage, corrected, registered_domain
+from training.shortened import shortened
 
 SENTENCES = (
     "紙漉きの里では冬の冷たい水で楮の繊維を洗う。",
@@ -49,8 +51,14 @@ def test_labels_are_shares(gold, blocks):
 
 
 NAMES = st.sampled_from("abcdefgh")
+SETS = st.sampled_from(["web", "framed", "shortened"])
 PAGES = st.lists(
-    st.builds(lambda site, group, name: page(site, group, name=name), NAMES, NAMES, st.sampled_from(["web", "framed"])),
+    st.builds(
+        lambda site, group, name: page(site, group, name=name),
+        NAMES,
+        NAMES,
+        st.sampled_from(["web", "framed", "shortened"]),
+    ),
     max_size=25,
 )
 
@@ -61,9 +69,9 @@ def test_no_page_is_held_out_from_a_model_that_saw_one_of_its_groups(pages, with
     for training, held_out in split(pages, 3, with_unscored):
         held += held_out
         assert not set(training) & set(held_out)
-        groups = {group for index in held_out if pages[index].set != "framed" for group in pages[index].groups}
+        groups = {group for index in held_out if pages[index].set == "web" for group in pages[index].groups}
         assert not any(pages[index].groups & groups for index in training)
-    wanted = [index for index, item in enumerate(pages) if with_unscored or item.set != "framed"]
+    wanted = [index for index, item in enumerate(pages) if with_unscored or item.set == "web"]
     assert sorted(held) == wanted
 
 
@@ -83,8 +91,28 @@ def test_a_site_is_what_somebody_registered(url, domain):
 def test_corrections_drop_the_lines_they_name_or_take_what_the_page_shows():
     assert corrected("甲\n乙\n丙\n丁", "", "drop_lines", "1,3-4") == "乙"
     assert corrected("壊", "<p>本文</p>", "visible_text", "") == "本文"
+    assert corrected("見出し¶\n本文。", "", "drop_letters", "¶") == "見出し\n本文。"
     with pytest.raises(ValueError, match="no such operation"):
         corrected("甲", "", "keep", "1")
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_a_shortened_page_holds_the_beginning_of_its_text_and_all_that_stood_around(kept):
+    paragraphs = [sentence * 2 for sentence in SENTENCES]
+    menu = [f"記事{number}へ" for number in range(30)]
+    html = (
+        f"<title>紙漉きの冬</title><ul>{''.join(f'<li><a href=/>{name}</a>' for name in menu)}</ul><h1>紙漉きの冬</h1>"
+        f"<div class=honbun><p>{'<p>'.join(paragraphs[:3])}</p>"
+        f"<div><p>{'</p><p>'.join(paragraphs[3:])}</p></div></div><footer>里の便り</footer>"
+    )
+    gold = "\n".join(["紙漉きの冬", *paragraphs])
+    whole = make_example(LabelledPage("a", "web", "a", frozenset({"a"}), "article", "", html, gold, gold))
+    copy = shortened(whole, kept)
+    assert copy.page.gold.split("\n") == ["紙漉きの冬", *paragraphs[:kept]]
+    assert list(copy.texts) == [*menu, "紙漉きの冬", *paragraphs[:kept], "里の便り"]
+    assert [text for text, label in zip(copy.texts, copy.labels) if label] == copy.page.gold.split("\n")
+    assert copy.page.groups == whole.page.groups and copy.page.html.count("<p>") == kept
+    assert shortened(whole, len(paragraphs)) is None
 
 
 def test_calibration_rises_and_says_what_was_seen():

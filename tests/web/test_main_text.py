@@ -140,7 +140,12 @@ def test_ruby_is_read_once(ruby):
 def test_a_page_that_hides_what_its_script_will_show_is_read():
     body = "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS)
     assert whole(f"<p>読込中</p><div hidden id=S:0>{body}</div>").split("\n")[1:] == [*PARAGRAPHS]
-    assert whole(f"{body}<div hidden>隠した注</div>").split("\n") == [*PARAGRAPHS]
+
+
+def test_lines_that_a_reader_can_open_are_read_and_what_is_hidden_within_a_line_is_not():
+    shut = f"<p>質問です。</p><div style='display:none'><p>{PARAGRAPHS[0]}</p><p>{PARAGRAPHS[1]}</p></div>"
+    assert whole(shut).split("\n") == ["質問です。", PARAGRAPHS[0], PARAGRAPHS[1]]
+    assert whole("<p>紙を<span hidden>隠した</span>漉く。</p>") == "紙を漉く。"
 
 
 ARTICLE = '<script type="application/ld+json">{"@type":"NewsArticle","headline":"冬の紙","articleBody":"%s"}</script>'

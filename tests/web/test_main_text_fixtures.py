@@ -28,7 +28,6 @@ INDEX = {
 # Why the best choice of blocks does not write the expected text, letter by letter.
 INEXACT = {
     "blog-hatena-darkroom": "breadcrumbs end in the headline, without a break",
-    "blog-note-freelance": "a heading stands in the list of contents, word for word, right before the text",
     "blog-seesaa-garden": "the date stands in the headline's block",
     "forum-phpbb-aquarium": "who is quoted stands in the quote's block",
     "jsonld-article-body": "the text stands in JSON-LD, not in blocks",

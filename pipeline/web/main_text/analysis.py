@@ -46,7 +46,7 @@ def analyse(page: Page) -> Analysis:
     paths = np.empty(count, dtype=np.uint64)
     describe(source, elements, attributes, distances, bits, owners, paths)
     texts = rows(page.texts).copy()
-    unhidden = settle_hidden(texts, bits)
+    unhidden = settle_hidden(elements, texts, bits, owners)
     blocks = np.empty((min(MAX_BLOCKS, len(page.source)), BLOCK_COLUMNS), dtype=np.int32)
     found, capped = find_blocks(source, texts, bits, owners, blocks)
     blocks = blocks[:found].copy()

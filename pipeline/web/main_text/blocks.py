@@ -16,6 +16,7 @@ from pipeline.web.main_text.surroundings import (
     UNSHOWN,
 )
 from pipeline.web.page.lean import inlined_njit, lean_njit
+from pipeline.web.page.stack import FLAGS, HIDDEN
 from pipeline.web.page.tokenizer import BLANK
 from pipeline.web.page.tree import (
     AFTER_BREAK,
@@ -121,11 +122,17 @@ _HIDDEN_TIMES = 2
 
 
 @lean_njit
-def settle_hidden(texts: npt.NDArray[np.int32], bits: npt.NDArray[np.uint16]) -> bool:
-    """Flag as hidden what marks a heading, and take the flag from what only a script shows; returns whether it did.
+def settle_hidden(
+    elements: npt.NDArray[np.int32],
+    texts: npt.NDArray[np.int32],
+    bits: npt.NDArray[np.uint16],
+    owners: npt.NDArray[np.int32],
+) -> bool:
+    """Flag as hidden what marks a heading, and take the flag from lines that a page hides as a whole: readers open
+    tabs, answers and the rest of a text by hand. What is hidden within a line stays so.
 
     Some programs send a page's text hidden, to be put in its place by a script: where twice as much is hidden as is
-    shown, the hidden text is the page's.
+    shown, all hidden text is the page's, which is returned.
     """
     shown = hidden = 0
     for index in range(texts.shape[0]):
@@ -139,14 +146,22 @@ def settle_hidden(texts: npt.NDArray[np.int32], bits: npt.NDArray[np.uint16]) ->
                 hidden += size
             else:
                 shown += size
-    if hidden <= _HIDDEN_TIMES * shown:
-        return False
+    all_shown = hidden > _HIDDEN_TIMES * shown
+    last_owner = -2
     for index in range(texts.shape[0]):
         element = texts[index, TEXT_ELEMENT]
-        own_bits = bits[element] if element >= 0 else 0
-        if not own_bits & (UNSHOWN | HEADING_MARK):
+        if element < 0 or not texts[index, TEXT_FLAGS] & TEXT_HIDDEN:
+            last_owner = -2
+            continue
+        owner = owners[element]
+        whole_lines = owner >= 0 and elements[owner, FLAGS] & HIDDEN
+        if not bits[element] & (UNSHOWN | HEADING_MARK) and (all_shown or whole_lines):
             texts[index, TEXT_FLAGS] &= ~TEXT_HIDDEN
-    return True
+            # The reader marks a break before every hidden text that follows one.
+            if owner == last_owner:
+                texts[index, TEXT_FLAGS] &= ~AFTER_BREAK
+            last_owner = owner
+    return all_shown
 
 
 @lean_njit

@@ -13,7 +13,7 @@ from pipeline.web.page import Page, read_page
 from pipeline.web.structured_data import article_body, read_structured_data
 
 # Raised with every change that can change a text; the model's own digest stands beside it.
-RULE_VERSION = 1
+RULE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def _letters(text: str) -> str:
     return "".join(text.split())
 
 
-def _told_only(page: Page, text: str) -> str | None:
+def told_only(page: Page, text: str) -> str | None:
     """The text of an article that a page does not show but tells of in JSON-LD; None for other pages."""
     # Most pages have no such script, which is quicker to see than that no letter of theirs begins the word.
     if next(page.values("script", "type", "ld+json"), None) is None or b"articleBody" not in page.source:
@@ -87,7 +87,7 @@ def extract(
         raise ValueError(f'headline is "kept" or "dropped", not {headline!r}')
     text = written(page, found, judged.kept, tables, ruby)[0].decode("utf-8", "replace")
     capped = page.capped | ({"blocks"} if found.capped else frozenset())
-    told = _told_only(page, text)
+    told = told_only(page, text)
     if told is not None:
         return Text(told, None, "article", "json-ld", capped)
     return Text(text, judged.expected_f1, judged.page_type, "blocks", capped)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from pipeline.web.main_text.words import FOUND, GROUPS, LETTER_CLASSES, MOVES, WORD_GROUPS, word_groups
 from pipeline.web.page.elements import BREAKS_LINE, FOREIGN_TAG, NOT_SHOWN, TAG_NAMES, TAG_TABLES, TAGS, name_code
 from pipeline.web.page.lean import lean_njit
-from pipeline.web.page.stack import FIRST_ATTRIBUTE, FLAGS, LAST_ATTRIBUTE, PARENT, TAG
+from pipeline.web.page.stack import FIRST_ATTRIBUTE, FLAGS, HIDDEN, LAST_ATTRIBUTE, PARENT, TAG
 from pipeline.web.page.tokenizer import CODE, VALUE_END, VALUE_START, short_code
 from pipeline.web.page.tree import FOREIGN
 
@@ -42,9 +42,12 @@ TAG_GROUPS: dict[str, str] = {
     "small": "small sub sup time",
     "code": "code kbd samp tt var",
     "ruby": "ruby",
+    # What hides itself, whatever its tag.
+    "hidden": "",
 }
 # Distances are counted in elements and go no further than this; FAR says that there is none.
 FAR = 24
+_HIDDEN_GROUP = list(TAG_GROUPS).index("hidden")
 _HEADING_MARK_GROUP = list(WORD_GROUPS).index("heading_mark")
 SURROUNDINGS = (*(f"tag_{name}" for name in TAG_GROUPS), *(f"word_{name}" for name in WORD_GROUPS))
 TAG_GROUP_COUNT = len(TAG_GROUPS)
@@ -132,6 +135,8 @@ def describe(
         owners[index] = owner
         if TAG_GROUP[tag] >= 0:
             distances[index, TAG_GROUP[tag]] = 0
+        if elements[index, FLAGS] & HIDDEN and (parent < 0 or not elements[parent, FLAGS] & HIDDEN):
+            distances[index, _HIDDEN_GROUP] = 0
         for attribute in range(elements[index, FIRST_ATTRIBUTE], elements[index, LAST_ATTRIBUTE]):
             code = attributes[attribute, CODE]
             if code != _CLASS and code != _ID and code != _ROLE and code != _ITEMPROP:
