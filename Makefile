@@ -16,7 +16,7 @@ RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPU
 
 .PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
   train-extractor bench bench-extract worst-pages bench-gate bench-reader bench-ready bench-hostile bench-signals \
-  check-duplicates bench-cluster bench-consent bench-choose fuzz-reader lock clean license-score license-list
+  check-duplicates check-swallow bench-cluster bench-consent bench-choose fuzz-reader lock clean license-score license-list
 
 help: ## Show this help
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -106,6 +106,9 @@ fuzz-reader: setup ## [SECONDS=600]: mutated pages through reader and main text,
 
 sample: setup ## Make the embedded sample again
 	$(BIN)/python tests/data/make_sample.py
+
+check-swallow: setup ## TEXTS='runs/…/documents-*/*.parquet': Swallow's recipes against a transcription of what was published
+	$(BIN)/python -m benchmarks.swallow_rules --texts $(TEXTS)
 
 check-duplicates: setup ## OUT=…: hold a run's duplicates against all pairs of its documents
 	$(BIN)/python -m benchmarks.brute_force_duplicates "$(OUT)"

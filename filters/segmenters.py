@@ -1,4 +1,4 @@
-"""Segmenters: texts to words, as spans of code points. MeCab by its dictionary, or runs of one script without any.
+"""Segmenters: texts to words, as spans of code points: MeCab, Vaporetto, or runs of one script without a dictionary.
 
 A word has no white space at its ends and is not empty. Spans of a text are in order and do not overlap.
 """
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from filters.assets import Asset
 from filters.characters import class_table
 from filters.copies import is_space
 from filters.text_buffers import code_point_blocks
@@ -22,6 +23,10 @@ from filters.text_buffers import code_point_blocks
 LONGEST_LINE = 10_000
 
 _SENTENCE_END = re.compile("[。．！？!?][」』）)]*")
+# Runs without white space as str.split has it, and without NUL, which Vaporetto refuses.
+_SOLID = re.compile(r"[^\s\x1c-\x1f\0]+")
+_VAPORETTO = b"VaporettoTokenizer "
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _NEWLINE, _SPACE = ord("\n"), ord(" ")
 
 
@@ -103,9 +108,48 @@ class Mecab:
         return np.concatenate(begins), np.concatenate(ends), np.concatenate(word_starts)
 
 
+class Vaporetto:
+    """Vaporetto with a model that the recipe names, as it is distributed (Zstandard) or plain."""
+
+    def __init__(self, model: Asset) -> None:
+        self.model = model
+        self._tokenizer: Any = None
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The library's version and the model's digest. Raises ValueError when the library is not installed."""
+        try:
+            library = version("vaporetto")
+        except PackageNotFoundError:
+            raise ValueError(
+                "the package vaporetto is not installed: install it beside kamisuki, or leave out "
+                "annotate.words.vaporetto"
+            ) from None
+        return {"segmenter": "vaporetto", "vaporetto": library, "model": self.model.digest, "rule_version": 1}
+
+    def spans(
+        self, texts: list[str], codes: np.ndarray, starts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See Segmenter. Raises ValueError for a file that is no model of this version of Vaporetto."""
+        if self._tokenizer is None:
+            self._tokenizer = _vaporetto(self.model)
+        begins, ends, word_starts = [], [], [0]
+        for text, start in zip(texts, starts[:-1].tolist(), strict=True):
+            for solid in _SOLID.finditer(text):
+                place = start + solid.start()
+                for token in self._tokenizer.tokenize(solid[0]):
+                    begins.append(place + token.start())
+                    ends.append(place + token.end())
+            word_starts.append(len(begins))
+        return np.array(begins, np.int64), np.array(ends, np.int64), np.array(word_starts, np.int64)
+
+
 def make_segmenter(settings: Mapping[str, Any]) -> Segmenter:
     """The segmenter that JSON settings name. Raises KeyError for an unknown one."""
-    makers: dict[str, Callable[[], Segmenter]] = {"mecab": lambda: Mecab(settings["dictionary"]), "script": ScriptRuns}
+    makers: dict[str, Callable[[], Segmenter]] = {
+        "mecab": lambda: Mecab(settings["dictionary"]),
+        "vaporetto": lambda: Vaporetto(Asset.from_record(settings["model"])),
+        "script": ScriptRuns,
+    }
     return makers[settings["segmenter"]]()
 
 
@@ -120,6 +164,23 @@ def _tagger(dictionary: str) -> Any:
     import unidic_lite
 
     return fugashi.GenericTagger(f'-r "{unidic_lite.DICDIR}/mecabrc" -d "{unidic_lite.DICDIR}" -Owakati')
+
+
+def _vaporetto(model: Asset) -> Any:
+    import vaporetto
+
+    path = model.checked()
+    content = path.read_bytes()
+    if content.startswith(_ZSTANDARD):
+        with pa.input_stream(str(path), compression="zstd") as stream:
+            content = stream.read()
+    try:
+        # The library panics at what is shorter than its mark.
+        if not content.startswith(_VAPORETTO):
+            raise ValueError("it does not begin with Vaporetto's mark")
+        return vaporetto.Vaporetto(content, norm=True)
+    except ValueError as error:
+        raise ValueError(f"{path} is no model of vaporetto {version('vaporetto')}: {error}") from None
 
 
 def _pieces(text: str) -> Iterator[str]:

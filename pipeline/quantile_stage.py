@@ -1,4 +1,4 @@
-"""The step of select that turns a top share into a minimum: values of all shards, and the one that parts them."""
+"""The step of select that turns a share of a run into a limit: values of all shards, and the one that parts them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from pipeline.runner import Task
 from pipeline.steps import Finished, Job, Steps
 
 
-def find_quantile(steps: Steps, signals: dict[str, Finished], table: str, signal: str, share: float) -> float | None:
-    """The least value of the `share` of documents whose `signal` is greatest; None where no document has a value."""
+def find_quantile(
+    steps: Steps, signals: dict[str, Finished], table: str, signal: str, share: float, end: str
+) -> float | None:
+    """The value that parts off the `share` of documents whose `signal` is greatest ("top") or least ("bottom").
+
+    It belongs to them. None where no document has a value.
+    """
     found = signals[table]
     made_by = {"stage": "quantiles", "rule_version": quantiles.RULE_VERSION, "signal": signal, "share": share}
+    made_by |= {"end": end}
     made_by |= {"table": found.folder.name, "shards": found.fingerprint("signals")}
-    folder = steps.folder("quantiles", made_by, f"quantiles_{signal}")
+    folder = steps.folder("quantiles", made_by, f"quantiles_{end}_{share}_{signal}")
     scratch = folder / "exchange"
     shards = sorted(found.entries)
     runs = [str(scratch / f"{shard}.run") for shard in shards]
@@ -36,9 +42,9 @@ def find_quantile(steps: Steps, signals: dict[str, Finished], table: str, signal
             for index, shard in enumerate(shards)
         ]
         done = steps.do("select: values", scratch, [Job(task) for task in tasks])
-        place.append(quantiles.range_of(list(done.entries.values()), share))
+        place.append(quantiles.range_of(list(done.entries.values()), share, end))
 
-    arguments = {"shard": "value", "runs": runs, "place": place, "folder": str(folder)}
+    arguments = {"shard": "value", "runs": runs, "place": place, "end": end, "folder": str(folder)}
     job = Job(Task("value", quantiles.pick_value, arguments, quantiles.MEMORY_BYTES))
     finished = steps.do("select: quantiles", folder, [job], before=work, scratch=scratch)
     value = finished.entries["value"].notes["value"]

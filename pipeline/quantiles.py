@@ -1,4 +1,4 @@
-"""Quantiles: the value from which on the greatest share of a run's documents lies, exactly, in bounded memory.
+"""Quantiles: the value that parts off a share of a run's documents, from the top or the bottom, in bounded memory.
 
 Each shard writes its values, sorted and each once with its count, and notes how many lie in each of 65,536 ranges. The
 ranges of all shards tell in which one the value lies; one task then reads that range of every shard.
@@ -19,7 +19,7 @@ from pipeline.exchange import RunWriter, read_partition
 from pipeline.files import read_batches
 from pipeline.ledger import Entry
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 MEMORY_BYTES = 1_500_000_000
 
 VALUES = pa.schema([("key", pa.uint64()), ("documents", pa.int64())])
@@ -65,8 +65,8 @@ def sort_values(
     return entry.__dict__
 
 
-def range_of(entries: list[Entry], share: float) -> tuple[int, int] | None:
-    """The range that holds the value above which `share` of all documents lies, and how many it must give from its top.
+def range_of(entries: list[Entry], share: float, end: str) -> tuple[int, int] | None:
+    """The range that holds the value that parts off `share` of all documents, and how many it must give from that end.
 
     At least one document is kept; None where no document has a value.
     """
@@ -74,14 +74,16 @@ def range_of(entries: list[Entry], share: float) -> tuple[int, int] | None:
     for entry in entries:
         ranges.update({int(name): count for name, count in entry.notes["ranges"].items()})
     wanted = round(share * ranges.total()) or 1
-    for name in sorted(ranges, reverse=True):
+    for name in sorted(ranges, reverse=end == "top"):
         if ranges[name] >= wanted:
             return name, wanted
         wanted -= ranges[name]
     return None
 
 
-def pick_value(shard: str, runs: list[str], place: list[tuple[int, int] | None], folder: str) -> dict[str, Any]:
+def pick_value(
+    shard: str, runs: list[str], place: list[tuple[int, int] | None], end: str, folder: str
+) -> dict[str, Any]:
     """Note the value that `range_of` placed, as `value` in the ledger entry; null where there is none.
 
     `place` holds what `range_of` gave, alone: it is filled when the values of all shards are sorted.
@@ -98,7 +100,7 @@ def pick_value(shard: str, runs: list[str], place: list[tuple[int, int] | None],
             keys = table.column("key").to_numpy()
             first, last = np.searchsorted(keys, low), np.searchsorted(keys, high, side="right")
             parts.append(table.slice(first, last - first))
-        found = pa.concat_tables(parts).sort_by([("key", "descending")])
+        found = pa.concat_tables(parts).sort_by([("key", "descending" if end == "top" else "ascending")])
         reached = np.cumsum(found.column("documents").to_numpy())
         value = number_of(found.column("key")[int(np.searchsorted(reached, wanted))].as_py())
     entry.notes["value"] = value

@@ -223,6 +223,9 @@ class RuleModel(Limits):
     top: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="keep this share of the run's documents, those of the greatest values"
     )
+    bottom: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="keep this share of the run's documents, those of the least values"
+    )
     tier: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="what first fails here is kept, in this tier"
     )
@@ -230,18 +233,22 @@ class RuleModel(Limits):
 
     @model_validator(mode="after")
     def _check(self) -> RuleModel:
-        if self.top is not None and self.limits():
-            raise ValueError(f"the rule on {self.signal} has a top share and other limits: make two rules of it")
+        if self.share() and (self.limits() or (self.top and self.bottom)):
+            raise ValueError(f"the rule on {self.signal} has a share and other limits: make two rules of it")
         return self
+
+    def share(self) -> float | None:
+        """The share of the run that the rule keeps, whichever end; None for a rule with limits."""
+        return self.top or self.bottom
 
     def judges(self) -> bool:
         """Whether the rule has a limit that is switched on."""
-        return self.top is not None or bool(self.limits())
+        return self.share() is not None or bool(self.limits())
 
     def check_type(self, types: dict[str, pa.DataType]) -> None:
         """As for all limits; a share needs numbers."""
         super().check_type(types)
-        if self.top is not None and pa.types.is_string(types[self.signal]):
+        if self.share() and pa.types.is_string(types[self.signal]):
             raise ValueError(f"{self.signal} holds text: use any_of or none_of")
 
 
@@ -323,11 +330,11 @@ class Select(Section):
     def active_rules(self) -> list[Rule]:
         """The rules that have a limit, in the order in which they judge.
 
-        Raises UsageError for one that asks for a top share: only a run over all documents tells its limit.
+        Raises UsageError for one that asks for a share: only a run over all documents tells its limit.
         """
-        shares = [rule.signal for rule in self.rules if rule.top is not None]
+        shares = [rule.signal for rule in self.rules if rule.share()]
         if shares:
-            raise UsageError(f"the rule on {shares[0]} asks for the top share of a run, which is not known here")
+            raise UsageError(f"the rule on {shares[0]} asks for a share of a run, whose limit is not known here")
         return [Rule(rule.signal, **rule.limits(), tier=rule.tier) for rule in self.rules if rule.limits()]
 
 
@@ -389,7 +396,8 @@ class Recipe(Section):
         Raises UsageError for a file that cannot be read.
         """
         ordering = self.dedup.survivor_signals() if self.dedup else []
-        tables = needed(self.annotate.groups(), self.select.signals() | set(ordering))
+        wanted = self.select.signals() | set(ordering) | set(self.annotate.token_signals())
+        tables = needed(self.annotate.groups(), wanted)
         return self.annotate.groups(read_asset, tables)
 
     @model_validator(mode="after")
@@ -531,6 +539,9 @@ def _place_files(annotate: Any, folder: Path) -> None:
     for key in ("url_lists", "tokens"):
         if isinstance(annotate.get(key), dict):
             annotate[key] = {name: placed(reference) for name, reference in annotate[key].items()}
+    words = annotate.get("words")
+    if isinstance(words, dict) and "vaporetto" in words:
+        words["vaporetto"] = placed(words["vaporetto"])
     if "languages" in annotate:
         annotate["languages"] = placed(annotate["languages"])
     if isinstance(annotate.get("models"), dict):

@@ -92,6 +92,7 @@ def write_corpus(
     corpus: str,
     rejects: str,
     columns: list[str],
+    tokens: list[str],
     duplicates_first: bool,
     rehydrate: dict[int, int],
     inputs: list[dict[str, Any]],
@@ -99,6 +100,8 @@ def write_corpus(
     """Write one shard's corpus and rejects. A document both rejected and removed counts as what came first.
 
     `outcomes` are the run files of resolve, `editing` what `make_editors` takes; None: a recipe has no such step.
+    `tokens` are signals of which the ledger keeps sums: by signal those that went in, by reason those that did not come
+    out, those that edits took, and those that came out, under "".
     """
     started = time.perf_counter()
     entry = Entry(shard, "select", inputs=inputs)
@@ -124,7 +127,7 @@ def write_corpus(
                 by_duplicate, pc.binary_join_element_wise("duplicate", kinds, "_"), verdict.column("reason")
             )
             stays, edits = pc.and_(passed, pc.invert(is_duplicate)), no_edits(document.num_rows)
-            tiers = verdict.column("tier")
+            tiers, went_in = verdict.column("tier"), measured
             if editors is not None:
                 edited = edit_batch(*editors, document, measured, stays)
                 document, measured, edits = edited.document, edited.measured, edited.edits
@@ -138,6 +141,10 @@ def write_corpus(
             chosen += [measured[name] for name in columns]
             out.write(pa.RecordBatch.from_arrays(chosen, schema=schema).filter(stays))
             _count_outcomes(entry, reasons, measured["characters"])
+            for name in tokens:
+                _count_tokens(
+                    entry.notes.setdefault("tokens", {}).setdefault(name, {}), reasons, went_in[name], measured[name]
+                )
             start += document.num_rows
     entry.output("corpus", out.written())
     entry.output("rejects", rejects_out.written())
@@ -209,6 +216,17 @@ def repeats(cluster_size: np.ndarray, rehydrate: Mapping[int, int]) -> np.ndarra
     bounds = sorted(rehydrate)
     times = np.array([rehydrate[bound] for bound in bounds], np.int32)
     return times[np.searchsorted(bounds, cluster_size, side="right") - 1]
+
+
+def _count_tokens(sums: dict[str, int], reasons: pa.Array, went_in: pa.Array, came_out: pa.Array) -> None:
+    """Add up tokens as the ledger does characters: "in" = the sum of all others."""
+    table = pa.table({"reason": pc.fill_null(reasons, ""), "tokens": came_out})
+    by_reason = table.group_by("reason").aggregate([("tokens", "sum")])
+    found = {row["reason"]: row["tokens_sum"] or 0 for row in by_reason.to_pylist()}
+    found["in"] = pc.sum(went_in).as_py() or 0
+    found[EDITED] = found["in"] - sum(value for name, value in found.items() if name != "in")
+    for name, value in found.items():
+        sums[name] = sums.get(name, 0) + value
 
 
 def _count_outcomes(entry: Entry, reasons: pa.Array, characters: pa.Array) -> None:

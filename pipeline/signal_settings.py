@@ -17,6 +17,7 @@ class Words(Section):
     """How texts are cut into words, where a rule needs words; `script_` signals are over runs of one script always."""
 
     dictionary: Literal["ipadic", "unidic-lite"] = Field("ipadic", description="MeCab's dictionary, from its wheel")
+    vaporetto: str | None = Field(None, description="a model of Vaporetto, which then cuts the words and not MeCab")
     stop_words: tuple[str, ...] = Field(STOP_WORDS, description="words of which `stop_word_types` counts")
 
 
@@ -25,7 +26,7 @@ class DatatroveModel(Section):
 
     filter: str
     options: dict[str, Any] = Field({}, description="as the filter's class takes them")
-    words: Literal["mecab", "datatrove"] = Field("mecab", description="whose words the filter sees")
+    words: Literal["ours", "datatrove"] = Field("ours", description="whose words the filter sees")
 
 
 class FastTextSettings(Section):
@@ -48,7 +49,7 @@ class KenlmSettings(Section):
 
     kind: Literal["kenlm"]
     file: str = Field(description="its path, `asset:NAME` or `wheel:PACKAGE/PATH`")
-    tokens: Literal["mecab", "characters"] = Field("mecab", description="what the model was trained on")
+    tokens: Literal["words", "characters"] = Field("words", description="what the model was trained on")
 
 
 class Annotate(Section):
@@ -63,6 +64,10 @@ class Annotate(Section):
     tokens: dict[Name, str] = Field({}, description="tokenizer files by a name of one's own")
     languages: str = Field("asset:lid.176", description="the fastText model that tells the languages of lines")
 
+    def token_signals(self) -> list[str]:
+        """The signals of the tokenizers that are named: they are counted in any case, for the funnel."""
+        return [f"tokens_{name}" for name in self.tokens]
+
     def groups(self, asset: ReadAsset = unread, tables: Sequence[str] | None = None) -> dict[str, GroupSettings]:
         """By table, the groups of signals that there are, or those of `tables`.
 
@@ -72,7 +77,7 @@ class Annotate(Section):
 
     def _makers(self) -> dict[str, Callable[[ReadAsset], GroupSettings]]:
         words = {"stop_words": list(self.words.stop_words)}
-        mecab = {"segmenter": "mecab", "dictionary": self.words.dictionary, "prefix": ""}
+        segmented = self._segmented
         script = {"segmenter": "script", "prefix": "script_"}
         makers: dict[str, Callable[[ReadAsset], GroupSettings]] = {
             TEXT_TABLE: lambda asset: GroupSettings(
@@ -81,7 +86,7 @@ class Annotate(Section):
             "signals_lines": lambda asset: GroupSettings("lines", {}),
             "signals_compression": lambda asset: GroupSettings("compression", {}),
             "signals_urls": lambda asset: GroupSettings("urls", {}),
-            "signals_words": lambda asset: GroupSettings("words", words | mecab),
+            "signals_words": lambda asset: GroupSettings("words", words | segmented(asset) | {"prefix": ""}),
             "signals_script_words": lambda asset: GroupSettings("script_words", words | script),
             "signals_languages": lambda asset: GroupSettings("languages", {"model": asset(self.languages).as_record()}),
         }
@@ -92,10 +97,19 @@ class Annotate(Section):
         for name, path in self.tokens.items():
             makers[f"signals_tokens_{name}"] = partial(_tokens, name, path)
         for name, model in self.models.items():
-            makers[f"signals_model_{name}"] = partial(_model, name, model, mecab)
+            makers[f"signals_model_{name}"] = partial(_model, name, model, segmented)
         for name, chosen in self.datatrove.items():
-            makers[f"signals_datatrove_{name}"] = partial(_datatrove, name, chosen, mecab)
+            makers[f"signals_datatrove_{name}"] = partial(_datatrove, name, chosen, segmented)
         return makers
+
+    def _segmented(self, asset: ReadAsset) -> dict[str, Any]:
+        """What cuts words where a rule or a model needs some."""
+        if self.words.vaporetto is not None:
+            return {"segmenter": "vaporetto", "model": asset(self.words.vaporetto).as_record()}
+        return {"segmenter": "mecab", "dictionary": self.words.dictionary}
+
+
+Segmented = Callable[[ReadAsset], dict[str, Any]]
 
 
 def _word_list(name: str, files: tuple[str, ...], asset: ReadAsset) -> GroupSettings:
@@ -110,16 +124,14 @@ def _tokens(name: str, path: str, asset: ReadAsset) -> GroupSettings:
     return GroupSettings("tokens", {"name": name, "tokenizer": asset(path).as_record()})
 
 
-def _model(
-    name: str, model: FastTextSettings | KenlmSettings, mecab: dict[str, Any], asset: ReadAsset
-) -> GroupSettings:
+def _model(name: str, model: FastTextSettings | KenlmSettings, segmented: Segmented, asset: ReadAsset) -> GroupSettings:
     settings: dict[str, Any] = {"name": name, "model": asset(model.file).as_record()}
     if isinstance(model, KenlmSettings):
-        return GroupSettings("kenlm", settings | {"words": mecab if model.tokens == "mecab" else None})
+        return GroupSettings("kenlm", settings | {"words": segmented(asset) if model.tokens == "words" else None})
     return GroupSettings("fasttext", settings | {"measure": model.measure, "label": model.label})
 
 
-def _datatrove(name: str, chosen: DatatroveModel, mecab: dict[str, Any], asset: ReadAsset) -> GroupSettings:
-    words = mecab if chosen.words == "mecab" else None
+def _datatrove(name: str, chosen: DatatroveModel, segmented: Segmented, asset: ReadAsset) -> GroupSettings:
+    words = segmented(asset) if chosen.words == "ours" else None
     settings = {"name": name, "filter": chosen.filter, "options": chosen.options, "words": words}
     return GroupSettings("datatrove", settings)

@@ -239,13 +239,15 @@ class Stages:
         return finished
 
     def _rules(self, signals: dict[str, Finished]) -> dict[str, Any]:
-        """The rules as JSON values, with a minimum in the place of each top share, and the best tier."""
+        """The rules as JSON values, with a limit in the place of each share, and the best tier."""
         rules = self.recipe.select.model_dump(mode="json", include={"rules", "best_tier"})
         for rule in rules["rules"]:
             rule.pop("source")
-            share = rule.pop("top")
-            if share is not None:
-                rule["min"] = find_quantile(self.steps, signals, self._tables()[rule["signal"]], rule["signal"], share)
+            signal = rule["signal"]
+            for end, limit in (("top", "min"), ("bottom", "max")):
+                share = rule.pop(end)
+                if share is not None:
+                    rule[limit] = find_quantile(self.steps, signals, self._tables()[signal], signal, share, end)
         return rules
 
     def _asked(self) -> set[str]:
@@ -346,7 +348,8 @@ class Stages:
         for index, shard in enumerate(sorted(documents.entries)):
             # Edits do not change what a host's pages are: rules that judge again read its rates as they are.
             rates = [name for name in self.recipe.select.host_signals() if name in self._asked()] if editing else []
-            sources = self._signal_sources(signals, shard, [*self.recipe.select.columns, *rates])
+            tokens = self.recipe.annotate.token_signals()
+            sources = self._signal_sources(signals, shard, [*self.recipe.select.columns, *rates, *tokens])
             sources += robots_source(done.get("robots_verdicts"), shard, ROBOTS_COLUMNS)
             arguments = {
                 "shard": shard,
@@ -362,6 +365,7 @@ class Stages:
                 "corpus": str(corpus),
                 "rejects": str(rejects),
                 "columns": list(self.recipe.select.columns),
+                "tokens": tokens,
                 "duplicates_first": dedup is not None and dedup.among == "all",
                 "rehydrate": dedup.rehydrate if dedup else {},
                 "inputs": documents.inputs("documents", shard) + verdicts.inputs("verdicts", shard),

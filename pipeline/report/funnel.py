@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,16 @@ from pipeline.ledger import Entry, load_entries
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the funnel: what is left after a step. `characters` is None before text exists."""
+    """One line of the funnel: what is left after a step. `characters` is None before text exists.
+
+    `tokens` are by signal (`tokens_NAME`), where the recipe names a tokenizer and text exists.
+    """
 
     name: str
     pages: int
     characters: int | None
     removed: bool = False
+    tokens: dict[str, int] = field(default_factory=dict)
 
 
 def sum_counts(entries: list[Entry], attribute: str) -> Counter[str]:
@@ -50,18 +55,28 @@ def funnel(out: Path, tables: dict[str, str]) -> list[Step]:
         steps.append(Step(reason, count, None, removed=True))
         if others and reason == others[-1]:
             steps.append(Step("responses", left, None))
-    steps.append(Step("documents", left, sum(entry.characters_out for entry in extracted)))
+    selected = load_entries(out / tables["corpus"]) if "corpus" in tables else []
+    tokens = _tokens(selected)
+    steps.append(Step("documents", left, sum(entry.characters_out for entry in extracted), tokens=tokens("in")))
     if "corpus" in tables:
-        selected = load_entries(out / tables["corpus"])
         counts, characters = sum_counts(selected, "rejected"), sum_counts(selected, "characters_rejected")
         for reason, count in sorted(
             counts.items(),
             key=lambda item: (item[0] == EDITED, item[0].startswith("duplicate_"), -item[1], item[0]),
         ):
-            steps.append(Step(reason, count, characters[reason], removed=True))
+            steps.append(Step(reason, count, characters[reason], removed=True, tokens=tokens(reason)))
         kept = sum(entry.written for entry in selected)
-        steps.append(Step("corpus", kept, sum(entry.characters_out for entry in selected)))
+        steps.append(Step("corpus", kept, sum(entry.characters_out for entry in selected), tokens=tokens("")))
     return steps
+
+
+def _tokens(selected: list[Entry]) -> Callable[[str], dict[str, int]]:
+    """By signal the tokens of one reason, of what went in ("in") or of the corpus (""), added up over entries."""
+    sums: dict[str, Counter[str]] = {}
+    for entry in selected:
+        for signal, found in entry.notes.get("tokens", {}).items():
+            sums.setdefault(signal, Counter()).update(found)
+    return lambda reason: {signal: found[reason] for signal, found in sums.items()}
 
 
 def as_records(steps: list[Step]) -> list[dict[str, Any]]:
@@ -75,6 +90,9 @@ def print_funnel(console: Console, steps: list[Step], title: str) -> None:
     table.add_column("step")
     for name in ("pages", "of pages", "characters", "a page"):
         table.add_column(name, justify="right")
+    signals = list(dict.fromkeys(signal for step in steps for signal in step.tokens))
+    for signal in signals:
+        table.add_column(signal, justify="right")
     whole = max(1, steps[0].pages)
     for step in steps:
         sign = "-" if step.removed else ""
@@ -83,5 +101,6 @@ def print_funnel(console: Console, steps: list[Step], title: str) -> None:
         name = f"  {step.name}" if step.removed else step.name
         style = None if step.removed else "bold"
         share = f"{sign}{100 * step.pages / whole:.2f} %"
-        table.add_row(name, f"{sign}{step.pages:,}", share, characters, mean, style=style)
+        tokens = [f"{sign}{step.tokens[signal]:,}" if signal in step.tokens else "" for signal in signals]
+        table.add_row(name, f"{sign}{step.pages:,}", share, characters, mean, *tokens, style=style)
     console.print(table)

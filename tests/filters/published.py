@@ -88,3 +88,48 @@ def signals(text: str) -> dict[str, float]:
             values[f"repeated_{n}gram_type_ratio"] = share(repeated, len(grams))
             values[f"repeated_{n}gram_occurrence_ratio"] = share(total - len(grams), total)
     return values
+
+
+def keeps_v1(measured: dict[str, float], by_occurrence: bool = False) -> bool:
+    """Swallow Corpus v1's `apply_v1` (quality.py): each line drops a document. Its NG words are not published."""
+    counted = "occurrence" if by_occurrence else "type"
+    dropped = (
+        measured["characters"] < 400,
+        measured["swallow_japanese_letters"] < 400,
+        measured["swallow_hiragana_ratio"] < 0.20,
+        measured["swallow_katakana_ratio"] > 0.50,
+        measured["swallow_japanese_ratio"] < 0.50,
+        measured["mean_sentence_length"] < 20,
+        measured["mean_sentence_length"] > 90,
+        measured["longest_sentence"] > 200,
+        measured["ellipsis_sentence_ratio"] > 0.20,
+        measured["duplicate_line_ratio"] > 0.30,
+        measured["duplicate_line_character_ratio"] > 0.20,
+        measured["duplicate_sentence_ratio"] > 0.30,
+        measured["duplicate_sentence_character_ratio"] > 0.20,
+        measured["top_2gram_ratio"] > 0.20,
+        measured["top_3gram_ratio"] > 0.18,
+        measured["top_4gram_ratio"] > 0.16,
+        *(
+            measured[f"repeated_{n}gram_{counted}_ratio"] > limit
+            for n, limit in zip(range(5, 11), (0.15, 0.14, 0.13, 0.12, 0.11, 0.10), strict=True)
+        ),
+    )
+    return not any(dropped)
+
+
+def keeps_v2(measured: dict[str, float], mean: bool = False, longest: bool = False) -> bool:
+    """Swallow Corpus v2's table 4, which drops at "or more"; `mean` and `longest` as its two readings have them."""
+    dropped = (
+        measured["swallow_japanese_letters"] < 400,
+        measured["swallow_hiragana_ratio"] < 0.20,
+        measured["ellipsis_sentence_ratio"] >= 0.20,
+        measured["duplicate_line_ratio"] >= 0.30,
+        measured["duplicate_line_character_ratio"] >= 0.20,
+        measured["top_2gram_ratio"] >= 0.20,
+        measured["top_3gram_ratio"] >= 0.18,
+        measured["top_4gram_ratio"] >= 0.16,
+        mean and not 20 <= measured["mean_sentence_length"] < 90,
+        longest and measured["longest_sentence"] >= 200,
+    )
+    return not any(dropped)

@@ -1,6 +1,8 @@
 """Words and lines are measured as datatrove measures them, document by document, on the same words."""
 
 import re
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +15,13 @@ from datatrove.utils.word_tokenizers import WordTokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters.assets import Asset
 from filters.datatrove_filters import DatatroveFilter
 from filters.lines import LineSignals
-from filters.segmenters import LONGEST_LINE, Mecab, ScriptRuns
+from filters.segmenters import LONGEST_LINE, Mecab, ScriptRuns, Vaporetto
 from filters.text_buffers import code_points
 from filters.words import STOP_WORDS, WordSignals
+from tests.filters.vaporetto_models import vaporetto_model
 
 SENTENCES = [
     "吾輩は紙漉きである。",
@@ -39,7 +43,12 @@ SENTENCES = [
 TEXTS = st.lists(
     st.one_of(st.sampled_from(SENTENCES), st.just("\n"), st.just("\n\n"), st.text(max_size=5)), max_size=40
 ).map("".join)
-SEGMENTERS = {"mecab ipadic": Mecab("ipadic"), "mecab unidic-lite": Mecab("unidic-lite"), "script": ScriptRuns()}
+SEGMENTERS = {
+    "mecab ipadic": Mecab("ipadic"),
+    "mecab unidic-lite": Mecab("unidic-lite"),
+    "vaporetto": Vaporetto(vaporetto_model(Path(tempfile.mkdtemp()) / "words.model")),
+    "script": ScriptRuns(),
+}
 
 
 def words_of(segmenter, text: str) -> list[str]:
@@ -47,6 +56,24 @@ def words_of(segmenter, text: str) -> list[str]:
     begins, ends, starts = segmenter.spans([text], codes, np.array([0, len(codes)]))
     assert starts.tolist() == [0, len(begins)]
     return [text[begin:end] for begin, end in zip(begins, ends, strict=True)]
+
+
+def test_vaporetto_cuts_as_its_model_says_from_a_plain_file_and_a_compressed_one(tmp_path):
+    plain = vaporetto_model(tmp_path / "words.model")
+    packed = tmp_path / "words.model.zst"
+    with pa.output_stream(str(packed), compression="zstd") as stream:
+        stream.write(Path(plain.path).read_bytes())
+    for model in (plain, Asset.of(packed)):
+        segmenter = Vaporetto(model)
+        assert words_of(segmenter, "紙漉きの\n里の和紙") == ["紙漉き", "の", "里", "の", "和紙"]
+        assert segmenter.fingerprint()["model"] == model.digest
+
+
+def test_a_file_that_is_no_model_of_vaporetto_is_refused_by_name(tmp_path):
+    path = tmp_path / "wrong.model"
+    path.write_text("no model", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"wrong\.model is no model of vaporetto"):
+        words_of(Vaporetto(Asset.of(path)), "紙")
 
 
 @pytest.mark.parametrize("name", SEGMENTERS)

@@ -263,13 +263,20 @@ def test_recipes_in_the_documentation_load(tmp_path):
 
 
 def test_the_recipe_that_chooses_by_page_type_loads(tmp_path):
-    (text,) = re.findall(r"^```yaml\n(.*?)^```", section(page("docs/recipes.md"), "## Rules"), re.DOTALL | re.MULTILINE)
+    text, _ = re.findall(r"^```yaml\n(.*?)^```", section(page("docs/recipes.md"), "## Rules"), re.DOTALL | re.MULTILINE)
     (tmp_path / "configs").symlink_to(configs_folder())
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     rules = {rule.signal: rule for rule in load_recipe(tmp_path / "mine.yaml").select.active_rules()}
     assert set(rules["page_type"].any_of or ()) < set(PAGE_TYPES)
     assert 0 < (rules["extraction_confidence"].min or 0) < 1
     assert "swallow_japanese_letters" in rules
+
+
+@pytest.mark.parametrize("heading", ["### Shares of a run", "## Rates of hosts"])
+def test_a_recipe_that_looks_at_the_whole_run_loads(tmp_path, heading):
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", section(page("docs/recipes.md"), heading), re.DOTALL | re.MULTILINE)
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    assert len(load_recipe(tmp_path / "mine.yaml").select.rules) in (1, 2)
 
 
 def test_the_recipe_with_a_filter_of_datatrove_loads(tmp_path):

@@ -29,8 +29,12 @@ def test_keys_are_in_the_order_of_their_numbers(numbers):
 
 
 @settings(max_examples=40, deadline=None)
-@given(shards=st.lists(st.lists(NUMBERS, max_size=12), min_size=1, max_size=4), share=st.floats(0.01, 0.99))
-def test_the_value_parts_off_the_share_exactly(tmp_path_factory, shards, share):
+@given(
+    shards=st.lists(st.lists(NUMBERS, max_size=12), min_size=1, max_size=4),
+    share=st.floats(0.01, 0.99),
+    end=st.sampled_from(["top", "bottom"]),
+)
+def test_the_value_parts_off_the_share_exactly(tmp_path_factory, shards, share, end):
     folder = tmp_path_factory.mktemp("values")
     runs = []
     for number, values in enumerate(shards):
@@ -39,8 +43,9 @@ def test_the_value_parts_off_the_share_exactly(tmp_path_factory, shards, share):
         runs.append(str(folder / f"{number}.run"))
         sort_values(str(number), str(path), "x", str(folder), runs[-1], [])
     entries = [entry for number in range(len(shards)) if (entry := load_entry(folder, str(number)))]
-    counts = pick_value("value", runs, [range_of(entries, share)], str(folder))
-    known = sorted((v for values in shards for v in values if v is not None and not math.isnan(v)), reverse=True)
+    counts = pick_value("value", runs, [range_of(entries, share, end)], end, str(folder))
+    known = sorted(v for values in shards for v in values if v is not None and not math.isnan(v))
+    known = known[::-1] if end == "top" else known
     expected = known[max(1, round(share * len(known))) - 1] if known else None
     assert counts["notes"]["value"] == expected
 
@@ -56,11 +61,26 @@ def test_a_rule_keeps_the_top_share_of_a_run(tmp_path):
     assert gone and {(row["reason"], row["limit"]) for row in gone} == {("too_low_kanji_ratio", limit)}
 
 
+def test_shares_of_the_bottom_part_a_run_as_ccnet_does(tmp_path):
+    rules = "select.rules=[{signal: mean_sentence_length, bottom: 0.6, tier: tail}, "
+    rules += "{signal: mean_sentence_length, bottom: 0.3, tier: middle}]"
+    execute(tmp_path, [SAMPLE], overrides=("dedup=null", rules, "select.best_tier=head", "select.clean=null"))
+    values = {row["id"]: row["mean_sentence_length"] for row in table_rows(tmp_path, "signals")}
+    ordered = sorted(values.values())
+    head, middle = (ordered[round(share * len(ordered)) - 1] for share in (0.3, 0.6))
+    tiers = {row["id"]: row["tier"] for row in table_rows(tmp_path, "corpus")}
+    assert tiers == {
+        key: "head" if value <= head else "middle" if value <= middle else "tail" for key, value in values.items()
+    }
+    assert set(tiers.values()) == {"head", "middle", "tail"}
+
+
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
         ("{signal: consent, top: 0.1}", "consent holds text"),
-        ("{signal: lines, top: 0.1, min: 3}", "a top share and other limits"),
+        ("{signal: lines, top: 0.1, min: 3}", "a share and other limits"),
+        ("{signal: lines, top: 0.1, bottom: 0.3}", "a share and other limits"),
         ("{signal: lines, top: 1.5}", "select.rules.0.top"),
     ],
 )
@@ -74,5 +94,5 @@ def test_a_top_share_that_makes_no_sense_is_refused(tmp_path: Path, rule, messag
 def test_outside_of_a_run_a_top_share_is_an_error_and_not_nothing(tmp_path: Path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: x\nselect:\n  rules:\n    - {signal: lines, top: 0.1}\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="top share of a run"):
+    with pytest.raises(UsageError, match="a share of a run"):
         load_recipe(path).select.active_rules()
