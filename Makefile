@@ -98,6 +98,10 @@ bench-signals: setup ## TEXTS='runs/…/documents-*/*.parquet': signals, and Fin
 bench-ready: warm ## CPU seconds from numba's import to a worker's first page
 	$(BIN)/python -m benchmarks.worker_ready
 
+.PHONY: bench-charset
+bench-charset: warm ## [DATA=…]: pages in every charset, damaged and declared wrongly, read and extracted
+	$(BIN)/python -m benchmarks.charset_matrix --data '$(DATA)'
+
 bench-hostile: setup ## Pages made to hurt: work and time a byte at three sizes
 	$(BIN)/python -m benchmarks.reader_hostile
 

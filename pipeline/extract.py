@@ -37,7 +37,7 @@ from pipeline.web.urls import host
 from pipeline.web.visible_letters import most_japanese_letters
 from pipeline.web.warc import NotWarc, Record, read_records
 
-RULE_VERSION = 7
+RULE_VERSION = 8
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 ROWS_IN_MEMORY = 500
 CHARACTERS_IN_MEMORY = 16_000_000

@@ -154,6 +154,16 @@ def _result(body: bytes, text: str, charset: str, source: str) -> Decoded:
     return Decoded(text, charset, source, max(0, text.count(REPLACEMENT) - genuine))
 
 
+def _utf8_with_surrogates(body: bytes) -> str | None:
+    """Text of bytes that are UTF-8 but for surrogates: pairs become letters (CESU-8, Unicode TR 26), others U+FFFD."""
+    try:
+        text = body.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        # Broken in another way, which the candidates are for.
+        return None
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 _JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\(I|\$\([@BD])")
 
 
@@ -162,9 +172,10 @@ def decode(body: bytes, http_charset: str | None = None, crawl_charset: str | No
 
     `crawl_charset` is what the crawl detected: a candidate as the declared ones are.
 
-    In this order: a byte order mark; ISO-2022-JP's escape sequences; well-formed UTF-8; a header that says UTF-16
-    over bytes that look so; then whichever of the declared charsets, UTF-8, CP932 and EUC-JP is most plausible
-    and, where none is, GBK, Big5, EUC-KR or windows-1252. The source names the declaration that agrees with the
+    In this order: a byte order mark; ISO-2022-JP's escape sequences; well-formed UTF-8, or with nothing but surrogates
+    wrong in it; a header that says UTF-16 over bytes that look so; then whichever of the declared charsets, UTF-8,
+    CP932 and EUC-JP is most plausible and, where none is, GBK, Big5, EUC-KR or windows-1252. The source names the
+    declaration that agrees with the
     result ("meta", "header", "crawl"), or "detected". NUL bytes stay; the text can always be encoded as UTF-8.
     Other charsets, as Cyrillic ones, are found where they are declared only. Takes time linear in the body's length.
     """
@@ -186,6 +197,9 @@ def decode(body: bytes, http_charset: str | None = None, crawl_charset: str | No
         # Expected of every legacy page, which the candidates below are for.
         if has_escapes and len(body.translate(None, _ASCII_BYTES)) <= _STRAY_SHARE * len(body):
             return _result(body, decode_iso_2022_jp(body), "iso-2022-jp", "escape")
+        surrogates = _utf8_with_surrogates(body)
+        if surrogates is not None:
+            return _result(body, surrogates, "utf-8", "bom" if has_mark else "surrogates")
     meta = declared_charset(body)
     header = header_name and _CANONICAL.get(header_name, header_name)
     # Without escapes there is nothing that ISO-2022-JP could read, and UTF-16 has been ruled out above.

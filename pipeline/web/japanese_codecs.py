@@ -80,12 +80,21 @@ def _pair_values() -> npt.NDArray[np.int8]:
 
 _PAIR_VALUES = _pair_values()
 _BROKEN = 0x80
+# What a place beside a broken byte or a cut counts more as that of the odd byte: two kana read instead of none.
+_BESIDE_DAMAGE = 6
 
 
 @njit(cache=True, nogil=True)
-def _realign(body: npt.NDArray[np.uint8], values: npt.NDArray[np.int8]) -> None:  # pragma: no cover - compiled
-    """Mark, in place, the byte that is one too many in each odd run of EUC-JP bytes, where the rest reads best."""
+def _realign(
+    body: npt.NDArray[np.uint8], values: npt.NDArray[np.int8], cut: bool
+) -> None:  # pragma: no cover - compiled
+    """Mark, in place, the bytes that are no pair's in runs of EUC-JP bytes: one of each odd run, where the rest reads
+    best, and both ends of a run between two broken bytes that reads better so.
+
+    `cut` says whether the end of the bytes may have been cut off.
+    """
     position = 0
+    damage = -2
     while position < body.size:
         byte = body[position]
         if byte == 0x8E:
@@ -95,6 +104,8 @@ def _realign(body: npt.NDArray[np.uint8], values: npt.NDArray[np.int8]) -> None:
             position += 3
             continue
         if byte < 0xA1 or byte == 0xFF:
+            if byte >= 0x80:
+                damage = position
             position += 1
             continue
         end = position
@@ -105,24 +116,38 @@ def _realign(body: npt.NDArray[np.uint8], values: npt.NDArray[np.int8]) -> None:
             score = 0
             for at in range(position + 1, end - 1, 2):
                 score += values[body[at] - 0xA1, body[at + 1] - 0xA1]
-            best, best_score = position, score
+            best, best_score = position, score + (_BESIDE_DAMAGE if damage == position - 1 else 0)
+            before_damage = cut if end == body.size else body[end] >= 0x80 and body[end] != 0x8E and body[end] != 0x8F
             for at in range(position, end - 1, 2):
                 score += values[body[at] - 0xA1, body[at + 1] - 0xA1]
                 score -= values[body[at + 1] - 0xA1, body[at + 2] - 0xA1]
-                if score > best_score:
-                    best, best_score = at + 2, score
+                here = score + (_BESIDE_DAMAGE if before_damage and at + 3 == end else 0)
+                if here > best_score:
+                    best, best_score = at + 2, here
             body[best] = _BROKEN
+        elif damage == position - 1 and end < body.size and body[end] >= 0x80:
+            # Between two broken bytes both ends may be halves of letters.
+            aligned = shifted = 0
+            for at in range(position, end, 2):
+                aligned += values[body[at] - 0xA1, body[at + 1] - 0xA1]
+            for at in range(position + 1, end - 1, 2):
+                shifted += values[body[at] - 0xA1, body[at + 1] - 0xA1]
+            if shifted > aligned:
+                body[position] = body[end - 1] = _BROKEN
         position = end
 
 
-def decode_euc_jp(body: bytes) -> str:
-    """Text of EUC-JP bytes with the letters of CP51932 and eucJP-ms; what has no letter is replaced. Never raises."""
+def decode_euc_jp(body: bytes, cut: bool = True) -> str:
+    """Text of EUC-JP bytes with the letters of CP51932 and eucJP-ms; what has no letter is replaced. Never raises.
+
+    `cut` says whether more bytes may have followed.
+    """
     text = body.decode("euc_jp", _EUC_ERRORS)
     if REPLACEMENT not in text:
         return text
     # In EUC-JP one broken byte shifts all pairs up to the next ASCII letter, unless the odd byte is found.
     realigned = np.frombuffer(body, dtype=np.uint8).copy()
-    _realign(realigned, _PAIR_VALUES)
+    _realign(realigned, _PAIR_VALUES, cut)
     return realigned.tobytes().decode("euc_jp", _EUC_ERRORS)
 
 
@@ -166,6 +191,6 @@ def decode_iso_2022_jp(body: bytes) -> str:
             letters = re.sub(rb"([\xa1-\xdf])", b"\x8e\\1", letters)
         elif mode == b"$(D":
             letters = re.sub(rb"([\xa1-\xfe]{2})", b"\x8f\\1", letters)
-        texts.append(decode_euc_jp(letters))
+        texts.append(decode_euc_jp(letters, cut=mark.end() + cut == len(body)))
         texts.append(section[cut:].decode("ascii", "replace"))
     return "".join(texts)

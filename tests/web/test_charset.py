@@ -191,6 +191,13 @@ def test_byte_order_marks(mark: bytes, codec: str) -> None:
     assert (decoded.text, decoded.charset, decoded.source) == ("日本語です", codec[:6].rstrip("-"), "bom")
 
 
+def test_surrogates_in_utf_8_lose_no_other_letter() -> None:
+    body = "紙\ud800と\udfff水\ud842\udfb7".encode("utf-8", "surrogatepass") * 50
+    found = decode(body, "shift_jis")
+    assert (found.charset, found.source, found.replacements) == ("utf-8", "surrogates", 100)
+    assert found.text == "紙\ufffdと\ufffd水\U00020bb7" * 50
+
+
 def test_a_byte_order_mark_before_another_charset_is_not_believed() -> None:
     text, body = article("euc-jp", None, vendor=True)
     decoded = decode(b"\xef\xbb\xbf" + body)
