@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from dedup.minhash import PRESETS, MinHashParameters, parameters_for_threshold
 from filters.rules import BEST_TIER, Rule
 from filters.signal import Signal
 from pipeline.assets import is_path, read_asset
 from pipeline.errors import UsageError
+from pipeline.recipe_file import Misplaced, load_file
 from pipeline.schemas import DOCUMENTS, ROBOTS_VERDICTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.section import Name, Positive, PositiveInt, Section, Share
 from pipeline.shipped import configs_folder, shipped_recipes
@@ -365,14 +365,6 @@ class Shards(Section):
     )
 
 
-class Misplaced(ValueError):
-    """A mistake that only the whole recipe shows, at a place of its own in it."""
-
-    def __init__(self, message: str, *place: str | int) -> None:
-        super().__init__(message)
-        self.place = place
-
-
 class Recipe(Section):
     """All that decides a corpus."""
 
@@ -468,23 +460,7 @@ def find_recipe(name_or_path: str) -> Path:
 
 def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read a recipe with what it extends and with `key=value` overrides. Raises UsageError naming file and line."""
-    path = Path(path)
-    data, lines = _read(path, seen=())
-    recipe = _validated(data, lambda error: "; ".join(_describe(error, path, lines)))
-    if not overrides:
-        return recipe
-    for override in overrides:
-        _apply_override(data, override)
-    # A file's own paths are absolute by now: what is relative was given on the command line.
-    _place_files(data.get("annotate"), Path.cwd())
-    return _validated(data, lambda error: "--set: " + "; ".join(_describe(error, None, {})))
-
-
-def _validated(data: dict[str, Any], describe: Callable[[ValidationError], str]) -> Recipe:
-    try:
-        return Recipe.model_validate(data)
-    except ValidationError as error:
-        raise UsageError(describe(error)) from None
+    return load_file(Recipe, path, overrides, _place_files)
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -492,38 +468,9 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(json.loads(recipe.model_dump_json()), allow_unicode=True, sort_keys=False)
 
 
-Lines = dict[tuple[str | int, ...], tuple[Path, int]]
-
-
-def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Lines]:
-    resolved = path.resolve()
-    if resolved in seen:
-        raise UsageError(f"{path}: recipes extend each other in a circle")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a recipe: {error}") from None
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise UsageError(f"{where}: not YAML: {getattr(error, 'problem', error)}") from None
-    if not isinstance(data, dict) or node is None:
-        raise UsageError(f"{path}:1: a recipe is a mapping with at least a name")
-    lines: Lines = {place: (path, line) for place, line in _node_lines(node, ())}
-    _place_files(data.get("annotate"), path.resolve().parent)
-    parent = data.pop("extends", None)
-    if parent is None:
-        return data, lines
-    parent_path = path.parent / str(parent)
-    base, base_lines = _read(parent_path, (*seen, resolved))
-    return _merge(base, data), {**base_lines, **lines}
-
-
-def _place_files(annotate: Any, folder: Path) -> None:
+def _place_files(data: dict[str, Any], folder: Path) -> None:
     """Make the paths of files that a recipe's annotate section names absolute: they are relative to `folder`."""
+    annotate = data.get("annotate")
 
     def placed(reference: Any) -> Any:
         return str(folder / reference) if isinstance(reference, str) and is_path(reference) else reference
@@ -548,102 +495,3 @@ def _place_files(annotate: Any, folder: Path) -> None:
         for model in annotate["models"].values():
             if isinstance(model, dict) and "file" in model:
                 model["file"] = placed(model["file"])
-
-
-def _node_lines(node: yaml.Node, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:
-    yield place, node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        names = [str(key.value) for key, _ in node.value]
-        for key, value in node.value:
-            if names.count(str(key.value)) > 1:
-                line = key.start_mark.line + 1
-                raise UsageError(f"line {line}: {'.'.join(map(str, (*place, key.value)))} stands twice: keep one")
-            yield (*place, str(key.value)), key.start_mark.line + 1
-            below = (*place, str(key.value))
-            yield from ((inner, line) for inner, line in _node_lines(value, below) if inner != below)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield from _node_lines(value, (*place, index))
-
-
-def _merge(base: Any, change: Any) -> Any:
-    """Mappings merge key by key; a mapping over a list of rules patches them by signal; anything else replaces."""
-    if isinstance(base, dict) and isinstance(change, dict):
-        return {
-            key: _merge(base[key], change[key])
-            if key in base and key in change
-            else copy.deepcopy(change.get(key, base.get(key)))
-            for key in [*base, *(key for key in change if key not in base)]
-        }
-    if isinstance(base, list) and isinstance(change, dict):
-        merged = []
-        for rule in base:
-            patch = change.get(rule.get("signal"), {}) if isinstance(rule, dict) else {}
-            if patch is not None:
-                merged.append(_merge(rule, patch))
-        known = {rule.get("signal") for rule in base if isinstance(rule, dict)}
-        merged += [{"signal": signal, **(patch or {})} for signal, patch in change.items() if signal not in known]
-        return merged
-    return copy.deepcopy(change)
-
-
-def _apply_override(data: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise UsageError(f"--set {override!r}: write key=value, as in --set select.rules.japanese_letters.min=300")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UsageError(f"--set {override!r}: the value is not YAML") from None
-    parts = key.split(".")
-    here: Any = data
-    for depth, part in enumerate(parts[:-1]):
-        if isinstance(here, dict):
-            here = here.setdefault(part, {})
-            if here is None:
-                raise UsageError(f"--set {override!r}: {'.'.join(parts[: depth + 1])} is null in the recipe")
-        elif isinstance(here, list):
-            here = _rule_of(here, part, override)
-        else:
-            raise UsageError(f"--set {override!r}: {'.'.join(parts[:depth])} has no keys")
-    if isinstance(here, dict):
-        here[parts[-1]] = value
-    else:
-        raise UsageError(f"--set {override!r}: {'.'.join(parts[:-1])} is a list: name a rule of it by its signal")
-
-
-def _rule_of(rules: list[Any], signal: str, override: str) -> dict[str, Any]:
-    for rule in rules:
-        if isinstance(rule, dict) and rule.get("signal") == signal:
-            return rule
-    names = ", ".join(str(rule.get("signal")) for rule in rules if isinstance(rule, dict))
-    raise UsageError(f"--set {override!r}: the recipe has no rule on {signal!r}; it has: {names}")
-
-
-def _describe(error: ValidationError, path: Path | None, lines: Lines) -> Iterator[str]:
-    for item in error.errors(include_url=False):
-        cause = item.get("ctx", {}).get("error")
-        place = cause.place if isinstance(cause, Misplaced) else tuple(item["loc"])
-        known = place
-        while known and known not in lines:
-            known = known[:-1]
-        file, line = lines.get(known, (path, 1))
-        where = f"{file}:{line}: " if file else ""
-        name = ".".join(str(part) for part in place) or "recipe"
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = f"unknown key; allowed here: {', '.join(_allowed_keys(place[:-1]))}"
-        elif item["type"] == "missing":
-            message = "is required"
-        yield f"{where}{name}: {message}"
-
-
-def _allowed_keys(place: tuple[int | str, ...]) -> list[str]:
-    model: Any = Recipe
-    for part in place:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), model)
-    return list(model.model_fields)

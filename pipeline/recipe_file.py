@@ -1,0 +1,186 @@
+"""Recipe files: YAML with `extends` and `--set`, read into a frozen typed object; a mistake names its line."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.errors import UsageError
+from pipeline.section import Section
+
+T = TypeVar("T", bound=BaseModel)
+
+# Lists whose items are known by one of these are merged item by item.
+ITEM_KEYS = ("signal", "name")
+
+# Makes the paths of files that a recipe names absolute: they are relative to a folder.
+PlaceFiles = Callable[[dict[str, Any], Path], None]
+
+
+class Misplaced(ValueError):
+    """A mistake that only the whole recipe shows, at a place of its own in it."""
+
+    def __init__(self, message: str, *place: str | int) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def load_file(model: type[T], path: str | Path, overrides: tuple[str, ...], place_files: PlaceFiles) -> T:
+    """Read a file with what it extends and with `key=value` overrides. Raises UsageError naming file and line."""
+    path = Path(path)
+    data, lines = _read(path, place_files, seen=())
+    recipe = _validated(model, data, lambda error: "; ".join(_describe(error, model, path, lines)))
+    if not overrides:
+        return recipe
+    for override in overrides:
+        _apply_override(data, override)
+    # A file's own paths are absolute by now: what is relative was given on the command line.
+    place_files(data, Path.cwd())
+    return _validated(model, data, lambda error: "--set: " + "; ".join(_describe(error, model, None, {})))
+
+
+def _validated(model: type[T], data: dict[str, Any], describe: Callable[[ValidationError], str]) -> T:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise UsageError(describe(error)) from None
+
+
+Lines = dict[tuple[str | int, ...], tuple[Path, int]]
+
+
+def _read(path: Path, place_files: PlaceFiles, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Lines]:
+    resolved = path.resolve()
+    if resolved in seen:
+        raise UsageError(f"{path}: recipes extend each other in a circle")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as a recipe: {error}") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise UsageError(f"{where}: not YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(data, dict) or node is None:
+        raise UsageError(f"{path}:1: a recipe is a mapping with at least a name")
+    lines: Lines = {place: (path, line) for place, line in _node_lines(node, ())}
+    place_files(data, path.resolve().parent)
+    parent = data.pop("extends", None)
+    if parent is None:
+        return data, lines
+    parent_path = path.parent / str(parent)
+    base, base_lines = _read(parent_path, place_files, (*seen, resolved))
+    return _merge(base, data), {**base_lines, **lines}
+
+
+def _node_lines(node: yaml.Node, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    yield place, node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        names = [str(key.value) for key, _ in node.value]
+        for key, value in node.value:
+            if names.count(str(key.value)) > 1:
+                line = key.start_mark.line + 1
+                raise UsageError(f"line {line}: {'.'.join(map(str, (*place, key.value)))} stands twice: keep one")
+            yield (*place, str(key.value)), key.start_mark.line + 1
+            below = (*place, str(key.value))
+            yield from ((inner, line) for inner, line in _node_lines(value, below) if inner != below)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _node_lines(value, (*place, index))
+
+
+def _merge(base: Any, change: Any) -> Any:
+    """Mappings merge key by key; a mapping over a list patches its items by their key; anything else replaces."""
+    if isinstance(base, dict) and isinstance(change, dict):
+        return {
+            key: _merge(base[key], change[key])
+            if key in base and key in change
+            else copy.deepcopy(change.get(key, base.get(key)))
+            for key in [*base, *(key for key in change if key not in base)]
+        }
+    if isinstance(base, list) and isinstance(change, dict):
+        merged = []
+        names = [_name_of(item) for item in base]
+        for name, item in zip(names, base, strict=True):
+            patch = change.get(name, {})
+            if patch is not None:
+                merged.append(_merge(item, patch))
+        key = next((key for item in base if isinstance(item, dict) for key in ITEM_KEYS if key in item), ITEM_KEYS[0])
+        merged += [{key: name, **(patch or {})} for name, patch in change.items() if name not in names]
+        return merged
+    return copy.deepcopy(change)
+
+
+def _apply_override(data: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise UsageError(f"--set {override!r}: write key=value, as in --set select.rules.japanese_letters.min=300")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {override!r}: the value is not YAML") from None
+    parts = key.split(".")
+    here: Any = data
+    for depth, part in enumerate(parts[:-1]):
+        if isinstance(here, dict):
+            here = here.setdefault(part, {})
+            if here is None:
+                raise UsageError(f"--set {override!r}: {'.'.join(parts[: depth + 1])} is null in the recipe")
+        elif isinstance(here, list):
+            here = _item_of(here, part, override)
+        else:
+            raise UsageError(f"--set {override!r}: {'.'.join(parts[:depth])} has no keys")
+    if isinstance(here, dict):
+        here[parts[-1]] = value
+    else:
+        raise UsageError(f"--set {override!r}: {'.'.join(parts[:-1])} is a list: name a rule of it by its signal")
+
+
+def _item_of(items: list[Any], name: str, override: str) -> dict[str, Any]:
+    for item in items:
+        if isinstance(item, dict) and _name_of(item) == name:
+            return item
+    names = ", ".join(str(_name_of(item)) for item in items if isinstance(item, dict))
+    raise UsageError(f"--set {override!r}: the recipe has no rule on {name!r}; it has: {names}")
+
+
+def _name_of(item: Any) -> Any:
+    """What an item of a list is known by: a rule by its signal, a step by its name."""
+    return next((item[key] for key in ITEM_KEYS if key in item), None) if isinstance(item, dict) else None
+
+
+def _describe(error: ValidationError, model: type[BaseModel], path: Path | None, lines: Lines) -> Iterator[str]:
+    for item in error.errors(include_url=False):
+        cause = item.get("ctx", {}).get("error")
+        place = cause.place if isinstance(cause, Misplaced) else tuple(item["loc"])
+        known = place
+        while known and known not in lines:
+            known = known[:-1]
+        file, line = lines.get(known, (path, 1))
+        where = f"{file}:{line}: " if file else ""
+        name = ".".join(str(part) for part in place) or "recipe"
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = f"unknown key; allowed here: {', '.join(_allowed_keys(model, place[:-1]))}"
+        elif item["type"] == "missing":
+            message = "is required"
+        yield f"{where}{name}: {message}"
+
+
+def _allowed_keys(whole: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    model: Any = whole
+    for part in place:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), model)
+    return list(model.model_fields)
