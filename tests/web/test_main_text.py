@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -283,6 +284,17 @@ def test_a_model_of_other_features_is_refused(monkeypatch):
     monkeypatch.setattr("pipeline.web.main_text.model.FEATURES", (*FEATURES, "another"))
     with pytest.raises(ValueError, match="make train-extractor"):
         load_model(content)
+
+
+def test_a_model_whose_leaves_do_not_fit_is_refused():
+    content = (Path(sys.modules[load_model.__module__].__file__).with_name("main_text.npz")).read_bytes()
+    with np.load(io.BytesIO(content)) as file:
+        arrays = dict(file)
+    arrays["second_leaves"] = arrays["second_leaves"] + 40_000
+    changed = io.BytesIO()
+    np.savez(changed, **arrays)
+    with pytest.raises(ValueError, match="do not fit int16"):
+        load_model(changed.getvalue())
 
 
 def test_what_is_kept_says_how_sure_it_is():

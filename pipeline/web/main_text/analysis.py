@@ -9,17 +9,19 @@ import numpy.typing as npt
 
 from pipeline.web.main_text.blocks import BLOCK_COLUMNS, MAX_BLOCKS, find_blocks, settle_hidden
 from pipeline.web.main_text.features import FEATURE_COUNT, build_features
-from pipeline.web.main_text.surroundings import SURROUNDINGS, describe
+from pipeline.web.main_text.second_look import SECOND_COUNT
+from pipeline.web.main_text.surroundings import DISTANCE_COLUMNS, describe
 from pipeline.web.math_markup import show_math
 from pipeline.web.page.reader import Page, rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
-    """Blocks (n, BLOCK_COLUMNS) and features (FEATURE_COUNT, n) of a page, and what their making needed.
+    """Blocks (n, BLOCK_COLUMNS) and features of a page, and what their making needed.
 
     source is the page's bytes with zeros behind; elements (e, 9) and texts (t, 4) as the reader's; bits (e,), paths
-    (e,) and distances (e, SURROUNDINGS) by element;
+    (e,) and distances (e, DISTANCE_COLUMNS) by element; looks (FEATURE_COUNT + SECOND_COUNT, n) are the features, and
+    behind them room for those of the second look, so that nothing is copied;
     `capped` says that blocks were left out, `unhidden` that hidden text was taken for shown by a script.
     """
 
@@ -30,9 +32,14 @@ class Analysis:
     distances: npt.NDArray[np.uint8]
     paths: npt.NDArray[np.uint64]
     blocks: npt.NDArray[np.int32]
-    features: npt.NDArray[np.int32]
+    looks: npt.NDArray[np.int32]
     capped: bool
     unhidden: bool
+
+    @property
+    def features(self) -> npt.NDArray[np.int32]:
+        """What is known of each block before it is judged, (FEATURE_COUNT, n)."""
+        return self.looks[:FEATURE_COUNT]
 
 
 def analyse(page: Page) -> Analysis:
@@ -40,7 +47,7 @@ def analyse(page: Page) -> Analysis:
     page = show_math(page)
     source, elements, attributes = page.padded, rows(page.elements), rows(page.attributes)
     count = elements.shape[0]
-    distances = np.empty((count, len(SURROUNDINGS)), dtype=np.uint8)
+    distances = np.empty((count, DISTANCE_COLUMNS), dtype=np.uint8)
     bits = np.empty(count, dtype=np.uint16)
     owners = np.empty(count, dtype=np.int32)
     paths = np.empty(count, dtype=np.uint64)
@@ -50,6 +57,6 @@ def analyse(page: Page) -> Analysis:
     blocks = np.empty((min(MAX_BLOCKS, len(page.source)), BLOCK_COLUMNS), dtype=np.int32)
     found, capped = find_blocks(source, texts, bits, owners, blocks)
     blocks = blocks[:found].copy()
-    features = np.empty((FEATURE_COUNT, found), dtype=np.int32)
-    build_features(source, elements, attributes, texts, distances, paths, blocks, features)
-    return Analysis(source, elements, texts, bits, distances, paths, blocks, features, capped, unhidden)
+    looks = np.empty((FEATURE_COUNT + SECOND_COUNT, found), dtype=np.int32)
+    build_features(source, elements, attributes, texts, distances, paths, blocks, looks[:FEATURE_COUNT])
+    return Analysis(source, elements, texts, bits, distances, paths, blocks, looks, capped, unhidden)

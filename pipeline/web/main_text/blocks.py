@@ -6,6 +6,19 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from pipeline.web.main_text.letters import (
+    ALPHABETIC_LETTER,
+    CLOSING,
+    COMMA_MARK,
+    DIGIT_LETTER,
+    END_MARK,
+    HAN_LETTER,
+    KANA_LETTER,
+    NO_LETTER,
+    OPENING,
+    OTHER,
+    kind_of,
+)
 from pipeline.web.main_text.surroundings import (
     HEADING_MARK,
     IN_CONTROL,
@@ -15,7 +28,7 @@ from pipeline.web.main_text.surroundings import (
     IN_STRONG,
     UNSHOWN,
 )
-from pipeline.web.page.lean import inlined_njit, lean_njit
+from pipeline.web.page.lean import lean_njit
 from pipeline.web.page.stack import FLAGS, HIDDEN
 from pipeline.web.page.tokenizer import BLANK
 from pipeline.web.page.tree import (
@@ -56,66 +69,6 @@ from pipeline.web.page.tree import (
 BLOCK_COLUMNS = 22
 # More blocks than this are not scored: nothing that people read has so many.
 MAX_BLOCKS = 20_000
-
-# Kinds of a first or last letter.
-NO_LETTER, KANA_LETTER, HAN_LETTER, ALPHABETIC_LETTER, DIGIT_LETTER, END_MARK, COMMA_MARK, OPENING, CLOSING, OTHER = (
-    range(10)
-)
-
-_FULL_STOPS = np.array(sorted(ord(letter) for letter in "。．！？｡"), dtype=np.int32)
-
-
-@inlined_njit
-def _kind(code: int) -> int:
-    """What kind of letter a code point is; white space is none."""
-    if code < 0x80:
-        if 0x61 <= code | 0x20 <= 0x7A:
-            return ALPHABETIC_LETTER
-        if 0x30 <= code <= 0x39:
-            return DIGIT_LETTER
-        if code == 0x21 or code == 0x3F or code == 0x2E:
-            return END_MARK
-        if code == 0x2C or code == 0x3B or code == 0x3A:
-            return COMMA_MARK
-        if code == 0x28 or code == 0x5B or code == 0x7B:
-            return OPENING
-        if code == 0x29 or code == 0x5D or code == 0x7D:
-            return CLOSING
-        return OTHER
-    if 0x3041 <= code <= 0x30FF or 0xFF66 <= code <= 0xFF9F:
-        return KANA_LETTER if code != 0x30FB else OTHER
-    if (
-        0x4E00 <= code <= 0x9FFF
-        or 0x3400 <= code <= 0x4DBF
-        or code == 0x3005
-        or 0x20000 <= code <= 0x3FFFF
-        or 0xAC00 <= code <= 0xD7A3
-    ):
-        return HAN_LETTER
-    if (
-        code == 0x3002
-        or code == 0xFF01
-        or code == 0xFF1F
-        or code == 0xFF0E
-        or code == 0xFF61
-        or code == 0x2026
-        or code == 0x0964
-        or code == 0x06D4
-        or code == 0x061F
-    ):
-        return END_MARK
-    if code == 0x3001 or code == 0xFF0C or code == 0xFF64 or code == 0x060C:
-        return COMMA_MARK
-    if code == 0x300C or code == 0x300E or code == 0x3010 or code == 0xFF08 or code == 0x3008 or code == 0x300A:
-        return OPENING
-    if code == 0x300D or code == 0x300F or code == 0x3011 or code == 0xFF09 or code == 0x3009 or code == 0x300B:
-        return CLOSING
-    if 0xFF10 <= code <= 0xFF19:
-        return DIGIT_LETTER
-    if 0xC0 <= code < 0x2000 or 0xFF21 <= code <= 0xFF5A:
-        return ALPHABETIC_LETTER
-    return OTHER
-
 
 # A page that hides this many times what it shows is one whose script shows it.
 _HIDDEN_TIMES = 2
@@ -196,6 +149,13 @@ def _fill_blocks(
             after_break = False
             indented_from = -1
         row = count - 1
+        if flags & BLANK:
+            spaced = True
+            if after_end and open_block:
+                blocks[row, SENTENCE_ENDS] += 1
+                blocks[row, LAST_END] = 0
+                after_end = False
+            continue
         # What the text adds to its block is written when the text ends.
         letters = before = np.int64(blocks[row, LETTERS]) if open_block else np.int64(0)
         letters_hash = np.int64(blocks[row, HASH]) if open_block else np.int64(0)
@@ -246,7 +206,10 @@ def _fill_blocks(
                     | np.int64(source[position + 2]) & 0x3F
                 )
                 position += 3
-                if code == 0x3000 or 0x2000 <= code <= 0x200F or code == 0xFEFF or code == 0x2028 or code == 0x2029:
+                # Most letters are told from white space by the first test.
+                if (
+                    code <= 0x3000 and (code == 0x3000 or 0x2000 <= code <= 0x200F or 0x2028 <= code <= 0x2029)
+                ) or code == 0xFEFF:
                     spaced = True
                     if code == 0x3000 and not open_block and indented_from < 0:
                         indented_from = index
@@ -273,7 +236,7 @@ def _fill_blocks(
                 spaced = True
                 after_end = False
                 last_link = -2
-            kind = _kind(int(code))
+            kind = kind_of(int(code))
             if letters == 0:
                 blocks[row, FIRST_LETTER] = kind
             letters += 1

@@ -19,16 +19,13 @@ from pipeline.web.main_text.anchors import (
     steps_between,
 )
 from pipeline.web.main_text.blocks import (
-    ALPHABETIC_LETTER,
     BLOCK_COLUMNS,
     COMMAS,
     CONTROL_LETTERS,
     DIGITS,
     FIRST_LETTER,
     HAN,
-    HAN_LETTER,
     KANA,
-    KANA_LETTER,
     LAST_LETTER,
     LETTERS,
     LINK_LETTERS,
@@ -41,6 +38,7 @@ from pipeline.web.main_text.blocks import (
 )
 from pipeline.web.main_text.groups import count_copies, group_by_path
 from pipeline.web.main_text.headline import headline_points
+from pipeline.web.main_text.letters import ALPHABETIC_LETTER, HAN_LETTER, KANA_LETTER
 from pipeline.web.main_text.pairs import DESCRIPTION_PAIRS, HEADING_PAIRS, PAIRS, TITLE_PAIRS, count_pairs
 from pipeline.web.main_text.surroundings import FAR, SURROUNDINGS
 from pipeline.web.page.elements import TAG_NAMES, TAGS

@@ -13,7 +13,7 @@ from pipeline.web.main_text.choose import choose
 from pipeline.web.main_text.features import FEATURE_COUNT, FEATURES
 from pipeline.web.main_text.model import PAGE_TYPES, Model
 from pipeline.web.main_text.page_type import PAGE_FEATURE_COUNT, build_page_features
-from pipeline.web.main_text.second_look import SECOND_COUNT, build_second
+from pipeline.web.main_text.second_look import build_second
 from pipeline.web.main_text.trees import Trees, chances_of, likeliest, sum_trees
 
 _FROM_HEADLINE = FEATURES.index("from_headline_block")
@@ -43,10 +43,9 @@ def chances(trees: Trees, features: npt.NDArray[np.int32]) -> npt.NDArray[np.int
 
 def both_looks(found: Analysis, first: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Features of the second look (FEATURE_COUNT + SECOND_COUNT, n), from the first trees' chances (n,)."""
-    features = np.empty((FEATURE_COUNT + SECOND_COUNT, len(found.blocks)), dtype=np.int32)
-    features[:FEATURE_COUNT] = found.features
-    build_second(found.elements, found.paths, found.blocks, first, features[FEATURE_COUNT:])
-    return features
+    looks = found.looks.copy()
+    build_second(found.elements, found.paths, found.blocks, first, looks[FEATURE_COUNT:])
+    return looks
 
 
 def headline_of(found: Analysis) -> int:
@@ -60,36 +59,36 @@ def _judge(
     elements: npt.NDArray[np.int32],
     paths: npt.NDArray[np.uint64],
     blocks: npt.NDArray[np.int32],
-    features: npt.NDArray[np.int32],
+    looks: npt.NDArray[np.int32],
     first_columns: npt.NDArray[np.int32],
     first_limits: npt.NDArray[np.int32],
-    first_leaves: npt.NDArray[np.int32],
+    first_leaves: npt.NDArray[np.signedinteger],
     first_bias: int,
     first_steps: npt.NDArray[np.int64],
     second_columns: npt.NDArray[np.int32],
     second_limits: npt.NDArray[np.int32],
-    second_leaves: npt.NDArray[np.int32],
+    second_leaves: npt.NDArray[np.signedinteger],
     second_bias: int,
     second_steps: npt.NDArray[np.int64],
     type_columns: npt.NDArray[np.int32],
     type_limits: npt.NDArray[np.int32],
-    type_leaves: npt.NDArray[np.int32],
+    type_leaves: npt.NDArray[np.signedinteger],
     type_biases: npt.NDArray[np.int32],
     kept: npt.NDArray[np.uint8],
 ) -> tuple[int, int]:
-    """Set kept (n,) by both looks; returns the expected F1 in thousandths and the number of the page's type.
+    """Set kept (n,) by both looks, and fill the second's part of `looks`; returns the expected F1 in thousandths and
+    the number of the page's type.
 
     One compiled call: each one more costs microseconds, of which a page's judgement takes a hundred.
     """
     count = blocks.shape[0]
     sums = np.empty(count, dtype=np.int32)
     seen = np.empty(count, dtype=np.int32)
+    features = looks[:FEATURE_COUNT]
     sum_trees(features, first_columns, first_limits, first_leaves, first_bias, sums)
     chances_of(sums, first_steps, seen)
-    both = np.empty((FEATURE_COUNT + SECOND_COUNT, count), dtype=np.int32)
-    both[:FEATURE_COUNT] = features
-    build_second(elements, paths, blocks, seen, both[FEATURE_COUNT:])
-    sum_trees(both, second_columns, second_limits, second_leaves, second_bias, sums)
+    build_second(elements, paths, blocks, seen, looks[FEATURE_COUNT:])
+    sum_trees(looks, second_columns, second_limits, second_leaves, second_bias, sums)
     chances_of(sums, second_steps, seen)
     _, expected = choose(blocks, seen, kept)
     page = np.empty((PAGE_FEATURE_COUNT, 1), dtype=np.int32)
@@ -107,7 +106,7 @@ def judge(found: Analysis, model: Model) -> Judgement:
         found.elements,
         found.paths,
         found.blocks,
-        found.features,
+        found.looks,
         first.features,
         first.limits,
         first.leaves,

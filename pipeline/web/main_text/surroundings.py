@@ -51,6 +51,8 @@ _HIDDEN_GROUP = list(TAG_GROUPS).index("hidden")
 _HEADING_MARK_GROUP = list(WORD_GROUPS).index("heading_mark")
 SURROUNDINGS = (*(f"tag_{name}" for name in TAG_GROUPS), *(f"word_{name}" for name in WORD_GROUPS))
 TAG_GROUP_COUNT = len(TAG_GROUPS)
+# Room for as many distances as make whole vectors of 32 bytes: an element's are then copied without a rest.
+DISTANCE_COLUMNS = -(-len(SURROUNDINGS) // 32) * 32
 
 # Bits of what an element and those above it make of the text in it.
 IN_LINK, IN_READING, IN_PARENTHESIS, IN_PREFORMATTED, IN_CELL, IN_STRONG, IN_CONTROL, UNSHOWN, HEADING_MARK = (
@@ -102,11 +104,10 @@ def describe(
     owners: npt.NDArray[np.int32],
     paths: npt.NDArray[np.uint64],
 ) -> None:
-    """Fill, for n elements: distances (n, SURROUNDINGS) to the nearest element at or above it of each kind, bits (n,)
-    of its text, owners (n,) the nearest element at or above it with lines of its own (-1 none), and paths (n,) a hash
-    of the tags and classes from the top down to the owner, digits left out.
+    """Fill, for n elements: distances (n, DISTANCE_COLUMNS) to the nearest element at or above it of each kind, bits
+    (n,) of its text, owners (n,) the nearest element at or above it with lines of its own (-1 none), and paths (n,) a
+    hash of the tags and classes from the top down to the owner, digits left out.
     """
-    columns = distances.shape[1]
     for index in range(elements.shape[0]):
         parent = elements[index, PARENT]
         tag = elements[index, TAG]
@@ -115,14 +116,14 @@ def describe(
             foreign_bits = _FOREIGN_BITS[tag]
             tag = 0
         if parent >= 0:
-            for column in range(columns):
+            for column in range(DISTANCE_COLUMNS):
                 distance = distances[parent, column]
                 distances[index, column] = distance + (1 if distance < FAR - 1 else 0)
             bits[index] = bits[parent]
             path = paths[parent]
             owner = owners[parent]
         else:
-            for column in range(columns):
+            for column in range(DISTANCE_COLUMNS):
                 distances[index, column] = FAR
             bits[index] = 0
             path = np.uint64(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ class Trees:
 
     features: npt.NDArray[np.int32]
     limits: npt.NDArray[np.int32]
-    leaves: npt.NDArray[np.int32]
+    leaves: npt.NDArray[np.signedinteger]
     bias: int
     steps: npt.NDArray[np.int64]
 
@@ -40,7 +41,7 @@ class TreeSets:
 
     features: npt.NDArray[np.int32]
     limits: npt.NDArray[np.int32]
-    leaves: npt.NDArray[np.int32]
+    leaves: npt.NDArray[np.signedinteger]
     biases: npt.NDArray[np.int32]
 
 
@@ -48,7 +49,7 @@ def tree_sets(sets: Sequence[Trees]) -> TreeSets:
     """Sets of trees of one depth as one; to those of fewer trees some are added whose leaves are 0."""
     most = max(len(trees.features) for trees in sets)
 
-    def stacked(arrays: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+    def stacked(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return np.stack([np.pad(array, ((0, most - len(array)), (0, 0))) for array in arrays])
 
     return TreeSets(
@@ -64,7 +65,7 @@ def sum_trees(
     features: npt.NDArray[np.int32],
     columns: npt.NDArray[np.int32],
     limits: npt.NDArray[np.int32],
-    leaves: npt.NDArray[np.int32],
+    leaves: npt.NDArray[np.signedinteger],
     bias: int,
     sums: npt.NDArray[np.int32],
 ) -> None:
@@ -106,7 +107,7 @@ def likeliest(
     features: npt.NDArray[np.int32],
     columns: npt.NDArray[np.int32],
     limits: npt.NDArray[np.int32],
-    leaves: npt.NDArray[np.int32],
+    leaves: npt.NDArray[np.signedinteger],
     biases: npt.NDArray[np.int32],
 ) -> int:
     """The set of trees, of those of TreeSets, that sums to most for features (f,); the first of equal ones."""

@@ -24,7 +24,7 @@ from pipeline.web.page.tree import (
     TEXT_IN_TEMPLATE,
     TEXT_START,
 )
-from pipeline.web.page.words import WORD, load_word, marks_of
+from pipeline.web.page.words import WORD, exact_marks_of, load_word, marks_of
 
 TABLES = ("rows", "markdown", "dropped")
 RUBY = ("dropped", "parentheses")
@@ -58,7 +58,9 @@ def _is_blank(out: npt.NDArray[np.uint8], position: int, end: int) -> int:
 @inlined_njit
 def _may_hold_blank(word: np.uint64) -> bool:
     """Whether white space may begin in the lowest six bytes of a word."""
-    ideographic = marks_of(word, 0xE3) & marks_of(word, 0x80) >> np.uint64(8)
+    # U+3000 is E3 80 80; the commonest stops are E3 80 81 and E3 80 82, of which a loose look would take each for it.
+    zeros = exact_marks_of(word, 0x80)
+    ideographic = marks_of(word, 0xE3) & zeros >> np.uint64(8) & zeros >> np.uint64(16)
     low = (word - _BLANKS_END) & ~word
     return (marks_of(word, 0xC2) | marks_of(word, 0xE2) | ideographic | low) & _SIX_HIGH_BITS != 0
 
@@ -79,9 +81,11 @@ def _tidy(out: npt.NDArray[np.uint8], start: int, end: int) -> int:
             word = load_word(out, position)
             if _may_hold_blank(word):
                 break
-            for index in range(_HALF_DOZEN):
-                out[write + index] = np.uint8(word & np.uint64(0xFF))
-                word >>= np.uint64(8)
+            # Where nothing was left out before, the letters stand where they belong.
+            if write != position:
+                for index in range(_HALF_DOZEN):
+                    out[write + index] = np.uint8(word & np.uint64(0xFF))
+                    word >>= np.uint64(8)
             write += _HALF_DOZEN
             position += _HALF_DOZEN
         letter = out[position]
@@ -351,10 +355,8 @@ def written(
 ) -> tuple[bytes, npt.NDArray[np.int64]]:
     """The chosen blocks of a page as UTF-8, and where each block ends in it; kept (n,) is 1 for those to write."""
     readings = RUBY.index(ruby) == 1
-    tags = found.elements[:, TAG]
-    cells = int(np.count_nonzero((tags == _TD) | (tags == _TH)))
     # A block is parted from the next by a few bytes, a cell by as many, and a reading stands in two parentheses.
-    separators = 16 * (len(kept) + cells) + (6 * len(found.texts) if readings else 0) + 64
+    separators = 16 * (len(kept) + len(found.elements)) + (6 * len(found.texts) if readings else 0) + 64
     # The analysis' source, not the page's: formulas stand behind the page's own bytes.
     room_needed = room(len(found.source), b"\0" in page.source) + separators
     out = np.empty(room_needed, dtype=np.uint8)

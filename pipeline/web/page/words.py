@@ -72,6 +72,13 @@ def marks_of(word: np.uint64, letter: int) -> np.uint64:
     return (differs - _ONES) & ~differs & _HIGH_BITS
 
 
+@inlined_njit
+def exact_marks_of(word: np.uint64, letter: int) -> np.uint64:
+    """The high bit of each byte of a word that is a letter, and no other bit."""
+    differs = word ^ np.uint64(letter) * _ONES
+    return ~((differs & ~_HIGH_BITS) + ~_HIGH_BITS | differs | ~_HIGH_BITS)
+
+
 @lean_njit
 def count_byte(source: npt.NDArray[np.uint8], mark: int) -> int:
     """How often a byte occurs; compiled, as bytes.count took a seventh of a page's time."""
