@@ -9,6 +9,7 @@ WORKERS ?=
 DATA ?= ../shared/data
 BENCH ?=
 SECONDS ?= 600
+DOCUMENTS ?= 1000000 3000000 10000000
 SET ?=
 UV_VERSION := 0.13.9
 
@@ -16,7 +17,8 @@ RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPU
 
 .PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
   train-extractor bench bench-extract worst-pages bench-gate bench-reader bench-ready bench-hostile bench-signals \
-  check-duplicates check-swallow bench-cluster bench-consent bench-choose fuzz-reader lock clean license-score license-list
+  check-duplicates check-swallow bench-cluster bench-dedup scale-dedup bench-consent \
+  bench-choose fuzz-reader lock clean license-score license-list
 
 help: ## Show this help
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -125,6 +127,19 @@ license-score: warm ## Precision and recall of licenses on both halves of the la
 
 license-list: warm ## Every license of the test data's pages, and what license and consent cost (DATA=../shared/data)
 	$(BIN)/python -m benchmarks.licenses --data '$(or $(DATA),../shared/data)'
+
+bench-dedup: warm build/dedup-peers/.ready build/datatrove-shipped/.ready ## DATA=…: signatures: error, pairs found beside theory, speed beside others
+	$(BIN)/python -m benchmarks.signature_quality --plot docs/signature-curve.svg
+	$(BIN)/python -m benchmarks.signature_speed --data '$(DATA)' \
+	  --peers build/dedup-peers/bin/python --datatrove build/datatrove-shipped/bin/python
+
+build/dedup-peers/.ready: benchmarks/dedup-peers.txt $(VENV)/.ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/dedup-peers
+	VIRTUAL_ENV='$(CURDIR)/build/dedup-peers' $(BIN)/uv pip install --quiet --no-deps -r $<
+	@touch $@
+
+scale-dedup: warm ## [DOCUMENTS='1000000 3000000 10000000']: made-up documents in known clusters through all of deduplication
+	$(BIN)/python -m benchmarks.dedup_scale build/scale $(DOCUMENTS)
 
 bench-consent: warm ## Time license, consent and robots.txt (WARC='folder/*.warc.gz')
 	$(BIN)/python -m benchmarks.consent '$(WARC)'

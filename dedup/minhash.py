@@ -11,7 +11,7 @@ import pyarrow as pa
 import xxhash
 from numba import njit
 
-from dedup.shingles import GOLDEN_GAMMA, MIX_FIRST, mix, shingle_hashes, utf8_buffers
+from dedup.shingles import GOLDEN_GAMMA, MIX_FIRST, hash_text, longest, mix, utf8_buffers
 
 # RefinedWeb, the largest published setting, uses 9,000 (Penedo et al. 2023: 450 bands of 20 rows).
 MAX_PERMUTATIONS = 10_000
@@ -123,9 +123,9 @@ def signatures(normalised: pa.Array, parameters: MinHashParameters) -> tuple[np.
     A permutation sends the upper 32 bits h of a 64-bit shingle hash to (h ^ x) * a modulo 2^32, with x random and a
     random and odd: a bijection, so that it makes no collision of its own. Its bins are ranges of equal length.
     """
-    hashes, offsets = shingle_hashes(normalised, parameters.ngram)
+    data, offsets = utf8_buffers(normalised)
     xors, multipliers = _permutations(parameters.seed, parameters.passes + parameters.permutations)
-    return _minima(hashes, offsets, xors, multipliers, parameters.passes), np.diff(offsets) > 0
+    return _sign_all(data, offsets, parameters.ngram, xors, multipliers, parameters.passes)
 
 
 def content_hashes(normalised: pa.Array) -> np.ndarray:
@@ -154,22 +154,25 @@ def _permutations(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def _minima(
-    hashes: np.ndarray, offsets: np.ndarray, xors: np.ndarray, multipliers: np.ndarray, passes: int
-) -> np.ndarray:
-    """Return the minima of each text: the first `passes` permutations fill bins, the others are those of the bins."""
-    values = len(xors) - passes
-    minima = np.zeros((len(offsets) - 1, values), dtype=np.uint32)
-    longest = 0
-    for row in range(len(offsets) - 1):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    scratch = np.empty((3, longest), dtype=np.uint32)
-    for row in range(len(offsets) - 1):
-        if offsets[row + 1] > offsets[row]:
-            shingles = hashes[offsets[row] : offsets[row + 1]]
-            _fill_bins(shingles, xors[:passes], multipliers[:passes], scratch, minima[row])
-            _fill_empty(shingles, xors[passes:], multipliers[passes:], minima[row])
-    return minima
+def _sign_all(
+    data: np.ndarray, offsets: np.ndarray, ngram: int, xors: np.ndarray, multipliers: np.ndarray, passes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (minima, comparable): the first `passes` permutations fill bins, the others are those of the bins.
+
+    Text by text, so that its shingles never leave the processor's cache.
+    """
+    texts = len(offsets) - 1
+    minima = np.zeros((texts, len(xors) - passes), dtype=np.uint32)
+    comparable = np.zeros(texts, dtype=np.bool_)
+    most = longest(offsets)
+    letters, hashes, scratch = np.empty(most, np.uint64), np.empty(most, np.uint64), np.empty((3, most), np.uint32)
+    for row in range(texts):
+        count = hash_text(data, offsets[row], offsets[row + 1], ngram, letters, hashes)
+        if count > 0:
+            comparable[row] = True
+            _fill_bins(hashes[:count], xors[:passes], multipliers[:passes], scratch, minima[row])
+            _fill_empty(hashes[:count], xors[passes:], multipliers[passes:], minima[row])
+    return minima, comparable
 
 
 @njit(cache=True, nogil=True)

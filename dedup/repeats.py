@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dedup.minhash import content_hashes
-from dedup.shingles import normalize_array
+from dedup.normalise import normalize_array
 
 # What lies between two units.
 SEPARATORS = {"line": "\n", "paragraph": "\n\n+"}

@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dedup.normalise import normalize_array
 from dedup.resolve import EXACT, NEAR, PAYLOAD, SAME_CANONICAL, SAME_URL, resolve
 from dedup.shingle_store import ShingleStore, shingle_sets
-from dedup.shingles import mix, normalize_array
+from dedup.shingles import mix
 from pipeline.candidates import dense_ids
 from pipeline.exchange import RunWriter, partition_tables, read_partition
 from pipeline.files import TableWriter, aligned_batches

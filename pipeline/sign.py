@@ -12,7 +12,7 @@ import pyarrow as pa
 import xxhash
 
 from dedup.minhash import MinHashParameters, band_hashes, content_hashes
-from dedup.shingles import normalize_array
+from dedup.normalise import normalize_array
 from pipeline.files import TableWriter, read_batches
 from pipeline.ledger import Entry
 from pipeline.recipe import Signature

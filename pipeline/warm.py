@@ -36,9 +36,9 @@ def warm() -> float:
     """Call every compiled function on small texts; returns the seconds that it took."""
     started = time.perf_counter()
     from dedup.minhash import MinHashParameters, band_hashes, content_hashes
+    from dedup.normalise import normalize_array
     from dedup.resolve import EXACT, resolve
     from dedup.shingle_store import ShingleStore, shingle_sets
-    from dedup.shingles import normalize_array
     from dedup.similarity import jaccard, shingle_set
     from filters.characters import kana_ratio
     from filters.groups import EXAMPLES, make_group

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import xxhash
 
-from dedup.shingles import normalize
+from dedup.normalise import normalize
 from dedup.similarity import overlap, shingle_set
 from pipeline.audit_stage import Repeated
 from pipeline.files import read_batches

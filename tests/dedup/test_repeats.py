@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dedup.normalise import normalize
 from dedup.repeats import SEPARATORS, documents_of, in_runs, runs_of, units
-from dedup.shingles import normalize
 
 LINES = st.sampled_from(["", " ", "紙", "ガラス", "ｶﾞﾗｽ", "カラス", "水 を汲む", "水を汲む", "ＡＢＣ", "abc"])
 TEXTS = st.lists(st.lists(LINES, max_size=8).map("\n".join), max_size=6)

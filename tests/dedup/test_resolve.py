@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dedup.minhash import MinHashParameters, band_hashes, content_hashes
+from dedup.normalise import normalize_array
 from dedup.resolve import EXACT, KINDS, NEAR, PAYLOAD, SAME_CANONICAL, SAME_URL, Resolution, resolve
-from dedup.shingles import normalize_array
 from dedup.similarity import jaccard, shingle_set
 
 # One row a band: nearly every pair with anything in common becomes a candidate, as resolve must bear.

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dedup.normalise import normalize_array
 from dedup.shingle_store import ShingleStore, shingle_sets
-from dedup.shingles import normalize_array
 from dedup.similarity import shingle_set
 
 TEXTS = st.lists(st.text(st.sampled_from("かがカ漢a "), max_size=12), max_size=8)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dedup.shingles import MARKS_IN_A_ROW, normalize, normalize_array, shingle_hashes
+from dedup.normalise import MARKS_IN_A_ROW, normalize, normalize_array
+from dedup.shingles import shingle_hashes
 
 SENTENCES = [
     "吾輩は猫である。名前はまだ無い。",

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup.shingles import normalize
+from dedup.normalise import normalize
 from pipeline.cli import main
 from pipeline.errors import UsageError
 from pipeline.recipe import Recipe

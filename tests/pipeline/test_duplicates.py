@@ -13,7 +13,7 @@ import pytest
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from dedup.shingles import normalize
+from dedup.normalise import normalize
 from dedup.similarity import jaccard, shingle_set
 from pipeline import resolve
 from pipeline.errors import UsageError
