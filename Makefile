@@ -104,6 +104,10 @@ bench-ready: warm ## CPU seconds from numba's import to a worker's first page
 bench-charset: warm ## [DATA=…]: pages in every charset, damaged and declared wrongly, read and extracted
 	$(BIN)/python -m benchmarks.charset_matrix --data '$(DATA)'
 
+.PHONY: bench-hostile-captures
+bench-hostile-captures: warm ## Captures made to hurt, through extract and in a whole run: what became of each, time, memory
+	$(BIN)/python -m benchmarks.hostile
+
 bench-hostile: setup ## Pages made to hurt: work and time a byte at three sizes
 	$(BIN)/python -m benchmarks.reader_hostile
 
