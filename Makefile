@@ -114,6 +114,10 @@ bench-hostile: setup ## Pages made to hurt: work and time a byte at three sizes
 fuzz-reader: setup ## [SECONDS=600]: mutated pages through reader and main text, with bounds checked
 	$(BIN)/python tests/web/fuzz_reader.py --seconds $(SECONDS)
 
+.PHONY: fuzz-inputs
+fuzz-inputs: bench-setup ## [SECONDS=600]: archives, charsets, licenses and consent by atheris, guided by coverage
+	$(BIN)/python tests/web/fuzz_inputs.py --seconds $(SECONDS)
+
 sample: setup ## Make the embedded sample again
 	$(BIN)/python tests/data/make_sample.py
 

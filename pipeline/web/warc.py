@@ -36,6 +36,9 @@ from pipeline.web.warc_record import Record, parse_date
 __all__ = ["NotWarc", "Record", "detect_format", "open_input", "parse_date", "read_record_at", "read_records"]
 
 
+_LONGEST_MAGIC = 4
+
+
 class NotWarc(ValueError):
     """The input is no WARC, or has no record at the place; the message says in one line what it is and what to do."""
 
@@ -71,20 +74,34 @@ def read_record_at(path: str, offset: int, length: int, max_body_bytes: int) -> 
     """
     with open_input(path) as file:
         found = detect_format(file)
-        record = next(read_carefully(Source(file, offset, found), max_body_bytes, lambda: 0), None)
-        if record and (record.offset, record.length) == (offset, length):
-            return record
-        if found.codec:
-            # No record has a member of its own there: the place may be one in the inflated file.
-            source = Source(file, 0, found)
-            source.go_to(offset)
-            for record in read_carefully(source, max_body_bytes, lambda: 0):
-                if (record.offset, record.length) == (offset, length):
-                    return record
-                # Damaged members inflate to nothing, so that several records can begin at one position.
-                if source.position > offset:
-                    break
+        file.seek(offset)
+        # A place in the inflated file can by chance be one of damaged bytes in the file, too.
+        is_member = found.codec is not None and file.read(_LONGEST_MAGIC).startswith(found.codec.magics)
+        ways = [_in_file, _in_inflated_file] if is_member else [_in_inflated_file, _in_file]
+        for way in ways if found.codec else [_in_file]:
+            record = way(file, found, offset, length, max_body_bytes)
+            if record is not None:
+                return record
     raise NotWarc(f"no record of {length} bytes at offset {offset}: the file is not the one that was read before")
+
+
+def _in_file(file: BinaryIO, found: Format, offset: int, length: int, max_body_bytes: int) -> Record | None:
+    """The record of a place, read as one of the file."""
+    record = next(read_carefully(Source(file, offset, found), max_body_bytes, lambda: 0), None)
+    return record if record and (record.offset, record.length) == (offset, length) else None
+
+
+def _in_inflated_file(file: BinaryIO, found: Format, offset: int, length: int, max_body_bytes: int) -> Record | None:
+    """The record of a place, read as one of the inflated file, where several records share a member."""
+    source = Source(file, 0, found)
+    source.go_to(offset)
+    for record in read_carefully(source, max_body_bytes, lambda: 0):
+        if (record.offset, record.length) == (offset, length):
+            return record
+        # Damaged members inflate to nothing, so that several records can begin at one position.
+        if source.position > offset:
+            break
+    return None
 
 
 def _inflated_position(path: str, offset: int, file_format: Format) -> int:
