@@ -10,6 +10,7 @@ from test_page_reader import HOSTILE, PIECES, holds
 from pipeline.web.consent import find_consent
 from pipeline.web.license import find_license
 from pipeline.web.main_text import extract
+from pipeline.web.metadata import read_metadata
 from pipeline.web.page import read_page
 from pipeline.web.page.stack import MAX_DEPTH
 
@@ -17,6 +18,9 @@ OWN_PAGE = (
     "<!DOCTYPE html><html lang=ja><head><meta charset=utf-8><title>紙&amp;漉き</title><style>p{}</style></head><body>"
     "<h1>紙</h1><p hidden>隠<p>吾輩は<b>猫<i>で</b>ある</i>。<ul><li>一<li>二</ul><table><tr><td>表<td>二</table>"
     "<svg><title>図</title><a href=x /></svg><script><!--<script></script>--></script><a rel=license href=/x>©</a>"
+    '<script type="application/ld+json">{"@type": "Article", "articleBody": "漉く。"}</script><time>2024年5月3日</time>'
+    "<math><mi>x</mi><annotation encoding=application/x-tex>x^2</annotation></math><img class=tex alt='x_1'>"
+    '<meta name=description content="冬に漉く"><p class="byline main-text">文：里見</p>'
 )
 LONGEST = 60_000
 OWN_PAGES = Path(__file__).with_name("main_text")
@@ -51,6 +55,7 @@ def check(html: str) -> None:
     assert page.steps <= 3 * MAX_DEPTH * (page.source.count(b"<") + 1)
     find_license(page, {})
     find_consent(page, {})
+    read_metadata(page, "https://kami.example/", None)
     for tables, ruby in (("rows", "parentheses"), ("markdown", "dropped")):
         text = extract(page, tables=tables, ruby=ruby)
         assert 0 <= (text.expected_f1 or 0) <= 1 and len(text.text) <= 4 * len(html) + 4096
