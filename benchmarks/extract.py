@@ -1,7 +1,7 @@
 """Main-text extraction side by side, in one run: quality by set and page type, then milliseconds a page.
 
     python -m benchmarks.extract --data ../shared/data [--bench DIR] [--candidates kamisuki trafilatura …]
-                                 [--out results.json] [--node-modules DIR]
+                                 [--times-only] [--out results.json] [--node-modules DIR]
 
 Prints Markdown. Ours is scored on texts of models that saw no page of the same group; it is timed as shipped.
 """
@@ -124,15 +124,16 @@ def time_candidates(
 ) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Milliseconds of CPU a page, the best of REPEATS runs, and failed runs by candidate.
 
-    All candidates run on a page before the next page, each first in turn, so that a busy moment hits them alike.
+    Candidates take turns, each over all pages, as an extractor runs over pages and not beside others, whose turn on
+    the same page would leave it an empty cache; who begins changes with every round of turns.
     A page on which a candidate always fails counts with the time until it failed.
     """
     best = {candidate.name: [float("inf")] * len(pages) for candidate in candidates}
     failed: Counter[str] = Counter()
     for repeat in range(REPEATS):
-        for index, page in enumerate(pages):
-            start = (index + repeat) % len(candidates)
-            for candidate in (*candidates[start:], *candidates[:start]):
+        start = repeat % len(candidates)
+        for candidate in (*candidates[start:], *candidates[:start]):
+            for index, page in enumerate(pages):
                 outcome: Outcome = candidate(page.html, page.url)
                 failed[candidate.name] += outcome.failure is not None
                 best[candidate.name][index] = min(best[candidate.name][index], outcome.seconds * 1000)
@@ -148,7 +149,7 @@ def timing_table(times: dict[str, list[float]], failed: dict[str, int]) -> str:
         rows.append([name, f"{median:.3f}", f"{p99:.2f}", ratio, str(failed[name])])
     count = len(next(iter(times.values())))
     header = ["candidate", "median ms", "p99 ms", f"times as fast as {BASELINE}", "failed runs"]
-    title = f"### Time: {count} Japanese pages of dev, best of {REPEATS} interleaved runs, CPU time"
+    title = f"### Time: {count} Japanese pages of dev, best of {REPEATS} turns over all of them, CPU time"
     return f"{title}\n\n{table(header, rows)}\n"
 
 
@@ -207,6 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with dev/, web/ and train/")
     parser.add_argument("--bench", type=Path, help="a built benchmark, for the framed pages")
     parser.add_argument("--candidates", nargs="+", choices=NAMES, default=list(NAMES), metavar="NAME", help=f"{NAMES}")
+    parser.add_argument("--times-only", action="store_true", help="leave out the scores")
     parser.add_argument("--out", type=Path, help="write every page's scores and times here, as JSON")
     default = Path(os.environ.get("KAMISUKI_NODE_MODULES") or NODE_MODULES)
     parser.add_argument("--node-modules", type=Path, default=default, help="folder of npm install (%(default)s)")
@@ -217,6 +219,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not candidates:
         parser.error("no candidate can run here")
     peers = [candidate for candidate in candidates if candidate.name != OURS]
+    timed = [page for page in pages if page.set in TIMED]
+    if options.times_only:
+        print(timing_table(*time_candidates(candidates, timed)))
+        for candidate in candidates:
+            candidate.close()
+        return
     scores: Scores = {}
     if len(peers) < len(candidates):
         scores[OURS], _ = score_ours(pages)
@@ -228,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     versions = library_versions()
     print(f"Measured with {', '.join(f'{name} {number}' for name, number in versions.items())}.\n")
     print(quality_report(pages, scores, failures))
-    times, failed_runs = time_candidates(candidates, [page for page in pages if page.set in TIMED])
+    times, failed_runs = time_candidates(candidates, timed)
     print(timing_table(times, failed_runs))
     for candidate in candidates:
         candidate.close()
