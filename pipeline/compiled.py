@@ -6,13 +6,15 @@ another module has changed, nor a constant.
 
 from __future__ import annotations
 
+import ast
 import atexit
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,18 +28,47 @@ PACKAGES = ("pipeline", "filters", "dedup")
 SUFFIXES = (".nbi", ".nbc")
 
 
-def sources() -> list[Path]:
-    """The modules whose compiled code could depend on one another."""
-    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+def sources() -> dict[str, Path]:
+    """All modules by their dotted names."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
 
 
-def sources_digest() -> str:
-    """A digest of the modules' names and contents."""
-    state = hashlib.blake2b(digest_size=16)
-    for path in sources():
-        content = path.read_bytes()
-        state.update(f"{path.relative_to(ROOT)} {len(content)}\n".encode() + content)
-    return state.hexdigest()
+def imported(content: bytes, modules: Collection[str]) -> set[str]:
+    """Which of `modules` a source imports, wherever in it, and the packages that these stand in."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(content)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+    parts = [name.split(".") for name in names]
+    return {".".join(each[:depth]) for each in parts for depth in range(1, len(each) + 1)} & set(modules)
+
+
+def source_digests() -> dict[str, str]:
+    """For each module with compiled code (its path in the project), a digest of it and of all that it imports."""
+    modules = sources()
+    contents = {name: path.read_bytes() for name, path in modules.items()}
+    imports = {name: imported(content, modules) for name, content in contents.items()}
+    digests = {}
+    for name, path in modules.items():
+        if b"njit" not in contents[name] and b"compile_plain" not in contents[name]:
+            continue
+        reached, waiting = {name}, [name]
+        while waiting:
+            new = imports[waiting.pop()] - reached
+            reached |= new
+            waiting += new
+        state = hashlib.blake2b(digest_size=16)
+        for each in sorted(reached):
+            state.update(f"{each} {len(contents[each])}\n".encode() + contents[each])
+        digests[str(path.relative_to(ROOT))] = state.hexdigest()
+    return digests
 
 
 def cache_folder(source: Path) -> Path:
@@ -49,30 +80,36 @@ def cache_folder(source: Path) -> Path:
 
 def digest_file() -> Path:
     """Where it is noted of which sources the compiled code was made."""
-    return cache_folder(ROOT / "pipeline" / "__init__.py") / "compiled-from.txt"
+    return cache_folder(ROOT / "pipeline" / "__init__.py") / "compiled-from.json"
 
 
-def compiled_from() -> str | None:
-    """The digest of the sources of which the compiled code was made, None where none was noted."""
+def compiled_from() -> dict[str, str] | None:
+    """The digests of the sources of which the compiled code was made, None where none were noted."""
     try:
-        return digest_file().read_text().strip()
-    except FileNotFoundError:
+        return dict(json.loads(digest_file().read_text()))
+    except (FileNotFoundError, ValueError):
         return None
 
 
 def remove_stale() -> int:
-    """Remove what was compiled of other sources than these, and note these. Returns how many files went."""
-    now = sources_digest()
-    if compiled_from() == now:
+    """Remove what was compiled of other sources than these, and note these. Returns how many files went.
+
+    Code of a module goes when the module or anything that it imports has changed, or nobody knows of what it was made.
+    """
+    now, before = source_digests(), compiled_from()
+    if before == now:
         return 0
+    fresh = {name for name, digest in now.items() if (before or {}).get(name) == digest}
+    keep = {(cache_folder(ROOT / name), Path(name).stem) for name in fresh}
     removed = 0
-    for folder in sorted({cache_folder(path) for path in sources()}):
+    for folder in sorted({cache_folder(path) for path in sources().values()}):
         for path in folder.glob("*"):
-            if path.suffix in SUFFIXES:
+            # numba names its files MODULE.FUNCTION-LINE….
+            if path.suffix in SUFFIXES and (folder, path.name.partition(".")[0]) not in keep:
                 path.unlink(missing_ok=True)
                 removed += 1
     digest_file().parent.mkdir(parents=True, exist_ok=True)
-    digest_file().write_text(now + "\n")
+    digest_file().write_text(json.dumps(now, indent=1, sort_keys=True) + "\n")
     return removed
 
 
@@ -103,7 +140,8 @@ def _linked(folder: Path) -> Path:
     """This user's folder with links to the compiled code of a package folder."""
     name = UserWideCacheLocator.get_suitable_cache_subpath(str(folder / "__init__.py"))
     # By digest, so that code of an earlier version is never found.
-    linked = _own_folder() / str(compiled_from()) / name
+    made_of = hashlib.blake2b(digest_file().read_bytes(), digest_size=16).hexdigest()
+    linked = _own_folder() / made_of / name
     linked.mkdir(parents=True, exist_ok=True)
     for path in (folder / "__pycache__").iterdir():
         link = linked / path.name

@@ -111,31 +111,66 @@ def test_a_run_needs_nothing_that_warming_did_not_compile(installed, tmp_path):
 
 @pytest.fixture
 def small(tmp_path, monkeypatch) -> Path:
-    """Two modules with compiled code beside them, in the place of the project."""
+    """Modules with compiled code beside two of them, in the place of the project."""
     from pipeline import compiled
 
     for package in PACKAGES:
         (tmp_path / package / "__pycache__").mkdir(parents=True)
-        (tmp_path / package / "__init__.py").write_text("LIMIT = 3\n")
-    for name in ("work-1.py311.nbi", "work-1.py311.1.nbc", "work.cpython-311.pyc"):
-        (tmp_path / "filters" / "__pycache__" / name).write_bytes(b"compiled")
+        (tmp_path / package / "__init__.py").write_text("")
+    (tmp_path / "dedup" / "limits.py").write_text("LIMIT = 3\n")
+    (tmp_path / "filters" / "work.py").write_text("from filters.more import LIMIT\nnjit\n")
+    (tmp_path / "filters" / "more.py").write_text("def later():\n    import dedup.limits\n")
+    (tmp_path / "filters" / "work_alone.py").write_text("njit\n")
+    (tmp_path / "pipeline" / "stage.py").write_text("from filters import work\n")
+    for module in ("work", "work_alone"):
+        for name in ("f-1.py311.nbi", "f-1.py311.1.nbc", "cpython-311.pyc"):
+            (tmp_path / "filters" / "__pycache__" / f"{module}.{name}").write_bytes(b"compiled")
     monkeypatch.setattr(compiled, "ROOT", tmp_path)
     monkeypatch.setattr(compiled.config, "CACHE_DIR", "")
     return tmp_path
 
 
-def test_code_compiled_of_other_sources_is_removed_and_only_that(small):
-    from pipeline.compiled import compiled_from, remove_stale, sources_digest
+def compiled_modules(small: Path) -> set[str]:
+    """The modules that have compiled code, each of which had two files of it."""
+    names = [path.name.partition(".")[0] for path in (small / "filters" / "__pycache__").glob("*.nb?")]
+    return set(names)
+
+
+def make_code(small: Path) -> None:
+    for module in ("work", "work_alone"):
+        (small / "filters" / "__pycache__" / f"{module}.f-1.py311.nbi").write_bytes(b"compiled")
+
+
+def test_code_of_which_nobody_knows_what_it_was_compiled_of_is_removed(small):
+    from pipeline.compiled import compiled_from, remove_stale, source_digests
 
     assert compiled_from() is None
-    assert remove_stale() == 2, "nobody knows what it was compiled of"
-    assert [path.name for path in (small / "filters" / "__pycache__").iterdir()] == ["work.cpython-311.pyc"]
-    assert compiled_from() == sources_digest()
-    fresh = small / "filters" / "__pycache__" / "work-1.py311.nbi"
-    fresh.write_bytes(b"compiled")
-    assert remove_stale() == 0 and fresh.exists()
-    (small / "dedup" / "__init__.py").write_text("LIMIT = 4\n")
-    assert remove_stale() == 1 and not fresh.exists(), "another package's constant may be in it"
+    assert remove_stale() == 4
+    assert len(list((small / "filters" / "__pycache__").iterdir())) == 2, "numba's files alone go"
+    assert compiled_from() == source_digests()
+    make_code(small)
+    assert remove_stale() == 0 and compiled_modules(small) == {"work", "work_alone"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ("dedup/limits.py", {"work_alone"}),
+        ("filters/more.py", {"work_alone"}),
+        ("filters/__init__.py", {"work_alone"}),
+        ("filters/work_alone.py", {"work"}),
+        ("pipeline/stage.py", {"work", "work_alone"}),
+    ],
+)
+def test_only_what_a_change_can_reach_is_compiled_again(small, changed, left):
+    from pipeline.compiled import remove_stale
+
+    remove_stale()
+    make_code(small)
+    path = small / changed
+    path.write_text(path.read_text() + "# another\n")
+    remove_stale()
+    assert compiled_modules(small) == left
 
 
 def test_in_a_cache_folder_of_the_users_own_only_our_code_is_removed(small, tmp_path_factory, monkeypatch):
