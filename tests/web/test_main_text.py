@@ -241,20 +241,26 @@ def test_the_threshold_is_that_of_the_greatest_expected_f1(rows):
         assert not kept.any()
 
 
-@given(st.data())
-def test_trees_sum_the_leaves_that_their_questions_lead_to(data):
-    number = st.integers(-1000, 1000)
-    trees, depth, width, count = 3, 2, 4, data.draw(st.integers(0, 300))
-    columns = np.array(data.draw(st.lists(st.integers(0, width - 1), min_size=6, max_size=6))).reshape(trees, depth)
-    limits = np.array(data.draw(st.lists(number, min_size=6, max_size=6))).reshape(trees, depth)
-    leaves = np.array(data.draw(st.lists(number, min_size=12, max_size=12))).reshape(trees, 4)
-    features = np.random.default_rng(data.draw(st.integers(0, 99))).integers(-1000, 1000, (width, count))
+@given(st.sampled_from([1, 2, 6]), st.integers(0, 300), st.integers(0, 99))
+def test_trees_sum_the_leaves_that_their_questions_lead_to(depth, count, seed):
+    numbers = np.random.default_rng(seed)
+    trees, width = 3, 4
+    columns = numbers.integers(0, width, (trees, depth))
+    limits, leaves = numbers.integers(-9, 9, (trees, depth)), numbers.integers(-1000, 1000, (trees, 2**depth))
+    features = numbers.integers(-10, 10, (width, count))
     sums = np.empty(count, dtype=np.int32)
     model = Trees(*(array.astype(np.int32) for array in (columns, limits, leaves)), 7, np.array([], dtype=np.int64))
     sum_trees(features.astype(np.int32), model.features, model.limits, model.leaves, model.bias, sums)
     for row in range(count):
         leaf = [sum((features[columns[t, d], row] > limits[t, d]) << d for d in range(depth)) for t in range(trees)]
         assert sums[row] == 7 + sum(leaves[t, leaf[t]] for t in range(trees))
+
+
+@given(st.lists(st.integers(-50, 50), max_size=40), st.lists(st.integers(-60, 60), min_size=1))
+def test_a_chance_is_how_many_steps_a_sum_reaches(steps, sums):
+    chances = np.empty(len(sums), dtype=np.int32)
+    chances_of(np.array(sums, dtype=np.int32), np.array(sorted(steps), dtype=np.int64), chances)
+    assert chances.tolist() == [sum(step <= each for step in steps) for each in sums]
 
 
 def test_a_chance_rises_with_the_sum_of_the_leaves():

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from pipeline.web.main_text.blocks import BLOCK_COLUMNS, MAX_BLOCKS, find_blocks, settle_hidden
 from pipeline.web.main_text.features import FEATURE_COUNT, build_features
 from pipeline.web.main_text.second_look import SECOND_COUNT
 from pipeline.web.main_text.surroundings import DISTANCE_COLUMNS, describe
 from pipeline.web.math_markup import show_math
-from pipeline.web.page.reader import Page, rows
+from pipeline.web.page.elements import TAGS, name_code
+from pipeline.web.page.reader import Page, has_attribute, rows
+from pipeline.web.page.tokenizer import short_code
+
+_SCRIPT, _TYPE_CODE = TAGS["script"], short_code(name_code("type"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +27,8 @@ class Analysis:
     source is the page's bytes with zeros behind; elements (e, 9) and texts (t, 4) as the reader's; bits (e,), paths
     (e,) and distances (e, DISTANCE_COLUMNS) by element; looks (FEATURE_COUNT + SECOND_COUNT, n) are the features, and
     behind them room for those of the second look, so that nothing is copied;
-    `capped` says that blocks were left out, `unhidden` that hidden text was taken for shown by a script.
+    `capped` says that blocks were left out, `unhidden` that hidden text was taken for shown by a script, and
+    `has_json_ld` that a script may hold JSON-LD.
     """
 
     source: npt.NDArray[np.uint8]
@@ -35,6 +41,7 @@ class Analysis:
     looks: npt.NDArray[np.int32]
     capped: bool
     unhidden: bool
+    has_json_ld: bool
 
     @property
     def features(self) -> npt.NDArray[np.int32]:
@@ -42,21 +49,48 @@ class Analysis:
         return self.looks[:FEATURE_COUNT]
 
 
-def analyse(page: Page) -> Analysis:
-    """Find and describe a page's blocks, formulas among them as TeX. Time and memory grow linearly with the page."""
-    page = show_math(page)
-    source, elements, attributes = page.padded, rows(page.elements), rows(page.attributes)
+@njit(cache=True, nogil=True)
+def _analyse(
+    source: npt.NDArray[np.uint8],
+    size: int,
+    elements: npt.NDArray[np.int32],
+    attributes: npt.NDArray[np.int32],
+    texts_as_read: npt.NDArray[np.int32],
+) -> tuple[
+    npt.NDArray[np.int32],
+    npt.NDArray[np.uint16],
+    npt.NDArray[np.uint8],
+    npt.NDArray[np.uint64],
+    npt.NDArray[np.int32],
+    npt.NDArray[np.int32],
+    bool,
+    bool,
+    bool,
+]:
+    """The fields of an Analysis from texts on; one compiled call, as each one more costs microseconds."""
     count = elements.shape[0]
     distances = np.empty((count, DISTANCE_COLUMNS), dtype=np.uint8)
     bits = np.empty(count, dtype=np.uint16)
     owners = np.empty(count, dtype=np.int32)
     paths = np.empty(count, dtype=np.uint64)
     describe(source, elements, attributes, distances, bits, owners, paths)
-    texts = rows(page.texts).copy()
+    texts = texts_as_read.copy()
     unhidden = settle_hidden(elements, texts, bits, owners)
-    blocks = np.empty((min(MAX_BLOCKS, len(page.source)), BLOCK_COLUMNS), dtype=np.int32)
-    found, capped = find_blocks(source, texts, bits, owners, blocks)
-    blocks = blocks[:found].copy()
+    room = np.empty((min(MAX_BLOCKS, size), BLOCK_COLUMNS), dtype=np.int32)
+    found, capped = find_blocks(source, texts, bits, owners, room)
+    blocks = room[:found].copy()
     looks = np.empty((FEATURE_COUNT + SECOND_COUNT, found), dtype=np.int32)
     build_features(source, elements, attributes, texts, distances, paths, blocks, looks[:FEATURE_COUNT])
-    return Analysis(source, elements, texts, bits, distances, paths, blocks, looks, capped, unhidden)
+    has_json_ld = has_attribute(source, elements, attributes, _SCRIPT, _TYPE_CODE, b"type", b"ld+json")
+    return texts, bits, distances, paths, blocks, looks, capped, unhidden, has_json_ld
+
+
+def analyse(page: Page) -> Analysis:
+    """Find and describe a page's blocks, formulas among them as TeX. Time and memory grow linearly with the page."""
+    page = show_math(page)
+    elements = rows(page.elements)
+    return Analysis(
+        page.padded,
+        elements,
+        *_analyse(page.padded, len(page.source), elements, rows(page.attributes), rows(page.texts)),
+    )

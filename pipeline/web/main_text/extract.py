@@ -44,8 +44,7 @@ def _letters(text: str) -> str:
 
 def told_only(page: Page, text: str) -> str | None:
     """The text of an article that a page does not show but tells of in JSON-LD; None for other pages."""
-    # Most pages have no such script, which is quicker to see than that no letter of theirs begins the word.
-    if next(page.values("script", "type", "ld+json"), None) is None or b"articleBody" not in page.source:
+    if b"articleBody" not in page.source:
         return None
     article = article_body(read_structured_data(page))
     if article is None:
@@ -87,7 +86,8 @@ def extract(
         raise ValueError(f'headline is "kept" or "dropped", not {headline!r}')
     text = written(page, found, judged.kept, tables, ruby)[0].decode("utf-8", "replace")
     capped = page.capped | ({"blocks"} if found.capped else frozenset())
-    told = told_only(page, text)
+    # Most pages have no such script, which is quicker to see than that no letter of theirs begins a word.
+    told = told_only(page, text) if found.has_json_ld else None
     if told is not None:
         return Text(told, None, "article", "json-ld", capped)
     return Text(text, judged.expected_f1, judged.page_type, "blocks", capped)

@@ -234,6 +234,23 @@ def _find_attributes(
     return found[:number]
 
 
+@njit(cache=True, nogil=True)
+def has_attribute(
+    source: npt.NDArray[np.uint8],
+    elements: npt.NDArray[np.int32],
+    attributes: npt.NDArray[np.int32],
+    tag: int,
+    code: int,
+    name: bytes,
+    words: bytes,
+) -> bool:
+    """Whether `Page.values` would give anything for these words; the code is the name's `short_code`."""
+    kinds = np.empty(256, dtype=np.uint8)
+    _mark_first_letters(words, kinds)
+    found = np.empty((0, 4), dtype=np.int64)
+    return _fill_attributes(source, elements, attributes, tag, code, name, words, kinds, found) > 0
+
+
 @lru_cache(maxsize=1024)
 def _name(name: str) -> tuple[bytes, int]:
     return name.encode("utf-8"), short_code(name_code(name))
