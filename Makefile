@@ -17,7 +17,7 @@ RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPU
 
 .PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
   train-extractor bench bench-extract worst-pages bench-gate bench-reader bench-ready bench-hostile bench-signals \
-  check-duplicates check-swallow bench-cluster bench-dedup scale-dedup bench-consent \
+  check-duplicates check-swallow bench-cluster bench-dedup scale-dedup check-dedup bench-consent \
   bench-choose fuzz-reader lock clean license-score license-list
 
 help: ## Show this help
@@ -126,6 +126,15 @@ check-swallow: setup ## TEXTS='runs/…/documents-*/*.parquet': Swallow's recipe
 
 check-duplicates: setup ## OUT=…: hold a run's duplicates against all pairs of its documents
 	$(BIN)/python -m benchmarks.brute_force_duplicates "$(OUT)"
+
+EVERY_PAGE = --set name=every-page --set 'select.rules=[]' --set 'dedup.kinds=[payload,exact,same_url,same_canonical,near]'
+
+check-dedup: warm ## BENCH=… DATA=… OUT=…: deduplicate a benchmark folder and real pages; hold them against all pairs and the truth
+	$(BIN)/kamisuki run swallow-v2 --input '$(BENCH)/warc/*.warc.gz' --out '$(OUT)/bench' --workers 1 $(EVERY_PAGE)
+	$(BIN)/python -m benchmarks.brute_force_duplicates '$(OUT)/bench'
+	$(BIN)/python -m benchmarks.duplicates_truth '$(OUT)/bench' --bench '$(BENCH)'
+	$(BIN)/kamisuki run swallow-v2 --input '$(DATA)/dev/warc/pages.warc.gz' --out '$(OUT)/real' --workers 1 $(EVERY_PAGE)
+	$(BIN)/python -m benchmarks.duplicates_truth '$(OUT)/real' --data '$(DATA)'
 
 bench-cluster: warm ## [MEMBERS='12500 25000 50000 100000']: resolve one cluster of so many pages
 	$(BIN)/python -m benchmarks.large_cluster $(MEMBERS)

@@ -5,7 +5,8 @@
 Nothing of the project's own comparison is used: texts are normalised by unicodedata, n-grams are substrings, and the
 sizes of all intersections are one product of sparse matrices. It holds all documents in memory: some ten thousand.
 Exits with 1 when a removed page is under the limit to the page that stays for it, when that page does not stay, when
-two equal texts both stay, or when more pairs at the limit both stay than theory lets through.
+two equal texts both stay, when fewer pairs at the limit share a band of the run's signatures than theory has it, or
+when more of them both stay than theory lets through.
 """
 
 from __future__ import annotations
@@ -69,6 +70,20 @@ def theory(similarity: float, dedup: Dedup) -> float:
     return 1 - (1 - similarity**dedup.signature.rows) ** dedup.signature.bands
 
 
+def shared_bands(out: Path, folder: str, place: dict[str, int]) -> dict[int, list[int]]:
+    """The bands of compared documents as the run signed them."""
+    return {place[row["id"]]: row["bands"] for row in rows(out, folder, ["id", "bands"]) if row["id"] in place}
+
+
+def found_by_bands(
+    pairs: dict[tuple[int, int], float], bands: dict[int, list[int]], dedup: Dedup
+) -> tuple[int, float, float]:
+    """How many pairs share a band, how many should, and the deviation of that number."""
+    met = sum(any(map(int.__eq__, bands[first], bands[second])) for first, second in pairs)
+    chances = [theory(value, dedup) for value in pairs.values()]
+    return met, sum(chances), math.sqrt(sum(chance * (1 - chance) for chance in chances))
+
+
 def main(out: Path) -> int:
     name, tables = known_tables(out, None)
     record = read_run(out)
@@ -106,13 +121,17 @@ def main(out: Path) -> int:
     both_stay = [value for (first, second), value in pairs.items() if first not in gone and second not in gone]
     expected = sum(1 - theory(value, dedup) for value in pairs.values())
     deviation = math.sqrt(sum(theory(value, dedup) * (1 - theory(value, dedup)) for value in pairs.values()))
+    different = {pair: value for pair, value in pairs.items() if texts[pair[0]] != texts[pair[1]]}
+    met, should_meet, sigma = found_by_bands(different, shared_bands(out, tables["signatures"], place), dedup)
     print(f"documents compared: {len(texts)}, pairs at {dedup.similarity} or above: {len(pairs)}")
+    print(f"of {len(different)} pairs of different texts share a band: {met}; theory: {should_meet:.1f} ± {sigma:.1f}")
     print(f"removed: {len(removals)}, of them with a wrong survivor or similarity: {len(problems)}")
     print(f"texts that stand more than once: {len(copies)}, of which more than one copy stays: {len(twice)}")
     print(f"pairs of which both stay: {len(both_stay)}; theory lets through {expected:.1f} ± {deviation:.1f} at most")
     for problem in problems[:10]:
         print(problem)
-    return 1 if problems or twice or len(both_stay) > expected + 3 * deviation else 0
+    too_few = met < should_meet - 3 * sigma
+    return 1 if problems or twice or too_few or len(both_stay) > expected + 3 * deviation else 0
 
 
 if __name__ == "__main__":

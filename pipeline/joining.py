@@ -43,12 +43,12 @@ def join_in_memory(shard: str, runs: list[str], folder: str, run: str, shards: i
     started = time.perf_counter()
     entry = Entry(shard, "dedup: components")
     pieces = pieces_of([Path(path) for path in runs], None)
-    edges = ((np.array(piece[:, 1]), unmix(np.array(piece[:, 0]))) for piece in pieces)
+    edges = ((rows[:, 1], unmix(np.ascontiguousarray(rows[:, 0]))) for piece in pieces for rows in [piece.read()])
     members, component, size = components_of_all(edges)
     with SortedRunWriter(Path(run), shards, columns=3, partition_of=shard_partition) as out:
         out.write(members, component, size.astype(np.uint64))
     entry.read = entry.written = len(members)
-    entry.notes = {"edges": sum(map(len, pieces)), "components": int((members == component).sum())}
+    entry.notes = {"edges": sum(piece.rows for piece in pieces), "components": int((members == component).sum())}
     entry.notes["largest_component"] = int(size.max(initial=0))
     entry.seconds = time.perf_counter() - started
     entry.save(Path(folder))

@@ -29,7 +29,7 @@ def reduce(folder: Path, rows: list[tuple[int, int, int]]) -> tuple[np.ndarray, 
         runs.append(str(folder / f"shard-{shard}.run"))
     candidates.reduce_keys("part-0", 0, 1, runs, str(folder), str(folder / "edges.out"))
     pieces = pieces_of([folder / "edges.out"], None)
-    edges = np.concatenate([np.empty((0, 2), np.uint64), *pieces])
+    edges = np.concatenate([np.empty((0, 2), np.uint64), *(piece.read() for piece in pieces)])
     return unmix(np.ascontiguousarray(edges[:, 0])), np.ascontiguousarray(edges[:, 1])
 
 

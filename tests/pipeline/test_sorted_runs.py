@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import resource
 from collections import defaultdict
 from pathlib import Path
 
@@ -82,3 +84,21 @@ def test_a_writer_that_fails_leaves_no_file(tmp_path):
         out.write(np.zeros(1, np.uint64), np.zeros(1, np.uint64))
         raise RuntimeError
     assert not list(tmp_path.iterdir())
+
+
+def test_there_may_be_more_run_files_than_a_process_may_open(tmp_path, monkeypatch):
+    rows = [(key, value) for key in range(40) for value in range(3)]
+    paths = write_runs(tmp_path, rows, 1, 120)
+    monkeypatch.setattr(sorted_runs, "ROWS_AT_ONCE", 7)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, hard))
+    try:
+        found = [
+            (key, value)
+            for group in groups(paths, 0)
+            for key, value in zip(group.keys.tolist(), group.values.tolist(), strict=True)
+        ]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert sorted(found) == rows
