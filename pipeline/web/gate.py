@@ -57,16 +57,32 @@ def _scan(body: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64]) -> npt.NDA
     counts = np.zeros(8, dtype=np.int64)
     size = body.size
     position = 0
+    whole = size & ~7
     while position < size:
-        if position % 8 == 0 and position + 8 <= size:
-            # Most words of a page are plain ASCII: skip those without high bits, "&" and ESC.
+        if position & 31 == 0 and position + 32 <= size:
+            # Most of a page is plain ASCII: four words at once are looked through for high bits, "&" and ESC.
+            any_marks = np.uint64(0)
+            for offset in range(4):
+                word = words[(position >> 3) + offset]
+                ampersand = word ^ _AMPERSANDS
+                escape = word ^ _ESCAPES
+                any_marks |= word | ((ampersand - _ONES) & ~ampersand) | ((escape - _ONES) & ~escape)
+            if any_marks & _HIGH_BITS == 0:
+                position += 32
+                continue
+        if position < whole and body[position] < 0x80:
+            # On to the next such byte of the word. Bytes before the position count no more; one after the first that
+            # is found may be none, which costs a step.
             word = words[position >> 3]
             ampersand = word ^ _AMPERSANDS
             escape = word ^ _ESCAPES
             marks = word | ((ampersand - _ONES) & ~ampersand) | ((escape - _ONES) & ~escape)
-            if marks & _HIGH_BITS == 0:
-                position += 8
+            marks &= _HIGH_BITS << np.uint64(8 * (position & 7))
+            if marks == 0:
+                position = (position | 7) + 1
                 continue
+            below = (marks & (~marks + np.uint64(1))) - np.uint64(1)
+            position = (position & ~7) + int(((below & _ONES) * _ONES) >> np.uint64(56)) - 1
         byte = body[position]
         if byte < 0x80:
             if byte == 0x26 and position + 2 < size and body[position + 1] == 0x23:

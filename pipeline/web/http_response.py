@@ -12,6 +12,8 @@ from fastwarc import ZstdReader
 
 from pipeline.web.headers import MAX_HEADER_BYTES, header_end, http_fields
 
+# Where a header is looked for first, without copying the page behind it.
+_USUAL_HEADER_BYTES = 4_096
 # Raw bytes fed to zlib at once: the rest is copied at the end of each gzip member, and a body can have thousands.
 _PIECE_BYTES = 8_192
 # Inflated bytes taken from Brotli at once, so that a bomb is noticed before it is in memory.
@@ -43,16 +45,20 @@ class HttpResponse:
     problem: str | None = None
 
 
-def read_response(block: bytes, max_body_bytes: int) -> HttpResponse:
+def read_response(block: bytes | memoryview, max_body_bytes: int) -> HttpResponse:
     """A response from its bytes: status line, header and body. Damage becomes its `problem`.
 
     A body that inflates beyond `max_body_bytes` is not inflated further.
     """
     status = _STATUS.match(block)
-    end = header_end(block, MAX_HEADER_BYTES)
+    head = bytes(block[:_USUAL_HEADER_BYTES])
+    end = header_end(head, MAX_HEADER_BYTES)
+    if not end and len(block) > _USUAL_HEADER_BYTES:
+        head = bytes(block[:MAX_HEADER_BYTES])
+        end = header_end(head, MAX_HEADER_BYTES)
     if not status or (not end and len(block) >= MAX_HEADER_BYTES):
         return HttpResponse(problem="bad_http_header")
-    header, body = (block[: end[0]], block[end[1] :]) if end else (block, b"")
+    header, body = (head[: end[0]], bytes(block[end[1] :])) if end else (head, b"")
     headers = http_fields(header)
     response = HttpResponse(int(status.group(1)), headers)
     if _has_extra_line(headers, body):

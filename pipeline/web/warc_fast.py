@@ -17,8 +17,10 @@ from pipeline.web.headers import LOWER_NAMES, MAX_HEADER_BYTES, first_values, he
 from pipeline.web.warc_record import Record, block_bytes_wanted, content_length, make_record
 
 _CHUNK_BYTES = 1 << 20
-# Requests and metadata are members of some 500 bytes: of what is fed beyond a member's end, a copy is made.
-_FIRST_PIECE_BYTES, _PIECE_BYTES = 2_048, 16_384
+# Where no member seems to begin for so long, a piece of the second size is fed.
+_MOST_PIECE_BYTES, _PIECE_BYTES = 65_536, 16_384
+# Deflate is the only method of gzip, and no crawler sets a flag. The bytes can stand within a member by chance.
+_MEMBER_START = b"\x1f\x8b\x08\x00"
 # Inflated bytes taken at once, so that a bomb is noticed before it is in memory.
 _INFLATED_PIECE_BYTES = 1 << 20
 _RECORD_END = b"\r\n\r\n"
@@ -33,6 +35,7 @@ class _Members:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._bytes = b""
         self._chunk = memoryview(b"")
         self._at = 0
         self._chunk_start = 0
@@ -42,29 +45,35 @@ class _Members:
         """Offset in the file of what comes next."""
         return self._chunk_start + self._at
 
-    def _piece(self, size: int) -> memoryview:
-        if self._at == len(self._chunk):
-            self._chunk_start += self._at
-            self._chunk, self._at = memoryview(self._file.read(_CHUNK_BYTES)), 0
-        piece = self._chunk[self._at : self._at + size]
-        self._at += len(piece)
-        return piece
-
     def at_end(self) -> bool:
         """Whether the file ends here."""
-        piece = self._piece(1)
-        self._at -= len(piece)
-        return not piece
+        if self._at == len(self._bytes):
+            self._chunk_start += self._at
+            self._bytes, self._at = self._file.read(_CHUNK_BYTES), 0
+            self._chunk = memoryview(self._bytes)
+        return not self._bytes
+
+    def _piece(self) -> memoryview:
+        """The bytes up to where the next member seems to begin: of bytes fed beyond a member's end a copy is made."""
+        if self.at_end():
+            return self._chunk
+        start = self._at
+        end = self._bytes.find(_MEMBER_START, start + 1, start + _MOST_PIECE_BYTES)
+        self._at = end if end > 0 else min(len(self._bytes), start + _PIECE_BYTES)
+        return self._chunk[start : self._at]
 
     def next(self, limit: int) -> tuple[bytes, int]:
         """The next member's first `limit` bytes, or some more, and its whole size. Raises _Unsound."""
         inflater = isal_zlib.decompressobj(31)
-        parts: list[bytes] = []
-        size = kept = 0
-        wanted = _FIRST_PIECE_BYTES
         try:
+            first = inflater.decompress(self._piece(), _INFLATED_PIECE_BYTES)
+            if inflater.eof:
+                self._at -= len(inflater.unused_data)
+                return first, len(first)
+            parts, size = [first], len(first)
+            kept = size
             while not inflater.eof:
-                piece = inflater.unconsumed_tail or self._piece(wanted)
+                piece = inflater.unconsumed_tail or self._piece()
                 if not piece:
                     raise _Unsound
                 part = inflater.decompress(piece, _INFLATED_PIECE_BYTES)
@@ -72,11 +81,10 @@ class _Members:
                 if kept < limit:
                     parts.append(part)
                     kept += len(part)
-                wanted = _PIECE_BYTES
         except IsalError:  # type: ignore[misc]  # isal's stubs call it an instance
             raise _Unsound from None
         self._at -= len(inflater.unused_data)
-        return (parts[0] if len(parts) == 1 else b"".join(parts)), size
+        return b"".join(parts), size
 
 
 def read_sound_members(file: BinaryIO, max_body_bytes: int) -> Generator[Record, None, int | None]:
@@ -113,7 +121,7 @@ def _record(member: bytes, size: int, max_body_bytes: int) -> Record:
     if length is None or size != start + length + 4 or (len(member) == size and not member.endswith(_RECORD_END)):
         raise _Unsound
     wanted = block_bytes_wanted(fields, length, max_body_bytes)
-    return make_record(fields, member[start : start + wanted] if wanted else b"", length, max_body_bytes)
+    return make_record(fields, memoryview(member)[start : start + wanted], length, max_body_bytes)
 
 
 def header_fields(header: bytes) -> dict[bytes, bytes]:

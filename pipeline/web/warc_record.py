@@ -62,13 +62,13 @@ def block_bytes_wanted(fields: dict[bytes, bytes], size: int, max_body_bytes: in
     return min(size, MAX_HEADER_BYTES) if type_name in (b"warcinfo", b"metadata") else 0
 
 
-def make_record(fields: dict[bytes, bytes], block: bytes, size: int, max_body_bytes: int) -> Record:
+def make_record(fields: dict[bytes, bytes], block: bytes | memoryview, size: int, max_body_bytes: int) -> Record:
     """A record without its place. `size` is its declared length, `block` as much of it as was kept."""
     type_name = fields.get(b"warc-type", b"").decode("latin-1").lower()
     known_type = type_name if type_name in RECORD_TYPES else "unknown"
     record = Record(known_type, record_id=_text(fields.get(b"warc-record-id")))
     if type_name == "metadata":
-        record.body, record.concurrent_to = block, _text(fields.get(b"warc-concurrent-to"))
+        record.body, record.concurrent_to = bytes(block), _text(fields.get(b"warc-concurrent-to"))
         return record
     if type_name not in ("response", "warcinfo"):
         return record
@@ -79,13 +79,13 @@ def make_record(fields: dict[bytes, bytes], block: bytes, size: int, max_body_by
     truncated = _text(fields.get(b"warc-truncated"))
     record.truncated = truncated.lower() if truncated else None
     if type_name == "warcinfo":
-        record.body = block
+        record.body = bytes(block)
         return record
     declared = fields.get(b"content-type", b"").lower()
     if declared and not declared.startswith(b"application/http"):
         # Such as the answers of name servers that Heritrix keeps.
         record.content_type = media_type(declared.decode("latin-1"))
-        record.body = block
+        record.body = bytes(block)
     else:
         response = read_response(block, max_body_bytes)
         record.http_status, record.http_headers = response.status, response.headers
