@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.extract_candidates import NAMES, NODE_MODULES, Candidate, Outcome, Unavailable
+from training.folds import UNSCORED
 from training.pages import LabelledPage, load_pages
 from training.score import NGRAM, Score, interval, score
 
@@ -31,7 +32,7 @@ OURS = "kamisuki"
 OUT_OF_FOLD_TEXTS = Path("build/out-of-fold-texts.json")
 BASELINE = "trafilatura"
 PACK = ("wcxb", "articles", "readability")
-SETS = ("ja-sites", "ja-manuals", "web", "zh", "other", *PACK, "framed")
+SETS = ("ja-sites", "ja-manuals", "web", "zh", "other", *PACK, "fixtures")
 # Its gold is what Readability.js's own tests expect of it.
 NOTES = {"readability": "readability (gold made by Readability.js: no measure of it)"}
 BY_TYPE = ("wcxb", "web")
@@ -57,11 +58,11 @@ def score_peer(candidate: Candidate, pages: Sequence[LabelledPage]) -> tuple[dic
 
 
 def score_ours(pages: Sequence[LabelledPage]) -> tuple[dict[str, Score], Texts]:
-    """Cross-validated scores and texts of ours by page id."""
+    """Cross-validated scores and texts of ours by page id, of the sets that are scored."""
     from training.crossval import out_of_fold_texts
 
     texts = out_of_fold_texts(list(pages), OUT_OF_FOLD_TEXTS)
-    return {page.id: score(texts[page.id], page.gold) for page in pages}, texts
+    return {page.id: score(texts[page.id], page.gold) for page in pages if page.id in texts}, texts
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -206,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="benchmarks.extract", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with dev/, web/ and train/")
-    parser.add_argument("--bench", type=Path, help="a built benchmark, for the framed pages")
+    parser.add_argument("--bench", type=Path, help="a built benchmark: its framed pages train models, are not scored")
     parser.add_argument("--candidates", nargs="+", choices=NAMES, default=list(NAMES), metavar="NAME", help=f"{NAMES}")
     parser.add_argument("--times-only", action="store_true", help="leave out the scores")
     parser.add_argument("--out", type=Path, help="write every page's scores and times here, as JSON")
@@ -214,7 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--node-modules", type=Path, default=default, help="folder of npm install (%(default)s)")
     options = parser.parse_args(arguments)
 
-    pages = load_pages(options.data, options.bench)
+    everything = load_pages(options.data, options.bench)
+    pages = [page for page in everything if page.set not in UNSCORED]
     candidates = start_candidates(list(dict.fromkeys(options.candidates)), options.node_modules)
     if not candidates:
         parser.error("no candidate can run here")
@@ -227,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     scores: Scores = {}
     if len(peers) < len(candidates):
-        scores[OURS], _ = score_ours(pages)
+        scores[OURS], _ = score_ours(everything)
     # Two at a time: a child extracts while another's text is scored.
     with ThreadPoolExecutor(max_workers=2) as pool:
         results = dict(zip((peer.name for peer in peers), pool.map(lambda peer: score_peer(peer, pages), peers)))

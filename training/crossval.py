@@ -109,8 +109,9 @@ def out_of_fold_texts(pages: Sequence[LabelledPage], kept_in: Path | None = None
     """
     if kept_in is not None and kept_in.is_file():
         kept = json.loads(kept_in.read_text(encoding="utf-8"))
-        if kept["model"] == committed_model().digest and all(page.id in kept["texts"] for page in pages):
-            return {page.id: kept["texts"][page.id] for page in pages}
+        scored = [page.id for page in pages if page.set not in UNSCORED]
+        if kept["model"] == committed_model().digest and all(key in kept["texts"] for key in scored):
+            return {key: kept["texts"][key] for key in scored}
     examples = make_examples(pages)
     held, _, _ = cross_validate([*examples, *shortened_copies(examples)])
     return held_out_texts(examples, held)
