@@ -1,6 +1,6 @@
 """The pages on which our main text is worst, beside their gold, with what went wrong, in one Markdown table.
 
-    python -m benchmarks.worst_pages --data ../shared/data [--count 30]
+    python -m benchmarks.worst_pages --data ../shared/data [--count 30] [--sets ja-sites web]
 
 Texts are those of models that saw no page of the same group, as `make train-extractor` left them in build/.
 """
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.extract import score_ours, shown, shown_id, table, uncovered_runs
+from benchmarks.extract import SETS, score_ours, shown, shown_id, table, uncovered_runs
 from pipeline.web.main_text.features import FEATURES
 from training.examples import Example, make_example
 from training.labels import label_blocks, squeeze
@@ -62,8 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.worst_pages", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with dev/, web/ and train/")
     parser.add_argument("--count", type=int, default=COUNT, help="how many pages (%(default)s)")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, metavar="NAME", help=f"of {SETS}")
     options = parser.parse_args(arguments)
-    pages = load_pages(options.data)
+    pages = [page for page in load_pages(options.data) if page.set in options.sets]
     scores, texts = score_ours(pages)
     rows = []
     for page in sorted(pages, key=lambda page: (scores[page.id].f1, page.id))[: options.count]:
