@@ -90,12 +90,30 @@ def run(
     console = _console()
     if job.tasks_run == 0:
         console.print(f"{chosen.name}: nothing to do, all shards of all stages are done")
-    if last == "select":
-        print_funnel(console, funnel(out, job.tables), f"{chosen.name}: from records to corpus")
-        console.print(f"corpus: {shown / job.tables['corpus']}", soft_wrap=True)
+    if last in ("ingest", "select"):
+        made = "corpus" if last == "select" else "documents"
+        print_funnel(console, funnel(out, job.tables), f"{chosen.name}: from records to {made}")
+        console.print(f"{made}: {shown / job.tables[made]}", soft_wrap=True)
     for shard, error in sorted(job.waived.items()):
         console.print(f"without shard {shard}, waived by max_failed_shards: {error}", soft_wrap=True)
     console.print(f"took {human_seconds(time.monotonic() - started)}")
+
+
+@app.command()
+def ingest(
+    recipe: Annotated[str, typer.Argument(help="A recipe with an ingest section: a YAML file, or a shipped one.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for all tables and the ledger.")],
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", help="A file or a quoted glob; may be given several times.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
+    ] = None,
+    ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="Change a key: ingest.text=content.")] = None,
+) -> None:
+    """Turn Parquet, JSON lines and the like into documents: the first stage of `run`, alone."""
+    run(recipe, out, inputs, None, "ingest", "ingest", workers, ray_address, overrides)
 
 
 @app.command()

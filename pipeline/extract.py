@@ -37,7 +37,7 @@ from pipeline.web.urls import host
 from pipeline.web.visible_letters import most_japanese_letters
 from pipeline.web.warc import NotWarc, Record, read_records
 
-RULE_VERSION = 8
+RULE_VERSION = 9
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 ROWS_IN_MEMORY = 500
 CHARACTERS_IN_MEMORY = 16_000_000
@@ -68,11 +68,12 @@ class Reject:
     detail: str | None
     warc_file: str
     warc_offset: int
-    warc_length: int
+    warc_length: int | None
+    stage: str = "extract"
 
     def as_row(self) -> dict[str, Any]:
-        """As a row of extract's rejects table."""
-        return {"stage": "extract", **{name: getattr(self, name) for name in Reject.__slots__}}
+        """As a row of the rejects table of extract and ingest."""
+        return {name: getattr(self, name) for name in Reject.__slots__}
 
 
 def versions(extractor: str) -> dict[str, str]:
@@ -103,13 +104,19 @@ def memory_bytes(settings: Extract) -> int:
     return MEMORY_BYTES + (settings.limits.memory_bytes if settings.extractor == TRAFILATURA else 0)
 
 
+def record_uuid(record_id: str | None) -> str | None:
+    """The UUID of a WARC record id in lower case, None where it is none."""
+    match = re.fullmatch(
+        r"<?(?:urn:uuid:)?\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?>?", record_id or ""
+    )
+    return match.group(1).lower() if match else None
+
+
 def document_id(record: Record, source: str) -> str:
     """The record id's UUID where there is one, else 32 hexadecimal digits of source, URL, date and payload digest."""
-    match = re.fullmatch(
-        r"<?(?:urn:uuid:)?\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?>?", record.record_id or ""
-    )
-    if match:
-        return match.group(1).lower()
+    known = record_uuid(record.record_id)
+    if known is not None:
+        return known
     digest = record.payload_digest or xxhash.xxh3_128_hexdigest(record.body)
     parts = (source, record.url or "", record.date.isoformat() if record.date else "", digest)
     return hashlib.blake2b("\n".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
@@ -225,6 +232,9 @@ class PageReader:
             "page_type": main.page_type,
             "extraction_confidence": main.confidence,
             "capped": ", ".join(sorted(page.capped | main.capped)) or None,
+            "source": None,
+            "source_id": None,
+            "source_metadata": None,
         }
 
 
@@ -306,7 +316,7 @@ def extract_shard(shard: dict[str, Any], settings: dict[str, Any], documents: st
             for outcome in _records_of(item, entry, reader):
                 if isinstance(outcome, Reject):
                     _count_reject(entry, outcome)
-                    if _is_kept(outcome.id, options.rejects_kept):
+                    if is_kept(outcome.id, options.rejects_kept):
                         reject_rows.append(outcome.as_row())
                 else:
                     entry.written += 1
@@ -362,5 +372,6 @@ def _count_reject(entry: Entry, reject: Reject) -> None:
         entry.notes.setdefault("time_limited", []).append({"id": reject.id, "url": reject.url, "reason": reject.reason})
 
 
-def _is_kept(key: str, share: float) -> bool:
+def is_kept(key: str, share: float) -> bool:
+    """Whether a reject's row is kept, where a share of them is: by its id, so that every run keeps the same ones."""
     return share >= 1.0 or xxhash.xxh3_64_intdigest(key.encode()) < share * 2**64

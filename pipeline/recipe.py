@@ -17,6 +17,7 @@ from filters.rules import BEST_TIER, Rule
 from filters.signal import Signal
 from pipeline.assets import is_path, read_asset
 from pipeline.errors import UsageError
+from pipeline.ingest_settings import Ingest
 from pipeline.recipe_file import Misplaced, load_file
 from pipeline.schemas import DOCUMENTS, ROBOTS_VERDICTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.section import Name, Positive, PositiveInt, Section, Share
@@ -371,6 +372,7 @@ class Recipe(Section):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
     description: str = ""
     extract: Extract = Extract()
+    ingest: Ingest | None = None
     annotate: Annotate = Annotate()
     dedup: Dedup | None = Dedup()
     select: Select = Select()

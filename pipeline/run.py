@@ -60,6 +60,10 @@ class Run:
         order = {stage: index for index, stage in enumerate(STAGES)}
         if order[first] > order[last]:
             raise UsageError(f"--from {first} comes after --until {last}; the order is {', '.join(STAGES)}")
+        skipped = "extract" if self.recipe.ingest else "ingest"
+        if last == skipped:
+            mine = "ingest" if self.recipe.ingest else "extract"
+            raise UsageError(f"recipe {self.recipe.name} has no stage {skipped}: it begins with {mine}")
         with locked(self.out):
             remove_temporaries(self.out)
             self._plan(inputs, list(robots))
@@ -71,6 +75,8 @@ class Run:
             stages = Stages(self.recipe, self.shards, self.steps, self.robots_shards)
             done: dict[str, Finished] = {}
             for stage in STAGES[: order[last] + 1]:
+                if stage == skipped:
+                    continue
                 if stage in ("sign", "dedup") and self.recipe.dedup is None:
                     continue
                 if stage == "robots" and not self.robots_shards:

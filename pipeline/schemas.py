@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 def _schema(table: str, fields: list[tuple[str, pa.DataType]]) -> pa.Schema:
@@ -56,6 +56,9 @@ DOCUMENTS = _schema(
         ("page_type", pa.string()),
         ("extraction_confidence", pa.float64()),
         ("capped", pa.string()),
+        ("source", pa.string()),
+        ("source_id", pa.string()),
+        ("source_metadata", pa.string()),
     ],
 )
 
@@ -77,6 +80,7 @@ SELECTABLE_DOCUMENT_COLUMNS = (
     "extractor",
     "page_type",
     "extraction_confidence",
+    "source",
 )
 
 # What the sites' robots.txt said, one row a capture.

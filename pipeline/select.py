@@ -30,7 +30,7 @@ from pipeline.schemas import (
     corpus_schema,
 )
 
-RULE_VERSION = 4
+RULE_VERSION = 5
 MEMORY_BYTES = 1_500_000_000
 # Files of signals, and the columns to read of each.
 SignalSources = list[tuple[str, list[str]]]

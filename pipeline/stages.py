@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from filters import clean
-from pipeline import annotate, candidates, extract, joining, resolve, robots, select, sign
+from pipeline import annotate, candidates, extract, ingest, joining, resolve, robots, select, sign
 from pipeline.exchange import partitions_for
 from pipeline.host_rates_stage import HOST_TABLE, find_host_rates
 from pipeline.ledger import Entry
@@ -23,7 +23,8 @@ from pipeline.schemas import ROBOTS_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.signal_tables import TEXT_TABLE, GroupSettings, signal_tables
 from pipeline.steps import Finished, Job, Steps, was_made_of
 
-STAGES = ("extract", "robots", "annotate", "sign", "dedup", "select")
+# A recipe begins with one of the first two.
+STAGES = ("extract", "ingest", "robots", "annotate", "sign", "dedup", "select")
 
 
 class Stages:
@@ -55,6 +56,31 @@ class Stages:
             task = Task(shard.name, extract.extract_shard, arguments, memory, shard.bytes, extract.input_stats(shard))
             jobs.append(Job(task, partial(inputs_hold, documents, shard), failure_holds=partial(failure_holds, shard)))
         return {"documents": self.steps.do("extract", documents, jobs, also=[rejects])}
+
+    def ingest(self, done: dict[str, Finished]) -> dict[str, Finished]:
+        """Rows of the inputs to documents."""
+        settings = self.recipe.ingest
+        assert settings is not None
+        made_by = documents_made_by(self.recipe)
+        documents, rejects = (
+            self.steps.folder("documents", made_by),
+            self.steps.folder("rejects", made_by, "extract_rejects"),
+        )
+        jobs = []
+        for shard in self.shards:
+            sources = ingest.sources_of(settings, shard)
+            arguments = {
+                "shard": {"name": shard.name, "inputs": [asdict(item) for item in shard.inputs]},
+                "settings": settings.model_dump(mode="json"),
+                "sources": sources,
+                "documents": str(documents),
+                "rejects": str(rejects),
+            }
+            stats = extract.input_stats(shard)
+            task = Task(shard.name, ingest.ingest_shard, arguments, ingest.MEMORY_BYTES, shard.bytes, stats)
+            holds = partial(rows_hold, documents, shard, sources)
+            jobs.append(Job(task, holds, failure_holds=partial(failure_holds, shard)))
+        return {"documents": self.steps.do("ingest", documents, jobs, also=[rejects])}
 
     def robots(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Records of robots.txt WARC files to the captures that select asks."""
@@ -394,6 +420,13 @@ class Stages:
 
 def documents_made_by(recipe: Recipe) -> dict[str, Any]:
     """What decides the documents of a recipe."""
+    if recipe.ingest is not None:
+        return {
+            "stage": "ingest",
+            "rule_version": ingest.RULE_VERSION,
+            "settings": ingest.deciding(recipe.ingest),
+            "versions": ingest.versions(recipe.ingest),
+        }
     made_by = {"stage": "extract", "rule_version": extract.RULE_VERSION}
     return made_by | {
         "settings": extract.deciding(recipe.extract),
@@ -426,6 +459,11 @@ def _mean_bytes(documents: Finished) -> float:
 def failure_holds(shard: Shard, failure: dict[str, Any]) -> bool:
     """Whether a failure speaks of the inputs as they are now, so that trying again would fail again."""
     return bool(failure.get("inputs") == extract.input_stats(shard))
+
+
+def rows_hold(folder: Path, shard: Shard, sources: dict[str, str], entry: Entry) -> bool:
+    """As inputs_hold; and each file still is of the source that it was of."""
+    return entry.notes.get("sources") == sources and inputs_hold(folder, shard, entry)
 
 
 def inputs_hold(folder: Path, shard: Shard, entry: Entry) -> bool:

@@ -150,7 +150,7 @@ class Steps:
                     failures[shard] = "its ledger entry is missing"
                 else:
                     entries[shard] = entry
-        self._judge_failures(stage, failures, waivable=stage == "extract" and not lost)
+        self._judge_failures(stage, failures, waivable=stage in ("extract", "ingest") and not lost)
         for job in jobs:
             entry = entries.get(job.task.shard)
             if entry is not None and (entry.balance() != 0 or job.expected_read not in (None, entry.read)):

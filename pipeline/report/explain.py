@@ -12,6 +12,9 @@ import pyarrow.dataset as ds
 
 from pipeline.errors import UsageError
 from pipeline.extract import PageReader, Reject, crawl_name
+from pipeline.formats.rows import WrongFormat
+from pipeline.ingest import RowReader, read_rows
+from pipeline.ingest_settings import Ingest
 from pipeline.plan import load_plan
 from pipeline.recipe import Recipe, RuleModel
 from pipeline.report.status import known_tables
@@ -38,19 +41,22 @@ def explain(out: Path, url: str, recipe_name: str | None = None) -> Iterator[str
     rejects = _rows(out, tables.get("extract_rejects"), pc.field("url") == url)
     known = {row["id"] for row in documents + rejects}
     unseen: list[Reject | dict[str, Any]] = []
-    if not known or recipe.extract.rejects_kept < 1:
-        unseen = [outcome for outcome in _recompute(out, url, recipe) if _id_of(outcome) not in known]
+    first = recipe.ingest or recipe.extract
+    if not known or first.rejects_kept < 1:
+        found = _read_rows_again(out, url, recipe.ingest) if recipe.ingest else _recompute(out, url, recipe)
+        unseen = [outcome for outcome in found if _id_of(outcome) not in known]
     if not known and not unseen:
         raise UsageError(f"no record of {url} in the inputs of {out}: check the spelling; the URL must be whole")
     for row in rejects:
         yield from _reject_lines(row, "")
     for outcome in unseen:
         if isinstance(outcome, Reject):
-            yield from _reject_lines(outcome.as_row(), " (read again from the WARC record, no row was kept)")
+            yield from _reject_lines(outcome.as_row(), " (read again from its input, no row was kept)")
         else:
             yield f"{outcome['url']} ({outcome['id']})"
             size = len(outcome["text"])
-            yield f"  extract: makes a document of {size} characters, but its shard is not done: run again"
+            stage = "ingest" if recipe.ingest else "extract"
+            yield f"  {stage}: makes a document of {size} characters, but its shard is not done: run again"
     for document in documents:
         yield from _document_lines(out, tables, recipe, document)
 
@@ -72,9 +78,24 @@ def _recompute(out: Path, url: str, recipe: Recipe) -> Iterator[Reject | dict[st
                 continue
 
 
+def _read_rows_again(out: Path, url: str, settings: Ingest) -> Iterator[Reject | dict[str, Any]]:
+    for shard in load_plan(out / "plan.json"):
+        for item in shard.inputs:
+            source = settings.source_of(item.path)
+            if source is None:
+                continue
+            reader = RowReader(settings, source, item.name, {})
+            try:
+                outcomes = map(reader.read, read_rows(item.path, settings))
+                yield from (one for one in outcomes if (one.url if isinstance(one, Reject) else one["url"]) == url)
+            except (WrongFormat, FileNotFoundError):
+                # The run named this input as failed or missing; the page may stand in another one.
+                continue
+
+
 def _reject_lines(row: dict[str, Any], note: str) -> Iterator[str]:
     yield f"{row['url']} ({row['id']})"
-    yield f"  extract: rejected as {row['reason']}{_why(row)}{note}"
+    yield f"  {row['stage']}: rejected as {row['reason']}{_why(row)}{note}"
 
 
 def _why(row: dict[str, Any]) -> str:
@@ -102,11 +123,19 @@ def _document_lines(out: Path, tables: dict[str, str], recipe: Recipe, document:
     key = pc.field("id") == document["id"]
     yield f"{document['url']} ({document['id']})"
     yield f"  record: {document['warc_file']}, offset {document['warc_offset']}, length {document['warc_length']} bytes"
+    stage, decoded = "ingest", ""
+    if recipe.ingest is None:
+        stage = "extract"
+        decoded = (
+            f"charset {document['charset']} from {document['charset_source']} with {document['charset_replacements']} "
+            "replacements; "
+        )
+    score = document["language_score"]
+    language = f"language {document['language']}" + (f" {_number(float(score))}" if score is not None else "")
     yield (
-        f"  extract: {len(document['text'])} characters by {document['extractor']}{_judgement(document)}; "
-        f"charset {document['charset']} from {document['charset_source']} with {document['charset_replacements']} "
-        f"replacements; language {document['language']} {_number(float(document['language_score']))}; "
-        f"license {document['license'] or 'none found'} ({document['license_tier']}); consent {document['consent']}"
+        f"  {stage}: {len(document['text'])} characters by {document['extractor']}{_judgement(document)}; "
+        f"{decoded}{language}; license {document['license'] or 'none found'} ({document['license_tier']}); "
+        f"consent {document['consent']}"
         + (f" ({document['consent_evidence']})" if document["consent_evidence"] else "")
     )
     values: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -23,6 +23,8 @@ from filters.groups import known_signals
 from filters.rules import COUNTED, NUMBER_LIMITS, Rule, reason_of, reasons
 from pipeline.cli import app
 from pipeline.extract import RECORD_ERRORS
+from pipeline.ingest import ROW_ERRORS
+from pipeline.ingest_settings import Column
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.schemas import (
     CORPUS_COLUMNS,
@@ -106,7 +108,9 @@ def test_every_key_of_a_recipe_is_documented_with_its_default():
             assert shown == ""
         else:
             assert json.loads(shown) == json.loads(json.dumps(default)), key
-    assert documented.keys() - known.keys() == {"dedup", "dedup.repeats", "select.clean", "select.clean.footer"}
+    assert documented.keys() - known.keys() == {
+        "dedup", "dedup.repeats", "ingest", "ingest.language", "select.clean", "select.clean.footer",
+    }  # fmt: skip
 
 
 def test_every_column_that_a_rule_may_judge_is_named():
@@ -174,6 +178,23 @@ def test_every_reason_of_extract_is_documented_and_no_other_is():
     code |= strings_of("pipeline/web/sandbox_child.py") | RECORD_ERRORS
     assert {"no_kana", "no_text", "extractor_crashed", "extraction_memory_limit", "cut_record"} <= code
     assert rows(section(page("docs/reasons.md"), "## Extract")).keys() == code
+
+
+def test_every_reason_of_ingest_is_documented_and_no_other_is():
+    code = set()
+    for path in [ROOT / "pipeline" / "ingest.py", *(ROOT / "pipeline" / "formats").glob("*.py")]:
+        calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+        for call in calls:
+            place = {"BadRow": 1, "NoText": 0}.get(getattr(call.func, "id", ""))
+            if place is not None and isinstance(call.args[place], ast.Constant):
+                code.add(call.args[place].value)
+    assert {"no_text", "broken_json", "not_japanese"} <= code and code >= ROW_ERRORS
+    assert rows(section(page("docs/reasons.md"), "## Ingest")).keys() == code
+
+
+def test_every_column_that_ingest_fills_is_named():
+    named = rows(section(page("docs/recipes.md"), "## Keys"))["ingest.columns"][1]
+    assert set(re.findall(r"`(\w+)`", named)) == set(get_args(Column)) < set(DOCUMENTS.names)
 
 
 def test_every_kind_of_reason_of_select_is_documented():
