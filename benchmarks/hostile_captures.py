@@ -198,7 +198,7 @@ def _warc(many: int, megabyte: int) -> dict[str, Capture]:
         "a member of 400 MB of zeros": Capture(
             b"", "bad_warc_header", stored=_deflated(iter([bytes(1_000_000)] * max(1, many // 250)), 31)
         ),
-        "a megabyte of no member": Capture(b"", "cut_record", stored=b"\x1f\x8b\x08" * (megabyte // 3)),
+        "a megabyte of no member": Capture(b"", "cut_record", stored=b"\x1f\x8b\x08" * (megabyte // 3 | 1)),
     }
 
 

@@ -112,7 +112,7 @@ class Codec:
             return None
 
 
-GZIP = Codec("gzip", re.compile(rb"\x1f\x8b\x08[\x00-\x1f]"), (GZIP_MAGIC,), 2_048, _GzipInflater)
+GZIP = Codec("gzip", re.compile(rb"\x1f\x8b\x08(?=[\x00-\x1f])"), (GZIP_MAGIC,), 2_048, _GzipInflater)
 
 
 def zstd_codec(dictionary: ZstdDict | None) -> Codec:
