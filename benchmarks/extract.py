@@ -1,7 +1,7 @@
 """Main-text extraction side by side, in one run: quality by set and page type, then milliseconds a page.
 
     python -m benchmarks.extract --data ../shared/data [--bench DIR] [--candidates kamisuki trafilatura …]
-                                 [--times-only] [--out results.json] [--node-modules DIR]
+                                 [--sets ja-sites …] [--times-only] [--out results.json] [--node-modules DIR]
 
 Prints Markdown. Ours is scored on texts of models that saw no page of the same group; it is timed as shipped.
 """
@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.extract_candidates import NAMES, NODE_MODULES, Candidate, Outcome, Unavailable
-from training.folds import UNSCORED
 from training.pages import LabelledPage, load_pages
 from training.score import NGRAM, Score, interval, score
 
@@ -209,6 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with dev/, web/ and train/")
     parser.add_argument("--bench", type=Path, help="a built benchmark: its framed pages train models, are not scored")
     parser.add_argument("--candidates", nargs="+", choices=NAMES, default=list(NAMES), metavar="NAME", help=f"{NAMES}")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, metavar="NAME", help=f"of {SETS}")
     parser.add_argument("--times-only", action="store_true", help="leave out the scores")
     parser.add_argument("--out", type=Path, help="write every page's scores and times here, as JSON")
     default = Path(os.environ.get("KAMISUKI_NODE_MODULES") or NODE_MODULES)
@@ -216,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     everything = load_pages(options.data, options.bench)
-    pages = [page for page in everything if page.set not in UNSCORED]
+    pages = [page for page in everything if page.set in options.sets]
     candidates = start_candidates(list(dict.fromkeys(options.candidates)), options.node_modules)
     if not candidates:
         parser.error("no candidate can run here")
@@ -229,7 +229,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     scores: Scores = {}
     if len(peers) < len(candidates):
-        scores[OURS], _ = score_ours(everything)
+        ours, _ = score_ours(everything)
+        scores[OURS] = {page.id: ours[page.id] for page in pages}
     # Two at a time: a child extracts while another's text is scored.
     with ThreadPoolExecutor(max_workers=2) as pool:
         results = dict(zip((peer.name for peer in peers), pool.map(lambda peer: score_peer(peer, pages), peers)))
