@@ -6,7 +6,6 @@ wide and narrow forms, which is right for finding copies and harmful in a corpus
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -57,48 +56,18 @@ def normalize_array(text: pa.Array) -> pa.Array:
     """Return `normalize` of every string of a string or large_string array, as large_string; null becomes "".
 
     Bytes that are not UTF-8 count as U+FFFD. One compiled pass copies all text whose characters can be replaced one
-    by one. Combining marks, half-width sound marks and the like are normalised with the characters before them first,
-    and a text that has some even then goes through `unicodedata` as a whole.
+    by one; only texts with combining marks, half-width sound marks and the like go through `unicodedata`.
     """
     data, offsets = utf8_buffers(text)
     written, new_offsets, context = _fold(data, offsets, _fold_table())
     if context.any():
-        rows = np.flatnonzero(context)
-        texts = [data[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", errors="replace") for row in rows]
-        written, new_offsets = _with_rows(written, new_offsets, dict(zip(rows.tolist(), _composed(texts), strict=True)))
+        by_context = {
+            row: normalize(data[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", errors="replace")).encode()
+            for row in np.flatnonzero(context).tolist()
+        }
+        written, new_offsets = _with_rows(written, new_offsets, by_context)
     buffers = [None, pa.py_buffer(new_offsets), pa.py_buffer(written)]
     return pa.Array.from_buffers(pa.large_string(), len(text), buffers)
-
-
-def _composed(texts: list[str]) -> list[bytes]:
-    """`normalize` of texts that need their context, as UTF-8."""
-    data, offsets = utf8_buffers(pa.array([_compose(text) for text in texts], pa.large_string()))
-    written, new_offsets, context = _fold(data, offsets, _fold_table())
-    return [
-        normalize(texts[row]).encode() if context[row] else written[new_offsets[row] : new_offsets[row + 1]].tobytes()
-        for row in range(len(texts))
-    ]
-
-
-def _compose(text: str) -> str:
-    """`text` with every stretch normalised in which characters may combine, and the character before it."""
-    parts, done = [], 0
-    for found in _combining_stretch().finditer(text):
-        start = found.start()
-        # What combines does so across white space, which goes.
-        while start > done and text[start - 1].isspace():
-            start -= 1
-        start = max(done, start - 1)
-        parts += [text[done:start], normalize(text[start : found.end()])]
-        done = found.end()
-    return "".join([*parts, text[done:]])
-
-
-@lru_cache(maxsize=1)
-def _combining_stretch() -> re.Pattern[str]:
-    codes = np.flatnonzero(_fold_table().action == _BY_CONTEXT).tolist()
-    letters = "".join(re.escape(chr(code)) for code in codes if not 0xD800 <= code <= 0xDFFF)
-    return re.compile(rf"[{letters}][\s{letters}]*")
 
 
 def _with_rows(written: np.ndarray, offsets: np.ndarray, rows: dict[int, bytes]) -> tuple[np.ndarray, np.ndarray]:
