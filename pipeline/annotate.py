@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from pipeline.files import TableWriter, read_batches
 from pipeline.ledger import Entry
 from pipeline.schemas import signals_schema
 from pipeline.signal_tables import GroupSettings
+from pipeline.storage.places import as_place
 
 RULE_VERSION = 1
 # Of the worker and the batches it reads; a group says what it needs beside.
@@ -45,8 +45,8 @@ def annotate_shard(
     group = make_group(kind, settings)
     schema = signals_schema([(signal.name, signal.type) for signal in group.signals])
     columns = ["id", *(name for name in group.columns if name != "id")]
-    with TableWriter(Path(folder) / f"{shard}.parquet", schema) as out:
-        for batch in read_batches(Path(documents), columns):
+    with TableWriter(as_place(folder) / f"{shard}.parquet", schema) as out:
+        for batch in read_batches(as_place(documents), columns):
             try:
                 signals = group.measure(batch)
             except AssetChanged as error:
@@ -59,5 +59,5 @@ def annotate_shard(
     entry.characters_out = entry.characters_in
     entry.output("signals", out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__

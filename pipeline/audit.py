@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from pipeline.exchange import RunWriter, key_partition, read_partition
 from pipeline.files import TableWriter, read_batches
 from pipeline.ledger import Entry
 from pipeline.schemas import REPEATED
+from pipeline.storage.places import as_place
 
 RULE_VERSION = 1
 MEMORY_BYTES = 2_000_000_000
@@ -41,8 +41,8 @@ def count_units(shard: str, corpus: str, folder: str, run: str, partitions: int)
     """
     started = time.perf_counter()
     entry = Entry(shard, "audit: units")
-    with RunWriter(Path(run), OCCURRENCES, partitions) as out:
-        for batch in read_batches(Path(corpus), ["text", "repeat"]):
+    with RunWriter(as_place(run), OCCURRENCES, partitions) as out:
+        for batch in read_batches(as_place(corpus), ["text", "repeat"]):
             weights = batch.column("repeat").fill_null(1).to_numpy().astype(np.int64)
             for number, unit in enumerate(UNITS):
                 hashes, occurrences, letters, first = occurrences_of(units(batch.column("text"), unit), weights)
@@ -53,7 +53,7 @@ def count_units(shard: str, corpus: str, folder: str, run: str, partitions: int)
             entry.read += batch.num_rows
             entry.written += batch.num_rows
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -78,10 +78,10 @@ def add_up(
     """
     started = time.perf_counter()
     entry = Entry(shard, "audit")
-    rows = read_partition([Path(path) for path in runs], partition, OCCURRENCES)
+    rows = read_partition([as_place(path) for path in runs], partition, OCCURRENCES)
     letters_in: dict[str, dict[str, int]] = {}
     most: list[dict[str, Any]] = []
-    with TableWriter(Path(folder) / f"{shard}.parquet", REPEATED) as out:
+    with TableWriter(as_place(folder) / f"{shard}.parquet", REPEATED) as out:
         for number, unit in enumerate(UNITS):
             own = rows.filter(pc.equal(rows.column("unit"), number))
             hashes, first, where = np.unique(own.column("hash").to_numpy(), return_index=True, return_inverse=True)
@@ -106,7 +106,7 @@ def add_up(
     entry.notes = {"letters": letters_in, "most": most}
     entry.output("repeated", out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 

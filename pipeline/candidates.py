@@ -7,7 +7,7 @@ where shards are numbered in the order of their names.
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from pipeline.files import TableWriter, aligned_batches, read_batches
 from pipeline.ledger import Entry
 from pipeline.proposals import DOCUMENT_COLUMNS, SIGNATURE_COLUMNS, proposed_keys
 from pipeline.schemas import CANDIDATES
-from pipeline.sorted_runs import Groups, SortedRunWriter, groups, read_rows
+from pipeline.sorted_runs import Groups, SortedRunWriter, groups, read_rows, run_files
+from pipeline.storage.places import as_place
 
 RULE_VERSION = 2
 MEMORY_BYTES = 1_500_000_000
@@ -50,15 +51,15 @@ def partition_keys(
     started = time.perf_counter()
     entry = Entry(shard, "dedup: keys")
     row = 0
-    tables = [(Path(signatures), list(SIGNATURE_COLUMNS)), (Path(documents), list(DOCUMENT_COLUMNS))]
-    with SortedRunWriter(Path(run), partitions) as out:
+    tables = [(as_place(signatures), list(SIGNATURE_COLUMNS)), (as_place(documents), list(DOCUMENT_COLUMNS))]
+    with SortedRunWriter(as_place(run), partitions) as out:
         for signature, document in aligned_batches(tables):
             keys, owners = proposed_keys(document, signature, kinds, scope, sources)
             out.write(keys, dense_ids(shard_index, row, document.num_rows)[owners])
             row += document.num_rows
     entry.read = entry.written = row
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -70,9 +71,9 @@ def reduce_keys(shard: str, partition: int, partitions: int, runs: list[str], fo
     """
     started = time.perf_counter()
     entry = Entry(shard, "dedup: edges")
-    buckets = Buckets([Path(path).stem for path in runs])
-    with SortedRunWriter(Path(run), partitions) as out:
-        for group in groups([Path(path) for path in runs], partition):
+    buckets = Buckets([PurePosixPath(path).stem for path in runs])
+    with SortedRunWriter(as_place(run), partitions) as out:
+        for group in groups([as_place(path) for path in runs], partition):
             leasts = group.leasts()
             joined = group.values != leasts
             out.write(mix(group.values[joined]), leasts[joined])
@@ -82,7 +83,7 @@ def reduce_keys(shard: str, partition: int, partitions: int, runs: list[str], fo
     entry.reject("no_new_edge", count=entry.read - entry.written)
     entry.notes = buckets.notes()
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -128,11 +129,11 @@ def write_candidates(
     """Write one shard's candidates table: its members of components, in the order of its documents."""
     started = time.perf_counter()
     entry = Entry(shard, "dedup", inputs=inputs)
-    found = read_rows(sorted(Path(members).glob("*.run")), shard_index, columns=3)
+    found = read_rows(run_files(as_place(members)), shard_index, columns=3)
     rows = (found[:, 0] & np.uint64(0xFFFFFFFF)).astype(np.int64)
     start = 0
-    with TableWriter(Path(folder) / f"{shard}.parquet", CANDIDATES) as out:
-        for batch in read_batches(Path(signatures), ["id"]):
+    with TableWriter(as_place(folder) / f"{shard}.parquet", CANDIDATES) as out:
+        for batch in read_batches(as_place(signatures), ["id"]):
             low, high = np.searchsorted(rows, [start, start + batch.num_rows])
             columns = [
                 batch.column("id").take(pa.array(rows[low:high] - start)),
@@ -147,5 +148,5 @@ def write_candidates(
     entry.notes["largest_component"] = int(found[:, 2].max(initial=0))
     entry.output("candidates", out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__

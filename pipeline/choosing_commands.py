@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from pipeline.errors import UsageError
+from pipeline.storage.places import as_place
 
-Out = Annotated[Path, typer.Argument(help="The OUT folder of a run.")]
+Out = Annotated[Any, typer.Argument(parser=as_place, help="The OUT folder or s3:// prefix of a run.")]
 RecipeChoice = Annotated[
     str | None,
     typer.Option("--recipe", help="A recipe that ran here, a YAML file or a shipped recipe; by default the latest."),

@@ -6,8 +6,7 @@ import json
 import sys
 import time
 import traceback
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,6 +15,7 @@ from rich.table import Table
 from pipeline import __version__
 from pipeline.choosing_commands import add_commands
 from pipeline.errors import KamisukiError, UsageError
+from pipeline.storage.places import as_place, writable
 
 app = typer.Typer(
     help="Japanese pretraining corpora from Common Crawl.",
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-Out = Annotated[Path, typer.Argument(help="The OUT folder of a run.")]
+Out = Annotated[Any, typer.Argument(parser=as_place, help="The OUT folder or s3:// prefix of a run.")]
 RecipeName = Annotated[str | None, typer.Option("--recipe", help="Which recipe's run; the latest one by default.")]
 
 
@@ -43,9 +43,9 @@ def options(
 @app.command()
 def run(
     recipe: Annotated[str, typer.Argument(help="A recipe: a YAML file, or the name of a shipped one.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for all tables and the ledger.")],
+    out: Annotated[Any, typer.Option("--out", parser=as_place, help="Folder or s3:// prefix for tables and ledger.")],
     inputs: Annotated[
-        list[str] | None, typer.Option("--input", help="A WARC file or a quoted glob; may be given several times.")
+        list[str] | None, typer.Option("--input", help="A WARC file, quoted glob, URL, list of paths or crawl; may be given several times.")
     ] = None,
     robots: Annotated[
         list[str] | None,
@@ -77,7 +77,7 @@ def run(
     chosen = load_recipe(find_recipe(recipe), tuple(overrides or ()))
     runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
     # Workers of a cluster may stand in another folder; people are shown what they wrote.
-    shown, out = out, out.absolute()
+    shown, out = out, writable(out)
     progress = Progress(out)
     job = Run(chosen, out, runner, progress)
     try:
@@ -175,7 +175,7 @@ def audit(
     from pipeline.run import Run, read_run
     from pipeline.runner import InProcessRunner, RayRunner
 
-    out = out.absolute()
+    out = writable(out)
     name, tables = known_tables(out, recipe)
     chosen = Recipe.model_validate((read_run(out) or {})["recipes"][name]["recipe"])
     runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.assets import read_asset
 from pipeline.errors import UsageError
+from pipeline.files import open_parquet
 from pipeline.host_rates_stage import HOST_TABLE
 from pipeline.ledger import load_entries
 from pipeline.recipe import HOST_PREFIX, Recipe, find_recipe, load_recipe
@@ -22,6 +23,7 @@ from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_
 from pipeline.signal_tables import needed, signal_tables
 from pipeline.stages import documents_made_by, signals_made_by
 from pipeline.steps import folder_name
+from pipeline.storage.places import Place, open_seekable
 
 # Every look at a choice counts characters beside pages.
 CHARACTERS = "characters"
@@ -39,20 +41,25 @@ class Chosen:
 class Columns:
     """Where the columns of a run's documents lie: by folder of OUT those to read of it; all have the same shards."""
 
-    out: Path
+    out: Place
     documents: str
     by_folder: dict[str, tuple[str, ...]]
     shards: tuple[str, ...]
 
     def rows(self) -> list[int]:
         """Of each shard how many documents it has."""
-        return [pq.read_metadata(self.out / self.documents / f"{shard}.parquet").num_rows for shard in self.shards]
+        rows = []
+        for shard in self.shards:
+            with open_seekable(self.out / self.documents / f"{shard}.parquet") as file:
+                rows.append(pq.read_metadata(file).num_rows)
+        return rows
 
     def read(self, shard: str) -> pa.Table:
         """The columns of a shard, a row a document. Raises UsageError where its tables differ in rows."""
         found: dict[str, pa.ChunkedArray] = {}
         for folder, names in self.by_folder.items():
-            table = pq.read_table(self.out / folder / f"{shard}.parquet", columns=list(names), memory_map=True)
+            with open_parquet(self.out / folder / f"{shard}.parquet") as file:
+                table = file.read(columns=list(names))
             found |= {name: table.column(name) for name in names}
         try:
             return pa.table(found)
@@ -81,8 +88,8 @@ class Columns:
         return [found[row] for row in rows]
 
 
-def _rows_of(path: Path, rows: npt.NDArray[np.int64], names: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    with pq.ParquetFile(path, memory_map=True) as file:
+def _rows_of(path: Place, rows: npt.NDArray[np.int64], names: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    with open_parquet(path) as file:
         start = 0
         for group in range(file.num_row_groups):
             end = start + file.metadata.row_group(group).num_rows
@@ -93,7 +100,7 @@ def _rows_of(path: Path, rows: npt.NDArray[np.int64], names: Sequence[str]) -> I
             start = end
 
 
-def chosen_recipe(out: Path, name_or_path: str | None) -> Chosen:
+def chosen_recipe(out: Place, name_or_path: str | None) -> Chosen:
     """A recipe that ran in OUT by its name, a YAML file, or a shipped recipe; by default the one that ran last.
 
     Raises UsageError when OUT holds no run or there is no such recipe.
@@ -107,7 +114,7 @@ def chosen_recipe(out: Path, name_or_path: str | None) -> Chosen:
     return Chosen(load_recipe(find_recipe(name)), name)
 
 
-def find_columns(out: Path, chosen: Chosen, names: Iterable[str]) -> Columns:
+def find_columns(out: Place, chosen: Chosen, names: Iterable[str]) -> Columns:
     """Where the columns `names` of the documents of a recipe lie in OUT, and that of the characters.
 
     Raises UsageError for columns that nobody has made yet, naming the command that makes them.
@@ -153,7 +160,7 @@ def known_types(recipe: Recipe) -> dict[str, pa.DataType]:
     return {name: kind for name, kind in types.items() if not pa.types.is_string(kind)}
 
 
-def _host_rates_folder(out: Path, chosen: Chosen, documents: str, name: str) -> str:
+def _host_rates_folder(out: Place, chosen: Chosen, documents: str, name: str) -> str:
     """The rates of hosts that a run made for these documents, as the recipe means them."""
     record = read_run(out) or {"recipes": {}}
     wanted = chosen.recipe.select.host_signals()[name].model_dump(mode="json")
@@ -164,7 +171,7 @@ def _host_rates_folder(out: Path, chosen: Chosen, documents: str, name: str) -> 
     raise UsageError(f"{out} has no {name} yet: make it with kamisuki run {chosen.argument} --out {out}")
 
 
-def _robots_folder(out: Path, chosen: Chosen, documents: str) -> str:
+def _robots_folder(out: Place, chosen: Chosen, documents: str) -> str:
     """The verdicts of robots.txt that a run with the recipe's settings made for these documents."""
     record = read_run(out) or {"recipes": {}}
     wanted = chosen.recipe.select.robots.model_dump(mode="json")

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.files import atomic_file
+from pipeline.storage.places import Place, open_seekable
 
 MAGIC = b"KAMIRUN1"
 BLOCK_BYTES = 64_000_000
@@ -25,7 +25,7 @@ BLOCK_BYTES = 64_000_000
 class RunWriter:
     """Writes one run file. Rows of a partition keep the order in which they were written."""
 
-    def __init__(self, path: Path, schema: pa.Schema, partitions: int, compress: bool = False) -> None:
+    def __init__(self, path: Place, schema: pa.Schema, partitions: int, compress: bool = False) -> None:
         self.schema = schema
         self.partitions = partitions
         self._options = pa.ipc.IpcWriteOptions(compression="zstd" if compress else None)
@@ -80,21 +80,21 @@ class RunWriter:
         self._context.__exit__(kind, error, trace)
 
 
-def read_partition(paths: list[Path], partition: int, schema: pa.Schema) -> pa.Table:
+def read_partition(paths: list[Place], partition: int, schema: pa.Schema) -> pa.Table:
     """All rows of one partition, run file by run file in the order of `paths`."""
     tables = list(partition_tables(paths, partition))
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def partition_tables(paths: list[Path], partition: int) -> Iterator[pa.Table]:
+def partition_tables(paths: list[Place], partition: int) -> Iterator[pa.Table]:
     """The same rows piece by piece: a block of a run file at a time is in memory."""
     for path in paths:
         yield from _read_one(path, partition)
 
 
-def _read_one(path: Path, partition: int) -> Iterator[pa.Table]:
+def _read_one(path: Place, partition: int) -> Iterator[pa.Table]:
     tail = struct.calcsize("<qq8s")
-    with open(path, "rb") as file:
+    with open_seekable(path) as file:
         end = file.seek(0, 2)
         file.seek(max(0, end - tail))
         footer = file.read(tail)

@@ -12,7 +12,6 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import xxhash
@@ -20,11 +19,14 @@ import xxhash
 from filters.characters import kana_ratio
 from pipeline.errors import KamisukiError
 from pipeline.files import TableWriter, canonical_digest
+from pipeline.inputs import input_digest, input_stat, local_input
 from pipeline.ledger import Entry
 from pipeline.plan import Input, Shard
 from pipeline.recipe import KEYS_OF_KAMISUKI, Extract
 from pipeline.runner import Stopwatch
 from pipeline.schemas import DOCUMENTS, EXTRACT_REJECTS
+from pipeline.storage.http import Politeness
+from pipeline.storage.places import as_place
 from pipeline.web import charset, consent, gate, language, license
 from pipeline.web.consent.agents import training_agents
 from pipeline.web.crawl_facts import read_crawl_facts, with_crawl_facts
@@ -243,24 +245,26 @@ def count_start_tags(text: str) -> int:
     return text.count("<") - text.count("</") - text.count("<!") - text.count("<?")
 
 
-def input_digest(path: str) -> str:
-    """XXH3-128 of a file's bytes: what the ledger remembers of an input."""
-    state = xxhash.xxh3_128()
-    with open(path, "rb") as file:
-        while chunk := file.read(4_000_000):
-            state.update(chunk)
-    return f"xxh3:{state.hexdigest()}"
-
-
-def input_stat(path: str) -> list[int]:
-    """Size and modification time: equal ones save a second look at the bytes, they prove nothing else."""
-    status = os.stat(path)
-    return [status.st_size, status.st_mtime_ns]
+def note_input(entry: Entry, item: Input, path: str, stat_before: list[int]) -> None:
+    """Note in the ledger what was read of an input. Raises KamisukiError when it changed meanwhile."""
+    digest = input_digest(path)
+    if input_stat(path, item.bytes) != stat_before:
+        raise KamisukiError(f"{item.path} changed while it was read: run again when it is whole")
+    size = os.path.getsize(path)
+    entry.inputs.append({"name": item.name, "bytes": size, "digest": digest})
+    entry.notes.setdefault("stat", {})[item.name] = stat_before if path == item.path else [size, 0]
+    entry.bytes_in += size
 
 
 def input_stats(shard: Shard) -> dict[str, list[int] | None]:
     """`input_stat` of each input of a shard by its name; None for one that is missing."""
-    return {item.name: input_stat(item.path) if os.path.exists(item.path) else None for item in shard.inputs}
+    found: dict[str, list[int] | None] = {}
+    for item in shard.inputs:
+        try:
+            found[item.name] = input_stat(item.path, item.bytes)
+        except FileNotFoundError:
+            found[item.name] = None
+    return found
 
 
 def extractor_of(settings: Extract) -> Extractor:
@@ -270,11 +274,11 @@ def extractor_of(settings: Extract) -> Extractor:
     return make_extractor(settings.extractor, sandbox, settings.tables, settings.ruby, settings.headline)
 
 
-def read_input(item: Input, entry: Entry, reader: PageReader) -> Iterator[dict[str, Any] | Reject]:
+def read_input(item: Input, path: str, entry: Entry, reader: PageReader) -> Iterator[dict[str, Any] | Reject]:
     """All records of one input as document rows and rejects; reading time is what is left between pages."""
     crawl = crawl_name(item.name, None)
     clock = time.perf_counter()
-    for record in with_crawl_facts(read_records(item.path, reader.settings.limits.body_bytes)):
+    for record in with_crawl_facts(read_records(path, reader.settings.limits.body_bytes)):
         entry.read += 1
         if record.type != "response" and not record.problem:
             # No capture of a page: counted, and nothing else is to be said of it.
@@ -296,14 +300,24 @@ RECORD_ERRORS = frozenset(
 )
 
 
-def extract_shard(shard: dict[str, Any], settings: dict[str, Any], documents: str, rejects: str) -> dict[str, Any]:
-    """Extract one shard: `documents` and `rejects` are folders. Returns the ledger entry as a record of counts."""
+def extract_shard(
+    shard: dict[str, Any],
+    settings: dict[str, Any],
+    documents: str,
+    rejects: str,
+    fetching: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Extract one shard: `documents` and `rejects` are folders, `fetching` how servers are asked for remote inputs.
+
+    Returns the ledger entry as a record of counts.
+    """
     started = time.perf_counter()
     work = Shard(shard["name"], tuple(Input(**item) for item in shard["inputs"]))
     options = Extract(**settings)
+    politeness = Politeness(**(fetching or {}))
     entry = Entry(work.name, "extract")
     reader = PageReader(options, entry.steps)
-    documents_path, rejects_path = (Path(folder) / f"{work.name}.parquet" for folder in (documents, rejects))
+    documents_path, rejects_path = (as_place(folder) / f"{work.name}.parquet" for folder in (documents, rejects))
     with (
         TableWriter(documents_path, DOCUMENTS) as documents_out,
         TableWriter(rejects_path, EXTRACT_REJECTS) as rejects_out,
@@ -312,48 +326,42 @@ def extract_shard(shard: dict[str, Any], settings: dict[str, Any], documents: st
         reject_rows: list[dict[str, Any]] = []
         flushed = 0
         for item in work.inputs:
-            stat_before = input_stat(item.path)
-            for outcome in _records_of(item, entry, reader):
-                if isinstance(outcome, Reject):
-                    _count_reject(entry, outcome)
-                    if is_kept(outcome.id, options.rejects_kept):
-                        reject_rows.append(outcome.as_row())
-                else:
-                    entry.written += 1
-                    entry.characters_out += len(outcome["text"])
-                    rows.append(outcome)
-                held = entry.characters_out - flushed
-                if held >= CHARACTERS_IN_MEMORY or len(rows) + len(reject_rows) >= ROWS_IN_MEMORY:
-                    flushed = entry.characters_out
-                    clock = time.perf_counter()
-                    documents_out.write_rows(rows)
-                    rejects_out.write_rows(reject_rows)
-                    rows, reject_rows = [], []
-                    reader.watch.time("write", clock)
-            clock = time.perf_counter()
-            digest = input_digest(item.path)
-            reader.watch.time("digest", clock)
-            if input_stat(item.path) != stat_before:
-                raise KamisukiError(f"{item.path} changed while it was read: run again when it is whole")
-            entry.inputs.append({"name": item.name, "bytes": stat_before[0], "digest": digest})
-            entry.notes.setdefault("stat", {})[item.name] = stat_before
-            entry.bytes_in += stat_before[0]
+            with local_input(item.path, politeness) as path:
+                stat_before = input_stat(path, item.bytes)
+                for outcome in _records_of(item, path, entry, reader):
+                    if isinstance(outcome, Reject):
+                        _count_reject(entry, outcome)
+                        if is_kept(outcome.id, options.rejects_kept):
+                            reject_rows.append(outcome.as_row())
+                    else:
+                        entry.written += 1
+                        entry.characters_out += len(outcome["text"])
+                        rows.append(outcome)
+                    held = entry.characters_out - flushed
+                    if held >= CHARACTERS_IN_MEMORY or len(rows) + len(reject_rows) >= ROWS_IN_MEMORY:
+                        flushed = entry.characters_out
+                        clock = time.perf_counter()
+                        documents_out.write_rows(rows)
+                        rejects_out.write_rows(reject_rows)
+                        rows, reject_rows = [], []
+                        reader.watch.time("write", clock)
+                clock = time.perf_counter()
+                note_input(entry, item, path, stat_before)
+                reader.watch.time("digest", clock)
         documents_out.write_rows(rows)
         rejects_out.write_rows(reject_rows)
     entry.output("documents", documents_out.written())
     entry.output("rejects", rejects_out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(documents))
+    entry.save(as_place(documents))
     return entry.__dict__
 
 
-def _records_of(item: Input, entry: Entry, reader: PageReader) -> Iterator[dict[str, Any] | Reject]:
+def _records_of(item: Input, path: str, entry: Entry, reader: PageReader) -> Iterator[dict[str, Any] | Reject]:
     try:
-        yield from read_input(item, entry, reader)
+        yield from read_input(item, path, entry, reader)
     except NotWarc as error:
         raise KamisukiError(f"{item.path}: {error}") from None
-    except FileNotFoundError:
-        raise KamisukiError(f"{item.path}: the input is missing: restore it and run again") from None
 
 
 def _count_reject(entry: Entry, reject: Reject) -> None:

@@ -1,4 +1,4 @@
-"""Whole or absent: files are written beside their final name, flushed, then renamed."""
+"""Whole or absent: files are written beside their final name, flushed, then renamed; remote ones are put as one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.storage.places import Place, RemotePath, file_sizes, local_copy, open_seekable, put, read_bytes
+from pipeline.storage.scratch import scratch_file
+
 TEMPORARY_SUFFIX = ".tmp"
 ROW_GROUP_BYTES = 16_000_000
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Place) -> Iterator[BinaryIO]:
     """A binary file that appears under its name only when the block ends without an error.
 
-    The temporary file lies in the same folder, so that the rename cannot cross file systems.
+    The temporary file lies in the same folder, so that the rename cannot cross file systems; that of a remote place
+    lies on this machine and is put as one object. Its own name is the file object's `name`.
     """
+    if isinstance(path, RemotePath):
+        with scratch_file() as scratch:
+            with open(scratch, "xb") as file:
+                yield file
+            put(scratch, path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}{TEMPORARY_SUFFIX}")
     try:
@@ -50,15 +60,15 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Place, value: Any) -> None:
     """Write a value as readable JSON, whole or not at all."""
     with atomic_file(path) as file:
         file.write(json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Place) -> Any:
     """Read a JSON file. Raises FileNotFoundError or ValueError."""
-    return json.loads(path.read_bytes())
+    return json.loads(read_bytes(path))
 
 
 def canonical_digest(value: Any, length: int = 12) -> str:
@@ -73,8 +83,10 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remove_temporaries(folder: Path) -> int:
+def remove_temporaries(folder: Place) -> int:
     """Delete what killed writers left in a folder. Only for a run that holds the folder's lock."""
+    if isinstance(folder, RemotePath):
+        return 0
     leftovers = list(folder.glob(f".*{TEMPORARY_SUFFIX}"))
     for leftover in leftovers:
         leftover.unlink(missing_ok=True)
@@ -119,10 +131,11 @@ class TableWriter:
     same rows give the same bytes.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Place, schema: pa.Schema) -> None:
         self.path = path
         self.schema = schema
-        self.rows = 0
+        self.rows = self.bytes = 0
+        self.digest = ""
         self._stack = contextlib.ExitStack()
         self._file = self._stack.enter_context(atomic_file(path))
         self._parquet = pq.ParquetWriter(
@@ -165,6 +178,8 @@ class TableWriter:
             try:
                 self._flush()
                 self._parquet.close()
+                self._file.flush()
+                self.bytes, self.digest = self._file.tell(), file_digest(Path(self._file.name))
             except BaseException as failure:
                 self._stack.__exit__(type(failure), failure, failure.__traceback__)
                 raise
@@ -176,19 +191,47 @@ class TableWriter:
 
     def written(self) -> WrittenFile:
         """The finished file's ledger facts; call it after the `with` block."""
-        return WrittenFile(
-            self.path.parent.name, self.path.name, self.rows, self.path.stat().st_size, file_digest(self.path)
-        )
+        return WrittenFile(self.path.parent.name, self.path.name, self.rows, self.bytes, self.digest)
 
 
-def read_batches(path: Path, columns: list[str] | None = None, rows: int = 2048) -> Iterator[pa.RecordBatch]:
+def read_batches(path: Place, columns: list[str] | None = None, rows: int = 2048) -> Iterator[pa.RecordBatch]:
     """The record batches of a Parquet file, at most `rows` rows and one row group each."""
-    with pq.ParquetFile(path, memory_map=True) as file:
+    with local_copy(path) as local, pq.ParquetFile(local, memory_map=True) as file:
         for group in range(file.num_row_groups):
             yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=columns)
 
 
-def aligned_batches(sources: list[tuple[Path, list[str]]], rows: int = 2048) -> Iterator[list[pa.RecordBatch]]:
+def parquet_files(folder: Place) -> list[str]:
+    """The names of a folder's Parquet files."""
+    return sorted(name for name in file_sizes(folder) if name.endswith(".parquet"))
+
+
+@contextlib.contextmanager
+def open_parquet(path: Place) -> Iterator[pq.ParquetFile]:
+    """A Parquet file; of a remote one only the columns and row groups that are read travel."""
+    if isinstance(path, Path):
+        with pq.ParquetFile(path, memory_map=True) as file:
+            yield file
+        return
+    with open_seekable(path) as source, pq.ParquetFile(source, pre_buffer=True) as file:
+        yield file
+
+
+def parquet_rows(
+    folder: Place, columns: list[str] | None = None, condition: pc.Expression | None = None
+) -> Iterator[dict[str, Any]]:
+    """Rows of all Parquet files of a folder, file by file; of a remote one only the columns asked for travel."""
+    for name in parquet_files(folder):
+        with open_parquet(folder / name) as file:
+            for batch in file.iter_batches(columns=columns):
+                yield from (
+                    pa.Table.from_batches([batch]).filter(condition).to_pylist()
+                    if condition is not None
+                    else (batch.to_pylist())
+                )
+
+
+def aligned_batches(sources: list[tuple[Place, list[str]]], rows: int = 2048) -> Iterator[list[pa.RecordBatch]]:
     """Batches of the same rows from several Parquet files of one shard, each with its columns.
 
     The first file leads: a batch has at most `rows` rows and one row group of it, so that the widest table goes
@@ -205,7 +248,7 @@ def aligned_batches(sources: list[tuple[Path, list[str]]], rows: int = 2048) -> 
 class _Follower:
     """Hands out the rows of a file in the portions that another file asks for."""
 
-    def __init__(self, batches: Iterator[pa.RecordBatch], path: Path) -> None:
+    def __init__(self, batches: Iterator[pa.RecordBatch], path: Place) -> None:
         self._batches = batches
         self._path = path
         self._pending: list[pa.RecordBatch] = []

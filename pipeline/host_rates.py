@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from pipeline.files import TableWriter, aligned_batches, read_batches
 from pipeline.ledger import Entry
 from pipeline.recipe import HostRate
 from pipeline.schemas import signals_schema
+from pipeline.storage.places import as_place
 
 RULE_VERSION = 1
 MEMORY_BYTES = 1_500_000_000
@@ -48,7 +48,7 @@ def count_shard(
     chosen = {name: HostRate(**rate) for name, rate in rates.items()}
     tables = {name for _, names in signals for name in names}
     own = {rate.signal for rate in chosen.values()} - tables
-    sources = [(Path(documents), sorted({"host", *own})), *((Path(path), names) for path, names in signals)]
+    sources = [(as_place(documents), sorted({"host", *own})), *((as_place(path), names) for path, names in signals)]
     hosts = [np.zeros(0, np.uint64)]
     counted = [np.zeros((0, len(chosen)), np.int64)]
     for batches in aligned_batches(sources):
@@ -64,12 +64,12 @@ def count_shard(
     np.add.at(sums[:, 1:], where, np.concatenate(counted))
     schema = run_schema(rates)
     columns_out = [pa.array(found), pa.array(np.full(len(found), shard_index, np.uint32)), *map(pa.array, sums.T)]
-    with RunWriter(Path(run), schema, partitions) as out:
+    with RunWriter(as_place(run), schema, partitions) as out:
         out.write(pa.RecordBatch.from_arrays(columns_out, schema=schema), key_partition(found, partitions))
     entry.written = entry.read
     entry.notes["hosts"] = len(found)
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -80,7 +80,7 @@ def add_up(
     started = time.perf_counter()
     entry = Entry(shard, "select: host sums")
     schema = run_schema(rates)
-    rows = read_partition([Path(path) for path in runs], partition, schema)
+    rows = read_partition([as_place(path) for path in runs], partition, schema)
     hosts, where = np.unique(rows.column("host").to_numpy(), return_inverse=True)
     owners = rows.column("shard")
     sums = [pa.array(np.bincount(where, rows.column(name).to_numpy(), len(hosts)).astype(np.int64)) for name in
@@ -93,12 +93,12 @@ def add_up(
         ],
         schema=schema,
     )
-    with RunWriter(Path(run), schema, shards) as out:
+    with RunWriter(as_place(run), schema, shards) as out:
         out.write(told, owners.to_numpy().astype(np.int64))
     entry.read = entry.written = rows.num_rows
     entry.notes["hosts"] = len(hosts)
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -114,11 +114,11 @@ def write_rates(
     """Write the rates of each document's host, a row a document; null where the host has too few documents."""
     started = time.perf_counter()
     entry = Entry(shard, "select: host rates", inputs=inputs)
-    sums = read_partition([Path(path) for path in runs], shard_index, run_schema(rates)).sort_by("host")
+    sums = read_partition([as_place(path) for path in runs], shard_index, run_schema(rates)).sort_by("host")
     hosts, totals = sums.column("host").to_numpy(), sums.column("documents").to_numpy()
     schema = signals_schema([(name, pa.float64()) for name in rates])
-    with TableWriter(Path(folder) / f"{shard}.parquet", schema) as out:
-        for batch in read_batches(Path(documents), ["id", "host"]):
+    with TableWriter(as_place(folder) / f"{shard}.parquet", schema) as out:
+        for batch in read_batches(as_place(documents), ["id", "host"]):
             place = np.searchsorted(hosts, _hashes(batch.column("host")))
             columns = [
                 pa.array(
@@ -132,7 +132,7 @@ def write_rates(
             entry.written += batch.num_rows
     entry.output("signals", out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 

@@ -7,24 +7,26 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import xxhash
 
 from filters.characters import kana_ratio
 from pipeline.errors import KamisukiError, UsageError
-from pipeline.extract import Reject, input_digest, input_stat, is_kept, record_uuid
+from pipeline.extract import Reject, is_kept, note_input, record_uuid
 from pipeline.files import TableWriter
 from pipeline.formats.jsonl import read_json_lines
 from pipeline.formats.mapping import NoText, columns_of, text_of
 from pipeline.formats.parquet import read_parquet
 from pipeline.formats.rows import BadRow, Row
 from pipeline.ingest_settings import Ingest
+from pipeline.inputs import input_stat, local_input
 from pipeline.ledger import Entry
 from pipeline.plan import Input, Shard
 from pipeline.runner import Stopwatch
 from pipeline.schemas import DOCUMENTS, EXTRACT_REJECTS
+from pipeline.storage.http import Politeness
+from pipeline.storage.places import as_place
 from pipeline.web import language
 from pipeline.web.urls import host
 
@@ -151,19 +153,26 @@ def read_rows(path: str, settings: Ingest) -> Iterator[Row | BadRow]:
 
 
 def ingest_shard(
-    shard: dict[str, Any], settings: dict[str, Any], sources: dict[str, str], documents: str, rejects: str
+    shard: dict[str, Any],
+    settings: dict[str, Any],
+    sources: dict[str, str],
+    documents: str,
+    rejects: str,
+    fetching: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Ingest one shard: `documents` and `rejects` are folders, `sources` has each input's source by its name.
+    """Ingest one shard: `documents` and `rejects` are folders, `sources` has each input's source by its name,
+    `fetching` is how servers are asked for remote inputs.
 
     Returns the ledger entry as a record of counts.
     """
     started = time.perf_counter()
     work = Shard(shard["name"], tuple(Input(**item) for item in shard["inputs"]))
     options = Ingest(**settings)
+    politeness = Politeness(**(fetching or {}))
     entry = Entry(work.name, STAGE, notes={"sources": sources})
     watch = Stopwatch(entry.steps)
     unusable: dict[str, int] = {}
-    documents_path, rejects_path = (Path(folder) / f"{work.name}.parquet" for folder in (documents, rejects))
+    documents_path, rejects_path = (as_place(folder) / f"{work.name}.parquet" for folder in (documents, rejects))
     with (
         TableWriter(documents_path, DOCUMENTS) as documents_out,
         TableWriter(rejects_path, EXTRACT_REJECTS) as rejects_out,
@@ -172,45 +181,34 @@ def ingest_shard(
         reject_rows: list[dict[str, Any]] = []
         flushed = 0
         for item in work.inputs:
-            stat_before = input_stat(item.path)
-            reader = RowReader(options, sources[item.name], item.name, unusable)
-            for row in _rows_of(item, options):
-                entry.read += 1
-                outcome = reader.read(row)
-                if isinstance(outcome, Reject):
-                    (entry.fail if outcome.reason in ROW_ERRORS else entry.reject)(outcome.reason)
-                    if is_kept(outcome.id, options.rejects_kept):
-                        reject_rows.append(outcome.as_row())
-                else:
-                    entry.written += 1
-                    entry.characters_out += len(outcome["text"])
-                    rows.append(outcome)
-                held = entry.characters_out - flushed
-                if held >= CHARACTERS_IN_MEMORY or len(rows) + len(reject_rows) >= ROWS_IN_MEMORY:
-                    flushed = entry.characters_out
-                    clock = time.perf_counter()
-                    documents_out.write_rows(rows)
-                    rejects_out.write_rows(reject_rows)
-                    rows, reject_rows = [], []
-                    watch.time("write", clock)
-            digest = input_digest(item.path)
-            if input_stat(item.path) != stat_before:
-                raise KamisukiError(f"{item.path} changed while it was read: run again when it is whole")
-            entry.inputs.append({"name": item.name, "bytes": stat_before[0], "digest": digest})
-            entry.notes.setdefault("stat", {})[item.name] = stat_before
-            entry.bytes_in += stat_before[0]
+            with local_input(item.path, politeness) as path:
+                stat_before = input_stat(path, item.bytes)
+                reader = RowReader(options, sources[item.name], item.name, unusable)
+                for row in read_rows(path, options):
+                    entry.read += 1
+                    outcome = reader.read(row)
+                    if isinstance(outcome, Reject):
+                        (entry.fail if outcome.reason in ROW_ERRORS else entry.reject)(outcome.reason)
+                        if is_kept(outcome.id, options.rejects_kept):
+                            reject_rows.append(outcome.as_row())
+                    else:
+                        entry.written += 1
+                        entry.characters_out += len(outcome["text"])
+                        rows.append(outcome)
+                    held = entry.characters_out - flushed
+                    if held >= CHARACTERS_IN_MEMORY or len(rows) + len(reject_rows) >= ROWS_IN_MEMORY:
+                        flushed = entry.characters_out
+                        clock = time.perf_counter()
+                        documents_out.write_rows(rows)
+                        rejects_out.write_rows(reject_rows)
+                        rows, reject_rows = [], []
+                        watch.time("write", clock)
+                note_input(entry, item, path, stat_before)
         documents_out.write_rows(rows)
         rejects_out.write_rows(reject_rows)
     entry.notes |= {"unusable": unusable} if unusable else {}
     entry.output("documents", documents_out.written())
     entry.output("rejects", rejects_out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(documents))
+    entry.save(as_place(documents))
     return entry.__dict__
-
-
-def _rows_of(item: Input, settings: Ingest) -> Iterator[Row | BadRow]:
-    try:
-        yield from read_rows(item.path, settings)
-    except FileNotFoundError:
-        raise KamisukiError(f"{item.path}: the input is missing: restore it and run again") from None

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from pipeline.ledger import Entry
 from pipeline.runner import Task
 from pipeline.sorted_runs import Groups, SortedRunWriter, groups, pieces_of
 from pipeline.steps import Job, Steps
+from pipeline.storage.places import Place, as_place, delete, file_sizes
 
 MEMORY_BYTES = 1_500_000_000
 # SciPy's graph, its labels and what sorts them: measured by `make scale-dedup` at less than this for each document.
@@ -42,16 +42,16 @@ def join_in_memory(shard: str, runs: list[str], folder: str, run: str, shards: i
     """Join all edges in one task and write the members of components."""
     started = time.perf_counter()
     entry = Entry(shard, "dedup: components")
-    pieces = pieces_of([Path(path) for path in runs], None)
+    pieces = pieces_of([as_place(path) for path in runs], None)
     edges = ((rows[:, 1], unmix(np.ascontiguousarray(rows[:, 0]))) for piece in pieces for rows in [piece.read()])
     members, component, size = components_of_all(edges)
-    with SortedRunWriter(Path(run), shards, columns=3, partition_of=shard_partition) as out:
+    with SortedRunWriter(as_place(run), shards, columns=3, partition_of=shard_partition) as out:
         out.write(members, component, size.astype(np.uint64))
     entry.read = entry.written = len(members)
     entry.notes = {"edges": sum(piece.rows for piece in pieces), "components": int((members == component).sum())}
     entry.notes["largest_component"] = int(size.max(initial=0))
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -66,14 +66,14 @@ def _over_groups(
     started = time.perf_counter()
     entry = Entry(shard, f"dedup: {step}", notes=notes)
     with out:
-        for group in groups([Path(path) for path in runs], partition):
+        for group in groups([as_place(path) for path in runs], partition):
             rows = turn(group, unmix(group.keys))
             out.write(*rows)
             entry.read += len(rows[0])
     entry.written = out.rows
     entry.reject("repeated", count=entry.read - entry.written)
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -90,7 +90,7 @@ def small_star_part(
         notes["changed"] += changed
         return [np.concatenate([mix(larger), mix(smaller)]), np.concatenate([smaller, larger])]
 
-    out = SortedRunWriter(Path(run), partitions)
+    out = SortedRunWriter(as_place(run), partitions)
     return _over_groups("small star", shard, partition, runs, folder, out, turn, notes)
 
 
@@ -105,7 +105,7 @@ def large_star_part(
         notes["changed"] += changed
         return [mix(larger), smaller]
 
-    out = SortedRunWriter(Path(run), partitions)
+    out = SortedRunWriter(as_place(run), partitions)
     return _over_groups("large star", shard, partition, runs, folder, out, turn, notes)
 
 
@@ -117,7 +117,7 @@ def gather_stars(shard: str, partition: int, partitions: int, runs: list[str], f
             raise KamisukiError("joining has not converged: a document is in two stars")
         return [np.concatenate([mix(group.values), group.keys]), np.concatenate([documents, documents])]
 
-    return _over_groups("stars", shard, partition, runs, folder, SortedRunWriter(Path(run), partitions), turn, {})
+    return _over_groups("stars", shard, partition, runs, folder, SortedRunWriter(as_place(run), partitions), turn, {})
 
 
 def label_stars(shard: str, partition: int, shards: int, runs: list[str], folder: str, run: str) -> dict[str, Any]:
@@ -139,11 +139,11 @@ def label_stars(shard: str, partition: int, shards: int, runs: list[str], folder
         component = np.concatenate([documents[inner], middles[opening]])
         return [members, component, np.concatenate([sizes, opening_sizes]).astype(np.uint64)]
 
-    out = SortedRunWriter(Path(run), shards, columns=3, partition_of=shard_partition)
+    out = SortedRunWriter(as_place(run), shards, columns=3, partition_of=shard_partition)
     return _over_groups("components", shard, partition, runs, folder, out, turn, notes)
 
 
-def join(steps: Steps, exchange: Path, edges: list[str], partitions: int, shards: int, bound: int) -> None:
+def join(steps: Steps, exchange: Place, edges: list[str], partitions: int, shards: int, bound: int) -> None:
     """Find the components of the edges in `edges`; their members come into run files, by shard, in `members_folder`.
 
     bound: how many documents can have an edge at most; it decides between the two ways.
@@ -158,12 +158,12 @@ def join(steps: Steps, exchange: Path, edges: list[str], partitions: int, shards
     steps.do("dedup: components", folder, [Job(task)])
 
 
-def members_folder(exchange: Path) -> Path:
+def members_folder(exchange: Place) -> Place:
     """Where `join` writes the members of components."""
     return exchange / "components"
 
 
-def _join_in_rounds(steps: Steps, exchange: Path, edges: list[str], partitions: int, shards: int) -> None:
+def _join_in_rounds(steps: Steps, exchange: Place, edges: list[str], partitions: int, shards: int) -> None:
     step = partial(_step, steps, partitions)
     runs, before = edges, ""
     for turn in range(1, MOST_ROUNDS + 1):
@@ -183,7 +183,7 @@ def _join_in_rounds(steps: Steps, exchange: Path, edges: list[str], partitions: 
 
 
 def _step(
-    steps: Steps, partitions: int, name: str, folder: Path, function: Callable[..., dict[str, Any]],
+    steps: Steps, partitions: int, name: str, folder: Place, function: Callable[..., dict[str, Any]],
     runs: list[str], more: dict[str, int],
 ) -> tuple[list[str], int]:  # fmt: skip
     """Do a step over all ranges; return its run files and how many edges it changed."""
@@ -199,5 +199,8 @@ def _step(
 
 def _forget(folder: str) -> None:
     """Remove the run files of a round that nothing reads any more; its entries stay and say that it was done."""
-    for path in Path(folder).glob("*.run") if folder else ():
-        path.unlink()
+    if folder:
+        done = as_place(folder)
+        for name in file_sizes(done):
+            if name.endswith(".run"):
+                delete(done / name)

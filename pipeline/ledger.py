@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import KamisukiError
 from pipeline.files import WrittenFile, read_json, write_json
 from pipeline.schemas import SCHEMA_VERSION
+from pipeline.storage.places import Place, delete, file_sizes, read_bytes, read_many
 
 ENTRY_SUFFIX = ".ledger.json"
 FAILURE_SUFFIX = ".failed.json"
@@ -73,7 +74,7 @@ class Entry:
         """Note a finished file."""
         self.outputs[table] = written.as_record()
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Place) -> None:
         """Write the entry, the last act of a task. Raises LedgerError when it does not add up."""
         if self.balance() != 0:
             raise LedgerError(
@@ -87,26 +88,31 @@ class Entry:
                     f"wrote {output['rows']}"
                 )
         write_json(entry_path(folder, self.shard), {"schema_version": SCHEMA_VERSION, **self.__dict__})
-        failure_path(folder, self.shard).unlink(missing_ok=True)
+        delete(failure_path(folder, self.shard))
 
 
-def entry_path(folder: Path, shard: str) -> Path:
+def entry_path(folder: Place, shard: str) -> Place:
     """Where the ledger entry of a shard lies."""
     return folder / f"{shard}{ENTRY_SUFFIX}"
 
 
-def failure_path(folder: Path, shard: str) -> Path:
+def failure_path(folder: Place, shard: str) -> Place:
     """Where the last failure of a shard is noted."""
     return folder / f"{shard}{FAILURE_SUFFIX}"
 
 
-def load_entry(folder: Path, shard: str) -> Entry | None:
+def load_entry(folder: Place, shard: str) -> Entry | None:
     """The entry of a shard, or None when the shard is not done. Raises LedgerError on a damaged or foreign one."""
     path = entry_path(folder, shard)
     try:
-        data = read_json(path)
+        return _entry(path, read_bytes(path))
     except FileNotFoundError:
         return None
+
+
+def _entry(path: Place, content: bytes) -> Entry:
+    try:
+        data = json.loads(content)
     except ValueError:
         raise LedgerError(f"{path}: the ledger entry is damaged: remove it and run again") from None
     if not isinstance(data, dict):
@@ -120,18 +126,25 @@ def load_entry(folder: Path, shard: str) -> Entry | None:
         raise LedgerError(f"{path}: the ledger entry is damaged: remove it and run again") from None
 
 
-def load_entries(folder: Path) -> list[Entry]:
+def load_entries(folder: Place) -> list[Entry]:
     """All entries of a folder, by shard name."""
-    names = sorted(path.name.removesuffix(ENTRY_SUFFIX) for path in folder.glob(f"*{ENTRY_SUFFIX}"))
-    return [entry for name in names if (entry := load_entry(folder, name)) is not None]
+    names = sorted(name for name in file_sizes(folder) if name.endswith(ENTRY_SUFFIX))
+    return list(load_entries_of(folder, [name.removesuffix(ENTRY_SUFFIX) for name in names]).values())
 
 
-def note_failure(folder: Path, shard: str, message: str, trace: str, inputs: Any = None) -> None:
+def load_entries_of(folder: Place, shards: list[str]) -> dict[str, Entry]:
+    """The entries of those of the shards that are done. Raises LedgerError on a damaged or foreign one."""
+    paths = [entry_path(folder, shard) for shard in shards]
+    found = zip(shards, paths, read_many(paths), strict=True)
+    return {shard: _entry(path, content) for shard, path, content in found if content is not None}
+
+
+def note_failure(folder: Place, shard: str, message: str, trace: str, inputs: Any = None) -> None:
     """Keep the error of a failed shard, and of which inputs it speaks, for status and for the next run."""
     write_json(failure_path(folder, shard), {"shard": shard, "error": message, "trace": trace, "inputs": inputs})
 
 
-def load_failure(folder: Path, shard: str) -> dict[str, Any] | None:
+def load_failure(folder: Place, shard: str) -> dict[str, Any] | None:
     """The noted failure of a shard, or None."""
     try:
         return dict(read_json(failure_path(folder, shard)))
@@ -139,9 +152,10 @@ def load_failure(folder: Path, shard: str) -> dict[str, Any] | None:
         return None
 
 
-def load_failures(folder: Path) -> dict[str, str]:
+def load_failures(folder: Place) -> dict[str, str]:
     """Failed shards of a folder and their errors."""
     failures = {}
-    for path in sorted(folder.glob(f"*{FAILURE_SUFFIX}")):
-        failures[path.name.removesuffix(FAILURE_SUFFIX)] = str(read_json(path).get("error", "unknown error"))
+    for name in sorted(name for name in file_sizes(folder) if name.endswith(FAILURE_SUFFIX)):
+        failure = read_json(folder / name)
+        failures[name.removesuffix(FAILURE_SUFFIX)] = str(failure.get("error", "unknown error"))
     return failures

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
-import os
 import re
 from collections import defaultdict
 from dataclasses import asdict, dataclass
@@ -12,11 +10,17 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.files import read_json, write_json
+from pipeline.inputs import sizes_of
 from pipeline.recipe import Shards
+from pipeline.storage.http import Politeness
+from pipeline.storage.places import Place, as_place
 
 # A run of few inputs is cut into at least this many shards where it has as many inputs, so that a laptop's
 # cores all have work. It is a constant, not the number of workers, so that a plan is the same everywhere.
 LEAST_SHARDS = 64
+POLITE = Politeness()
+# What lies under a crawl's own name is the same file on each of its servers and never changes.
+CRAWL_FOLDER = "crawl-data/"
 
 
 @dataclass(frozen=True)
@@ -41,41 +45,20 @@ class Shard:
         return sum(item.bytes for item in self.inputs)
 
 
-def find_inputs(patterns: list[str]) -> list[Path]:
-    """The files that paths and globs name, sorted, each once. Raises UsageError for what does not exist."""
-    found: set[Path] = set()
-    for pattern in patterns:
-        if glob.has_magic(pattern) and not os.path.isfile(pattern):
-            matches = [Path(match) for match in glob.glob(pattern, recursive=True) if os.path.isfile(match)]
-            if not matches:
-                raise UsageError(f"no input matches {pattern!r}: check the path, and quote the pattern for the shell")
-        else:
-            path = Path(pattern)
-            if path.is_dir():
-                raise UsageError(f"input {pattern!r} is a folder: write '{pattern.rstrip('/')}/*.warc.gz'")
-            if not path.is_file():
-                raise UsageError(f"input {pattern!r} does not exist")
-            matches = [path]
-        found.update(Path(os.path.realpath(match)) for match in matches)
-    if not found:
-        raise UsageError("no input given: use --input with WARC files or a quoted glob")
-    return sorted(found)
-
-
-def name_inputs(paths: list[Path], taken: set[str]) -> dict[Path, str]:
+def name_inputs(paths: list[Place], taken: set[str]) -> dict[Place, str]:
     """A unique name for each path: what follows `crawl-data/`, else the base name with as many folders as it needs."""
-    names: dict[Path, str] = {}
-    groups: dict[str, list[Path]] = defaultdict(list)
+    names: dict[Place, str] = {}
+    groups: dict[str, list[Place]] = defaultdict(list)
     for path in paths:
-        text = path.as_posix()
+        text = "/".join(_parts(path))
         # A crawl's own name for a file begins at crawl-data/.
-        tail = "crawl-data/" + text.rsplit("/crawl-data/", 1)[1] if "/crawl-data/" in text else path.name
+        tail = CRAWL_FOLDER + text.rsplit("/crawl-data/", 1)[1] if "/crawl-data/" in text else path.name
         groups[tail].append(path)
     for base, members in groups.items():
         depth = base.count("/") + 1
         while True:
-            candidates = {path: "/".join(path.parts[-depth:]).lstrip("/") for path in members}
-            whole = depth >= max(len(path.parts) for path in members)
+            candidates = {path: "/".join(_parts(path)[-depth:]).lstrip("/") for path in members}
+            whole = depth >= max(len(_parts(path)) for path in members)
             if whole or (len(set(candidates.values())) == len(members) and not taken & set(candidates.values())):
                 break
             depth += 1
@@ -83,10 +66,15 @@ def name_inputs(paths: list[Path], taken: set[str]) -> dict[Path, str]:
     return names
 
 
+def _parts(path: Place) -> tuple[str, ...]:
+    """A file's folders and name; those of a URL begin with its host or bucket."""
+    return path.parts if isinstance(path, Path) else tuple(path.url.partition("://")[2].split("/"))
+
+
 def shard_name(inputs: tuple[Input, ...]) -> str:
     """A name for a shard that is safe as a file name: its first input's name and how many follow."""
     first = re.sub(r"(\.warc|\.arc)?(\.gz|\.zst)?$", "", inputs[0].name)
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "~", first.removeprefix("crawl-data/")).lstrip(".") or "input"
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "~", first.removeprefix(CRAWL_FOLDER)).lstrip(".") or "input"
     if len(safe) > 150 or safe != first:
         # Characters were lost: the digest keeps two such names apart.
         safe = f"{safe[-120:]}-{hashlib.sha256(inputs[0].name.encode()).hexdigest()[:8]}"
@@ -122,16 +110,25 @@ def _unique(shards: list[Shard], taken: set[str]) -> list[Shard]:
     return unique
 
 
-def extend_plan(shards: list[Shard], paths: list[Path], settings: Shards) -> list[Shard]:
+def is_there(path: Place) -> bool:
+    """Whether a file is still where it was; of a remote one that is taken for granted."""
+    return not isinstance(path, Path) or path.exists()
+
+
+def extend_plan(
+    shards: list[Shard], paths: list[Place], settings: Shards, politeness: Politeness = POLITE
+) -> list[Shard]:
     """The plan with new inputs packed into new shards; existing shards keep their names and inputs.
 
-    An input that is known by its path keeps its shard, with its size read again. An input whose old
-    path is gone was moved when a file of its name and size is given anew: its shard follows.
+    An input that is known by its path keeps its shard, with its size read again; that of a remote one only where it is
+    given again. An input whose old path is gone was moved when a file of its name and size is given anew: its shard
+    follows. So does that of a crawl's own file which is given from another server.
     """
     by_path = {item.path: item for shard in shards for item in shard.inputs}
     new = [path for path in paths if str(path) not in by_path]
-    gone = {item.name: item for item in by_path.values() if not os.path.exists(item.path)}
-    sizes = {path: path.stat().st_size for path in new}
+    settled = {path for path, item in by_path.items() if "://" in path and item.name.startswith(CRAWL_FOLDER)}
+    gone = {item.name: item for path, item in by_path.items() if path in settled or not is_there(as_place(path))}
+    sizes = sizes_of([path for path in paths if str(path) not in settled], politeness)
     taken = {item.name for item in by_path.values() if item.name not in gone}
     names = name_inputs(new, taken)
     moved = {gone[name].path: path for path, name in names.items() if name in gone and gone[name].bytes == sizes[path]}
@@ -141,22 +138,25 @@ def extend_plan(shards: list[Shard], paths: list[Path], settings: Shards) -> lis
         names = {**names, **name_inputs([path for path in new if names[path] in still_gone], taken | still_gone)}
 
     def refresh(item: Input) -> Input:
-        path = moved.get(item.path, Path(item.path))
-        size = path.stat().st_size if path.exists() else item.bytes
+        path = moved.get(item.path, as_place(item.path))
+        if path in sizes:
+            size = sizes[path]
+        else:
+            size = path.stat().st_size if isinstance(path, Path) and path.exists() else item.bytes
         return Input(str(path), item.name, size)
 
     kept = [Shard(shard.name, tuple(refresh(item) for item in shard.inputs)) for shard in shards]
-    fresh = [Input(str(path), names[path], path.stat().st_size) for path in new if path not in moved.values()]
+    fresh = [Input(str(path), names[path], sizes[path]) for path in new if path not in moved.values()]
     added = _unique(pack(fresh, settings), {shard.name for shard in kept}) if fresh else []
     return sorted([*kept, *added], key=lambda shard: shard.name)
 
 
-def save_plan(path: Path, shards: list[Shard]) -> None:
+def save_plan(path: Place, shards: list[Shard]) -> None:
     """Write the plan as JSON."""
     write_json(path, {"shards": [{"name": s.name, "inputs": [asdict(item) for item in s.inputs]} for s in shards]})
 
 
-def load_plan(path: Path) -> list[Shard]:
+def load_plan(path: Place) -> list[Shard]:
     """Read the plan; an absent one is empty. Raises UsageError on a damaged one."""
     try:
         data = read_json(path)

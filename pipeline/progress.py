@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
-from pathlib import Path
 from typing import Any, TextIO
 
 from pipeline.files import write_json
 from pipeline.runner import Result, Task
+from pipeline.storage.places import Place, RemotePath
 
 PLAIN_EVERY_SECONDS = 10.0
 STATE_EVERY_SECONDS = 2.0
+# Each state on S3 is a request that costs.
+REMOTE_STATE_EVERY_SECONDS = 15.0
 
 
 def human_seconds(seconds: float) -> str:
@@ -28,9 +31,10 @@ def human_seconds(seconds: float) -> str:
 class Progress:
     """Shows one stage at a time and keeps OUT/state.json, which `kamisuki status` reads."""
 
-    def __init__(self, out: Path | None = None, stream: TextIO | None = None) -> None:
+    def __init__(self, out: Place | None = None, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
         self.state_path = out / "state.json" if out else None
+        self._state_every = REMOTE_STATE_EVERY_SECONDS if isinstance(out, RemotePath) else STATE_EVERY_SECONDS
         self._terminal = self.stream.isatty()
         self._last_print = self._last_state = 0.0
         self._stage = ""
@@ -115,6 +119,7 @@ class Progress:
     def state(self) -> dict[str, Any]:
         """What runs now, for other processes to read."""
         return {
+            "host": socket.gethostname(),
             "pid": os.getpid(),
             "time": time.time(),
             "stage": self._stage,
@@ -127,6 +132,6 @@ class Progress:
 
     def _write_state(self, force: bool = False) -> None:
         now = time.monotonic()
-        if self.state_path and (force or now - self._last_state >= STATE_EVERY_SECONDS):
+        if self.state_path and (force or now - self._last_state >= self._state_every):
             self._last_state = now
             write_json(self.state_path, self.state())

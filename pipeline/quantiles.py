@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import pyarrow as pa
 from pipeline.exchange import RunWriter, read_partition
 from pipeline.files import read_batches
 from pipeline.ledger import Entry
+from pipeline.storage.places import as_place
 
 RULE_VERSION = 2
 MEMORY_BYTES = 1_500_000_000
@@ -47,12 +47,12 @@ def sort_values(
     started = time.perf_counter()
     entry = Entry(shard, "select: values", inputs=inputs)
     parts = [np.zeros(0, np.float64)]
-    for batch in read_batches(Path(signals), [signal]):
+    for batch in read_batches(as_place(signals), [signal]):
         values = batch.column(0).cast(pa.float64()).drop_null().to_numpy(zero_copy_only=False)
         parts.append(values[~np.isnan(values)])
         entry.read += batch.num_rows
     keys, counts = np.unique(sortable(np.concatenate(parts)), return_counts=True)
-    with RunWriter(Path(run), VALUES, 1) as out:
+    with RunWriter(as_place(run), VALUES, 1) as out:
         batch = pa.RecordBatch.from_arrays([pa.array(keys), pa.array(counts.astype(np.int64))], schema=VALUES)
         out.write(batch, np.zeros(len(keys), np.int64))
     ranges, first = np.unique(keys >> _RANGE_BITS, return_index=True)
@@ -61,7 +61,7 @@ def sort_values(
     entry.written = int(counts.sum())
     entry.reject("not_measured", count=entry.read - entry.written)
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -96,7 +96,7 @@ def pick_value(
         low, high = np.uint64(name) << _RANGE_BITS, (np.uint64(name) << _RANGE_BITS) | np.uint64((1 << 48) - 1)
         parts = []
         for run in runs:
-            table = read_partition([Path(run)], 0, VALUES)
+            table = read_partition([as_place(run)], 0, VALUES)
             keys = table.column("key").to_numpy()
             first, last = np.searchsorted(keys, low), np.searchsorted(keys, high, side="right")
             parts.append(table.slice(first, last - first))
@@ -105,5 +105,5 @@ def pick_value(
         value = number_of(found.column("key")[int(np.searchsorted(reached, wanted))].as_py())
     entry.notes["value"] = value
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__

@@ -24,6 +24,7 @@ from pipeline.section import Name, Positive, PositiveInt, Section, Share
 from pipeline.shipped import configs_folder, shipped_recipes
 from pipeline.signal_settings import Annotate
 from pipeline.signal_tables import GroupSettings, needed, signal_tables
+from pipeline.source_settings import Sources
 from pipeline.web.consent.agents import agents_of
 
 
@@ -378,6 +379,7 @@ class Recipe(Section):
     select: Select = Select()
     audit: Audit = Audit()
     shards: Shards = Shards()
+    sources: Sources = Sources()
     max_failed_shards: Annotated[int, Field(ge=0)] = 0
 
     def signals(self) -> dict[str, Signal]:

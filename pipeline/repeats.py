@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from pipeline.ledger import Entry
 from pipeline.recipe import Repeats
 from pipeline.resolve import read_outcomes
 from pipeline.schemas import REPEATS
+from pipeline.storage.places import as_place
 
 RULE_VERSION = 1
 MEMORY_BYTES = 1_500_000_000
@@ -43,10 +43,10 @@ def count_shard(
     started = time.perf_counter()
     settings = Repeats(**repeats)
     entry = Entry(shard, "select: lines")
-    removed, _ = read_outcomes([Path(path) for path in outcomes], shard_index)
+    removed, _ = read_outcomes([as_place(path) for path in outcomes], shard_index)
     start = 0
-    with RunWriter(Path(run), COUNTS, partitions) as out:
-        for document, verdict in aligned_batches([(Path(documents), ["text"]), (Path(verdicts), ["passed"])]):
+    with RunWriter(as_place(run), COUNTS, partitions) as out:
+        for document, verdict in aligned_batches([(as_place(documents), ["text"]), (as_place(verdicts), ["passed"])]):
             stays = pa.array([row not in removed for row in range(start, start + document.num_rows)], pa.bool_())
             texts = document.column("text").filter(pc.and_(verdict.column("passed"), stays))
             hashes, counts = documents_of(units(texts, settings.unit), settings.letters)
@@ -58,7 +58,7 @@ def count_shard(
             entry.reject("not_in_the_corpus", count=document.num_rows - len(texts))
             start += document.num_rows
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -68,25 +68,25 @@ def find_frequent(
     """Add up the counts of one range of hashes, and tell each shard which of its lines stand in more documents."""
     started = time.perf_counter()
     entry = Entry(shard, "select: repeats")
-    rows = read_partition([Path(path) for path in runs], partition, COUNTS)
+    rows = read_partition([as_place(path) for path in runs], partition, COUNTS)
     hashes, where = np.unique(rows.column("hash").to_numpy(), return_inverse=True)
     totals = np.zeros(len(hashes), np.int64)
     np.add.at(totals, where, rows.column("documents").to_numpy())
     is_frequent = totals > most
     frequent = [pa.array(hashes[is_frequent]), pa.array(totals[is_frequent])]
-    with TableWriter(Path(folder) / f"{shard}.parquet", REPEATS) as table:
+    with TableWriter(as_place(folder) / f"{shard}.parquet", REPEATS) as table:
         table.write(pa.RecordBatch.from_arrays(frequent, schema=REPEATS))
     told = is_frequent[where]
     owners = rows.column("shard").to_numpy()[told].astype(np.int64)
     pairs = np.unique(np.stack([owners, where[told]], axis=1), axis=0)
-    with RunWriter(Path(run), FREQUENT, shards) as out:
+    with RunWriter(as_place(run), FREQUENT, shards) as out:
         columns = [pa.array(hashes[pairs[:, 1]]), pa.array(totals[pairs[:, 1]])]
         out.write(pa.RecordBatch.from_arrays(columns, schema=FREQUENT), pairs[:, 0])
     entry.read, entry.written = len(hashes), int(is_frequent.sum())
     entry.reject("rare", count=entry.read - entry.written)
     entry.output("repeats", table.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -121,6 +121,6 @@ class RepeatCutter:
 
 def make_cutter(shard_index: int, runs: list[str], settings: dict[str, Any]) -> RepeatCutter:
     """The cutter of a shard, from the run files of `find_frequent` and the recipe's section."""
-    frequent = read_partition([Path(path) for path in runs], shard_index, FREQUENT).sort_by("hash")
+    frequent = read_partition([as_place(path) for path in runs], shard_index, FREQUENT).sort_by("hash")
     hashes, documents = (frequent.column(name).to_numpy() for name in FREQUENT.names)
     return RepeatCutter(Repeats(**settings), hashes, documents)

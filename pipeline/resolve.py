@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from pipeline.proposals import normalized_urls, text_hashes
 from pipeline.recipe import Dedup
 from pipeline.schemas import CANDIDATES, DOCUMENTS, DUPLICATES, TIMESTAMP
 from pipeline.sources import source_names, source_ranks
+from pipeline.storage.places import Place, as_place, nearby_folder
 
 RULE_VERSION = 2
 MEMORY_BYTES = 1_500_000_000
@@ -75,18 +75,18 @@ def gather_candidates(
     settings = Dedup(**dedup)
     entry = Entry(shard, "select: gather")
     schema = gathered_schema(settings.signature.bands, len(order_keys(settings.survivor)))
-    members = pa.Table.from_batches(list(_candidate_batches(Path(candidates))), schema=CANDIDATES)
+    members = pa.Table.from_batches(list(_candidate_batches(as_place(candidates))), schema=CANDIDATES)
     rows = members.column("row").to_numpy()
     labels = members.column("component").to_numpy()
     start = 0
     of_documents = [name for name in settings.survivor_signals() if name in DOCUMENTS.names]
     sources = [
-        (Path(documents), [*DOCUMENT_COLUMNS, *of_documents]),
-        (Path(signatures), ["content_hash", "bands"]),
-        (Path(verdicts), ["passed"]),
-        *((Path(path), names) for path, names in signals),
+        (as_place(documents), [*DOCUMENT_COLUMNS, *of_documents]),
+        (as_place(signatures), ["content_hash", "bands"]),
+        (as_place(verdicts), ["passed"]),
+        *((as_place(path), names) for path, names in signals),
     ]
-    with RunWriter(Path(run), schema, partitions, compress=True) as out:
+    with RunWriter(as_place(run), schema, partitions, compress=True) as out:
         for document, signature, verdict, *measures in aligned_batches(sources):
             low, high = np.searchsorted(rows, [start, start + document.num_rows])
             here = rows[low:high] - start
@@ -114,11 +114,11 @@ def gather_candidates(
             entry.reject("not_a_candidate", count=verdict.num_rows - int(high - low))
             start += verdict.num_rows
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
-def _candidate_batches(path: Path) -> Iterator[pa.RecordBatch]:
+def _candidate_batches(path: Place) -> Iterator[pa.RecordBatch]:
     for (batch,) in aligned_batches([(path, CANDIDATES.names)], rows=65_536):
         yield batch
 
@@ -165,8 +165,8 @@ def resolve_partition(
     started = time.perf_counter()
     settings = Dedup(**dedup)
     entry = Entry(shard, "select: resolve")
-    with ShingleStore(Path(run).parent / "sets", STORE_BYTES) as store:
-        members = _read_members([Path(path) for path in runs], partition, store, settings)
+    with ShingleStore(nearby_folder(as_place(run).parent / "sets"), STORE_BYTES) as store:
+        members = _read_members([as_place(path) for path in runs], partition, store, settings)
         places = _in_order_of_survivors(members)
         edges = store.edges()
         members = members.take(pa.array(places))
@@ -175,12 +175,12 @@ def resolve_partition(
     gone = np.flatnonzero(kept >= 0)
     gone = gone[np.argsort(members.column("document").to_numpy()[gone], kind="stable")]
     found = _duplicates(members, gone, kept[gone], similarity[gone], kinds[gone], settings)
-    with TableWriter(Path(folder) / f"{shard}.parquet", DUPLICATES) as out:
+    with TableWriter(as_place(folder) / f"{shard}.parquet", DUPLICATES) as out:
         for batch in found.to_batches(max_chunksize=65_536):
             out.write(batch)
     sizes_of = np.bincount(kept[gone], minlength=len(kept)) + 1
     stand_for_more = np.flatnonzero(sizes_of > 1)
-    with RunWriter(Path(run), OUTCOMES, shards) as outcomes:
+    with RunWriter(as_place(run), OUTCOMES, shards) as outcomes:
         told = np.concatenate([gone, stand_for_more])
         documents = members.column("document").to_numpy()[told]
         names = pa.concat_arrays([found.column("kind").combine_chunks(), pa.nulls(len(stand_for_more), pa.string())])
@@ -194,11 +194,11 @@ def resolve_partition(
         entry.notes[row["values"]] = row["counts"]
     entry.output("duplicates", out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
-def _read_members(runs: list[Path], partition: int, store: ShingleStore, settings: Dedup) -> pa.Table:
+def _read_members(runs: list[Place], partition: int, store: ShingleStore, settings: Dedup) -> pa.Table:
     """All members of a partition but their texts, whose sets of shingles go to the store, in the same order."""
     schema = gathered_schema(settings.signature.bands, len(order_keys(settings.survivor)))
     store.add(np.zeros(0, np.uint64), np.zeros(1, np.int64))
@@ -324,7 +324,7 @@ def _duplicates(
     return pa.table([columns[name] for name in DUPLICATES.names], schema=DUPLICATES)
 
 
-def read_outcomes(runs: list[Path], shard_index: int) -> tuple[dict[int, str], dict[int, int]]:
+def read_outcomes(runs: list[Place], shard_index: int) -> tuple[dict[int, str], dict[int, int]]:
     """Rows of a shard that resolve removed, each with its kind, and survivors, each with the size of its cluster."""
     table = read_partition(runs, shard_index, OUTCOMES)
     rows = (table.column("document").to_numpy() & np.uint64(0xFFFFFFFF)).tolist()

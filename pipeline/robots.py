@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import KamisukiError
-from pipeline.extract import HTML_TYPES, input_digest, input_stat
+from pipeline.extract import HTML_TYPES, note_input
 from pipeline.files import TableWriter
+from pipeline.inputs import input_stat, local_input
 from pipeline.ledger import Entry
 from pipeline.plan import Input, Shard
 from pipeline.schemas import ROBOTS
+from pipeline.storage.http import Politeness
+from pipeline.storage.places import as_place
 from pipeline.web.consent.robots_txt import MAX_BYTES, decode_robots_txt
 from pipeline.web.urls import path_and_query, site
 from pipeline.web.warc import NotWarc, Record, read_records
@@ -65,9 +67,9 @@ def robots_row(record: Record, source: str) -> dict[str, Any] | None:
     }
 
 
-def _rows(item: Input, entry: Entry) -> Iterator[dict[str, Any]]:
+def _rows(item: Input, path: str, entry: Entry) -> Iterator[dict[str, Any]]:
     try:
-        for record in read_records(item.path, BODY_BYTES):
+        for record in read_records(path, BODY_BYTES):
             entry.read += 1
             if record.type != "response" and not record.problem:
                 entry.reject("not_a_response")
@@ -81,36 +83,31 @@ def _rows(item: Input, entry: Entry) -> Iterator[dict[str, Any]]:
                 entry.reject("no_web_url")
     except NotWarc as error:
         raise KamisukiError(f"{item.path}: {error}") from None
-    except FileNotFoundError:
-        raise KamisukiError(f"{item.path}: the input is missing: restore it and run again") from None
 
 
-def read_robots_shard(shard: dict[str, Any], folder: str) -> dict[str, Any]:
+def read_robots_shard(shard: dict[str, Any], folder: str, fetching: dict[str, Any] | None = None) -> dict[str, Any]:
     """Read one shard of robots.txt WARC files into `folder`. Returns the ledger entry as a record of counts."""
     started = time.perf_counter()
     work = Shard(shard["name"], tuple(Input(**item) for item in shard["inputs"]))
     entry = Entry(work.name, "robots")
-    with TableWriter(Path(folder) / f"{work.name}.parquet", ROBOTS) as out:
+    politeness = Politeness(**(fetching or {}))
+    with TableWriter(as_place(folder) / f"{work.name}.parquet", ROBOTS) as out:
         rows: list[dict[str, Any]] = []
         held = 0
         for item in work.inputs:
-            stat_before = input_stat(item.path)
-            for row in _rows(item, entry):
-                entry.written += 1
-                entry.characters_out += len(row["text"])
-                held += len(row["text"])
-                rows.append(row)
-                if held >= CHARACTERS_IN_MEMORY or len(rows) >= ROWS_IN_MEMORY:
-                    out.write_rows(rows)
-                    rows, held = [], 0
-            digest = input_digest(item.path)
-            if input_stat(item.path) != stat_before:
-                raise KamisukiError(f"{item.path} changed while it was read: run again when it is whole")
-            entry.inputs.append({"name": item.name, "bytes": stat_before[0], "digest": digest})
-            entry.notes.setdefault("stat", {})[item.name] = stat_before
-            entry.bytes_in += stat_before[0]
+            with local_input(item.path, politeness) as path:
+                stat_before = input_stat(path, item.bytes)
+                for row in _rows(item, path, entry):
+                    entry.written += 1
+                    entry.characters_out += len(row["text"])
+                    held += len(row["text"])
+                    rows.append(row)
+                    if held >= CHARACTERS_IN_MEMORY or len(rows) >= ROWS_IN_MEMORY:
+                        out.write_rows(rows)
+                        rows, held = [], 0
+                note_input(entry, item, path, stat_before)
         out.write_rows(rows)
     entry.output("robots", out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__

@@ -12,7 +12,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -26,6 +25,7 @@ from pipeline.files import TableWriter, read_batches
 from pipeline.ledger import Entry
 from pipeline.robots import ROBOTS_PATH
 from pipeline.schemas import ROBOTS_COLUMNS, ROBOTS_VERDICTS, TIMESTAMP
+from pipeline.storage.places import as_place
 from pipeline.web.consent.robots_txt import RobotsTxt
 from pipeline.web.urls import path_and_query, site
 
@@ -76,8 +76,8 @@ def partition_pages(
     started = time.perf_counter()
     entry = Entry(shard, "select: robots pages")
     row = 0
-    with RunWriter(Path(run), PAGES, partitions, compress=True) as out:
-        for batch in read_batches(Path(documents), ["url", "fetched_at"]):
+    with RunWriter(as_place(run), PAGES, partitions, compress=True) as out:
+        for batch in read_batches(as_place(documents), ["url", "fetched_at"]):
             ids = dense_ids(shard_index, row, batch.num_rows).tolist()
             rows = []
             for document, url, fetched_at in zip(
@@ -93,7 +93,7 @@ def partition_pages(
             row += batch.num_rows
     entry.read = row
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -109,8 +109,8 @@ def partition_captures(shard: str, robots: str, folder: str, run: str, partition
     started = time.perf_counter()
     entry = Entry(shard, "select: robots captures")
     names = [name for name in CAPTURES.names if name != "key"]
-    with RunWriter(Path(run), CAPTURES, partitions, compress=True) as out:
-        for batch in read_batches(Path(robots), names):
+    with RunWriter(as_place(run), CAPTURES, partitions, compress=True) as out:
+        for batch in read_batches(as_place(robots), names):
             keys = np.array([site_key(host) for host in batch.column("host").to_pylist()], np.uint64)
             columns = [batch.column(name).cast(CAPTURES.field(name).type) for name in names]
             rows = pa.RecordBatch.from_arrays([pa.array(keys), *columns], schema=CAPTURES)
@@ -118,7 +118,7 @@ def partition_captures(shard: str, robots: str, folder: str, run: str, partition
             entry.read += batch.num_rows
     entry.written = entry.read
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -224,11 +224,12 @@ def decide_partition(
     """Decide the pages of one partition and route the verdicts to their shards."""
     started = time.perf_counter()
     entry = Entry(shard, "select: robots decide")
-    found = Captures(read_partition([Path(path) for path in captures], partition, CAPTURES), tuple(agents), unreachable)
-    table = read_partition([Path(path) for path in pages], partition, PAGES)
+    table = read_partition([as_place(path) for path in captures], partition, CAPTURES)
+    found = Captures(table, tuple(agents), unreachable)
+    table = read_partition([as_place(path) for path in pages], partition, PAGES)
     # Pages of a site follow each other, so that each robots.txt is parsed once.
     table = table.sort_by([(name, "ascending") for name in ("host", "scheme", "port", "document")])
-    with RunWriter(Path(run), DECIDED, shards, compress=True) as out:
+    with RunWriter(as_place(run), DECIDED, shards, compress=True) as out:
         for batch in table.to_batches(max_chunksize=10_000):
             columns = list(zip(*_decide_rows(batch, found), strict=True)) or [()] * len(DECIDED)
             arrays = [pa.array(column, each.type) for column, each in zip(columns, DECIDED, strict=True)]
@@ -237,7 +238,7 @@ def decide_partition(
             entry.written += decided.num_rows
     entry.read = table.num_rows
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -256,12 +257,12 @@ def write_verdicts(
     """Write one shard's robots verdicts, in the order of its documents."""
     started = time.perf_counter()
     entry = Entry(shard, "select: robots", inputs=inputs)
-    table = read_partition([Path(path) for path in runs], shard_index, DECIDED).sort_by("document")
+    table = read_partition([as_place(path) for path in runs], shard_index, DECIDED).sort_by("document")
     decided = (table.column("document").to_numpy() & np.uint64(0xFFFFFFFF)).astype(np.int64)
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("robots", "robots_latest")}
     start = 0
-    with TableWriter(Path(folder) / f"{shard}.parquet", ROBOTS_VERDICTS) as out:
-        for batch in read_batches(Path(documents), ["id"]):
+    with TableWriter(as_place(folder) / f"{shard}.parquet", ROBOTS_VERDICTS) as out:
+        for batch in read_batches(as_place(documents), ["id"]):
             low, high = np.searchsorted(decided, [start, start + batch.num_rows])
             # Where a document's URL leads to no site, its place in the table is null.
             places = np.full(batch.num_rows, -1, np.int64)
@@ -278,5 +279,5 @@ def write_verdicts(
     entry.notes = {name: dict(sorted(counted.items())) for name, counted in counts.items()}
     entry.output("robots_verdicts", out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__

@@ -5,21 +5,24 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pipeline.audit_stage import Repeated, audit_repeats
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file, canonical_digest, read_json, remove_temporaries, write_json
+from pipeline.inputs import PAGES, ROBOTS_TXT, find_inputs
 from pipeline.ledger import load_entries
-from pipeline.plan import Shard, extend_plan, find_inputs, load_plan, save_plan
+from pipeline.plan import Shard, extend_plan, load_plan, save_plan
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe, dump_recipe
 from pipeline.runner import Runner
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.stages import STAGES, Stages
 from pipeline.steps import Finished, Incomplete, Steps
+from pipeline.storage import lease, s3
+from pipeline.storage.places import Place, RemotePath
+from pipeline.storage.scratch import remove_orphans
 
 ROBOTS_PLAN = "robots-plan"
 
@@ -27,13 +30,14 @@ ROBOTS_PLAN = "robots-plan"
 class Run:
     """One recipe over the inputs of one OUT folder."""
 
-    def __init__(self, recipe: Recipe, out: Path, runner: Runner, progress: Progress) -> None:
+    def __init__(self, recipe: Recipe, out: Place, runner: Runner, progress: Progress) -> None:
         self.recipe = recipe
         self.out = out
         self.progress = progress
         self.steps = Steps(out, runner, progress, recipe.max_failed_shards, self._remember)
         self.shards: list[Shard] = []
         self.robots_shards: list[Shard] = []
+        self._check_lock: Callable[[], None] = lambda: None
 
     @property
     def tables(self) -> dict[str, str]:
@@ -64,7 +68,8 @@ class Run:
         if last == skipped:
             mine = "ingest" if self.recipe.ingest else "extract"
             raise UsageError(f"recipe {self.recipe.name} has no stage {skipped}: it begins with {mine}")
-        with locked(self.out):
+        with locked(self.out) as check:
+            self._check_lock = check
             remove_temporaries(self.out)
             self._plan(inputs, list(robots))
             if last == STAGES[-1] and self.recipe.select.judges_robots() and not self.robots_shards:
@@ -88,7 +93,8 @@ class Run:
 
     def audit(self) -> Repeated:
         """Count what repeats in the recipe's corpus. Raises UsageError or Incomplete where there is no whole one."""
-        with locked(self.out):
+        with locked(self.out) as check:
+            self._check_lock = check
             self._plan([], [])
             known = (read_run(self.out) or {"recipes": {}})["recipes"].get(self.recipe.name, {"tables": {}})
             if "corpus" not in known["tables"]:
@@ -105,15 +111,19 @@ class Run:
         return found
 
     def _plan(self, inputs: list[str], robots: list[str]) -> None:
-        self.shards = self._extend("plan", inputs)
+        self.shards = self._extend("plan", inputs, PAGES)
         if not self.shards:
             raise UsageError(f"no input given and {self.out} has no plan yet: use --input with WARC files or a glob")
-        self.robots_shards = self._extend(ROBOTS_PLAN, robots)
+        self.robots_shards = self._extend(ROBOTS_PLAN, robots, ROBOTS_TXT)
 
-    def _extend(self, plan: str, inputs: list[str]) -> list[Shard]:
+    def _extend(self, plan: str, inputs: list[str], crawl_list: str) -> list[Shard]:
         path = self.out / f"{plan}.json"
         known = load_plan(path)
-        shards = extend_plan(known, find_inputs(inputs), self.recipe.shards) if inputs else known
+        shards = known
+        if inputs:
+            sources = self.recipe.sources
+            given = find_inputs(inputs, sources, crawl_list)
+            shards = extend_plan(known, given, self.recipe.shards, sources.politeness())
         if shards != known:
             save_plan(path, shards)
         if shards:
@@ -125,6 +135,7 @@ class Run:
 
     def _remember(self) -> None:
         """Note in OUT/run.json which folder holds which table of which recipe."""
+        self._check_lock()
         path = self.out / "run.json"
         record = read_run(self.out) or {"schema_version": SCHEMA_VERSION, "recipes": {}}
         # Tables of stages that this run has not reached stay known as long as what they were made from is the same.
@@ -148,7 +159,7 @@ class Run:
             write_json(path, record)
 
 
-def read_run(out: Path) -> dict[str, Any] | None:
+def read_run(out: Place) -> dict[str, Any] | None:
     """OUT/run.json, or None. Raises UsageError when it is damaged."""
     try:
         record = dict(read_json(out / "run.json"))
@@ -162,8 +173,17 @@ def read_run(out: Path) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold OUT for one run at a time. Raises UsageError when it cannot be written or another run holds it."""
+def locked(out: Place) -> Iterator[Callable[[], None]]:
+    """Hold OUT for one run at a time; gives what raises when the lock was lost.
+
+    Raises UsageError when OUT cannot be written or another run holds it.
+    """
+    remove_orphans()
+    if isinstance(out, RemotePath):
+        with lease.held(str(out / ".lock"), str(out)) as taken:
+            s3.abort_uploads(out.url)
+            yield taken.check
+        return
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = open(out / ".lock", "a+")  # noqa: SIM115 - it stays open for as long as the lock is held
@@ -180,4 +200,4 @@ def locked(out: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        yield
+        yield lambda: None

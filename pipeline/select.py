@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from pipeline.schemas import (
     VERDICTS,
     corpus_schema,
 )
+from pipeline.storage.places import as_place
 
 RULE_VERSION = 5
 MEMORY_BYTES = 1_500_000_000
@@ -51,10 +51,10 @@ def judge_shard(
     rules = chosen.active_rules()
     document_columns = [rule.signal for rule in rules if rule.signal in SELECTABLE_DOCUMENT_COLUMNS]
     sources = [
-        (Path(documents), sorted({"id", *document_columns})),
-        *((Path(path), columns) for path, columns in signals),
+        (as_place(documents), sorted({"id", *document_columns})),
+        *((as_place(path), columns) for path, columns in signals),
     ]
-    with TableWriter(Path(folder) / f"{shard}.parquet", VERDICTS) as out:
+    with TableWriter(as_place(folder) / f"{shard}.parquet", VERDICTS) as out:
         for batches in aligned_batches(sources):
             columns = {name: batch.column(name) for batch in batches for name in batch.schema.names}
             found = judge(pa.RecordBatch.from_pydict(columns), rules, chosen.best_tier)
@@ -64,7 +64,7 @@ def judge_shard(
             _count_verdicts(entry, batch, columns["characters"])
     entry.output("verdicts", out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__
 
 
@@ -106,15 +106,15 @@ def write_corpus(
     started = time.perf_counter()
     entry = Entry(shard, "select", inputs=inputs)
     schema = corpus_schema([(name, pa.type_for_alias(signal_types[name])) for name in columns])
-    resolved = read_outcomes([Path(path) for path in outcomes], shard_index) if outcomes is not None else None
+    resolved = read_outcomes([as_place(path) for path in outcomes], shard_index) if outcomes is not None else None
     editors = make_editors(shard_index, **editing) if editing is not None else None
     start = 0
     sources = [
-        (Path(documents), DOCUMENTS.names),
-        (Path(verdicts), ["passed", "tier", "reason", "value", "limit", "detail"]),
-        *((Path(path), names) for path, names in signals),
+        (as_place(documents), DOCUMENTS.names),
+        (as_place(verdicts), ["passed", "tier", "reason", "value", "limit", "detail"]),
+        *((as_place(path), names) for path, names in signals),
     ]
-    corpus_path, rejects_path = (Path(folder) / f"{shard}.parquet" for folder in (corpus, rejects))
+    corpus_path, rejects_path = (as_place(folder) / f"{shard}.parquet" for folder in (corpus, rejects))
     with TableWriter(corpus_path, schema) as out, TableWriter(rejects_path, REJECTS) as rejects_out:
         for document, verdict, *measures in aligned_batches(sources):
             measured = {name: batch.column(name) for batch in measures for name in batch.schema.names}
@@ -149,7 +149,7 @@ def write_corpus(
     entry.output("corpus", out.written())
     entry.output("rejects", rejects_out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(corpus))
+    entry.save(as_place(corpus))
     return entry.__dict__
 
 

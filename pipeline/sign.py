@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from pipeline.files import TableWriter, read_batches
 from pipeline.ledger import Entry
 from pipeline.recipe import Signature
 from pipeline.schemas import signatures_schema
+from pipeline.storage.places import as_place
 from pipeline.web.urls import normalize_url
 
 RULE_VERSION = 2
@@ -45,8 +45,8 @@ def sign_shard(
     entry = Entry(shard, "sign", inputs=inputs)
     minhash = MinHashParameters(**parameters)
     schema = signatures_schema(minhash.bands)
-    with TableWriter(Path(folder) / f"{shard}.parquet", schema) as out:
-        for batch in read_batches(Path(documents), ["id", "url", "text"]):
+    with TableWriter(as_place(folder) / f"{shard}.parquet", schema) as out:
+        for batch in read_batches(as_place(documents), ["id", "url", "text"]):
             normalised = normalize_array(batch.column("text"))
             bands, comparable = band_hashes(normalised, minhash)
             columns = [
@@ -62,5 +62,5 @@ def sign_shard(
             entry.notes["too_short_to_shingle"] = entry.notes.get("too_short_to_shingle", 0) + int((~comparable).sum())
     entry.output("signatures", out.written())
     entry.seconds = time.perf_counter() - started
-    entry.save(Path(folder))
+    entry.save(as_place(folder))
     return entry.__dict__

@@ -12,7 +12,6 @@ import bisect
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
@@ -20,6 +19,7 @@ import numpy as np
 
 from pipeline.exchange import key_partition
 from pipeline.files import atomic_file
+from pipeline.storage.places import Place, file_sizes, numbers_at, open_seekable
 
 MAGIC = b"KAMISORT"
 TAIL = struct.Struct("<qqq8s")
@@ -38,7 +38,7 @@ class SortedRunWriter:
     """
 
     def __init__(
-        self, path: Path, partitions: int, columns: int = 2, partition_of: Partitioner = key_partition
+        self, path: Place, partitions: int, columns: int = 2, partition_of: Partitioner = key_partition
     ) -> None:
         self.partitions = partitions
         self.columns = columns
@@ -134,7 +134,7 @@ def distinct(rows: np.ndarray) -> np.ndarray:
 class Piece:
     """Sorted rows that lie one after the other in a run file: `rows` of them from row `start` on."""
 
-    path: Path
+    path: Place
     start: int
     rows: int
     columns: int
@@ -143,11 +143,11 @@ class Piece:
         """Rows low to high, uint64 [n, columns]."""
         count = (self.rows if high is None else min(high, self.rows)) - low
         offset = (self.start + low) * self.columns * 8
-        return np.fromfile(self.path, "<u8", count * self.columns, offset=offset).reshape(-1, self.columns)
+        return numbers_at(self.path, offset, count * self.columns).reshape(-1, self.columns)
 
     def split(self, key: int) -> tuple[Piece, Piece]:
         """The rows below a key and the others, found by looking at few of them."""
-        with open(self.path, "rb") as file:
+        with open_seekable(self.path) as file:
 
             def key_of(row: int) -> int:
                 file.seek((self.start + row) * self.columns * 8)
@@ -158,11 +158,11 @@ class Piece:
         return lower, Piece(self.path, self.start + cut, self.rows - cut, self.columns)
 
 
-def pieces_of(paths: list[Path], partition: int | None) -> list[Piece]:
+def pieces_of(paths: list[Place], partition: int | None) -> list[Piece]:
     """The pieces of one partition (None: of all) in all run files. Raises ValueError for a file that is no run file."""
     pieces: list[Piece] = []
     for path in paths:
-        with open(path, "rb") as file:
+        with open_seekable(path) as file:
             end = file.seek(0, 2)
             file.seek(max(0, end - TAIL.size))
             tail = file.read(TAIL.size)
@@ -188,7 +188,12 @@ def _read_all(pieces: list[Piece], columns: int = 2) -> np.ndarray:
     return np.concatenate([np.empty((0, columns), np.uint64), *(piece.read() for piece in pieces)])
 
 
-def read_rows(paths: list[Path], partition: int, columns: int = 2) -> np.ndarray:
+def run_files(folder: Place) -> list[Place]:
+    """The run files of a folder, by name."""
+    return [folder / name for name in sorted(file_sizes(folder)) if name.endswith(".run")]
+
+
+def read_rows(paths: list[Place], partition: int, columns: int = 2) -> np.ndarray:
     """All rows, uint64 [n, columns], of one partition, sorted."""
     rows = _read_all(pieces_of(paths, partition), columns)
     return rows[sorted_order(rows)]
@@ -215,7 +220,7 @@ class Groups:
         return np.repeat(self.least, np.diff(np.append(self.starts, len(self.keys))))
 
 
-def groups(paths: list[Path], partition: int) -> Iterator[Groups]:
+def groups(paths: list[Place], partition: int) -> Iterator[Groups]:
     """The rows of one partition, grouped by key, at most `ROWS_AT_ONCE` at a time, each different row once."""
     pieces = pieces_of(paths, partition)
     waiting = [(0, 2**64, pieces)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from filters import clean
 from pipeline import annotate, candidates, extract, ingest, joining, resolve, robots, select, sign
 from pipeline.exchange import partitions_for
 from pipeline.host_rates_stage import HOST_TABLE, find_host_rates
+from pipeline.inputs import input_digest, input_stat
 from pipeline.ledger import Entry
 from pipeline.plan import Shard
 from pipeline.quantile_stage import find_quantile
@@ -22,6 +22,7 @@ from pipeline.runner import Task
 from pipeline.schemas import ROBOTS_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.signal_tables import TEXT_TABLE, GroupSettings, signal_tables
 from pipeline.steps import Finished, Job, Steps, was_made_of
+from pipeline.storage.places import Place, RemotePath, as_place
 
 # A recipe begins with one of the first two.
 STAGES = ("extract", "ingest", "robots", "annotate", "sign", "dedup", "select")
@@ -52,6 +53,7 @@ class Stages:
                 "settings": settings,
                 "documents": str(documents),
                 "rejects": str(rejects),
+                "fetching": asdict(self.recipe.sources.politeness()),
             }
             task = Task(shard.name, extract.extract_shard, arguments, memory, shard.bytes, extract.input_stats(shard))
             jobs.append(Job(task, partial(inputs_hold, documents, shard), failure_holds=partial(failure_holds, shard)))
@@ -75,6 +77,7 @@ class Stages:
                 "sources": sources,
                 "documents": str(documents),
                 "rejects": str(rejects),
+                "fetching": asdict(self.recipe.sources.politeness()),
             }
             stats = extract.input_stats(shard)
             task = Task(shard.name, ingest.ingest_shard, arguments, ingest.MEMORY_BYTES, shard.bytes, stats)
@@ -91,6 +94,7 @@ class Stages:
             arguments = {
                 "shard": {"name": shard.name, "inputs": [asdict(item) for item in shard.inputs]},
                 "folder": str(folder),
+                "fetching": asdict(self.recipe.sources.politeness()),
             }
             stats = extract.input_stats(shard)
             task = Task(shard.name, robots.read_robots_shard, arguments, robots.MEMORY_BYTES, shard.bytes, stats)
@@ -132,7 +136,7 @@ class Stages:
         memory: int,
         shard: str,
         documents: Finished,
-        folder: Path,
+        folder: Place,
         **more: Any,
     ) -> Job:
         inputs = documents.inputs("documents", shard)
@@ -457,16 +461,21 @@ def _mean_bytes(documents: Finished) -> float:
 
 
 def failure_holds(shard: Shard, failure: dict[str, Any]) -> bool:
-    """Whether a failure speaks of the inputs as they are now, so that trying again would fail again."""
+    """Whether a failure speaks of the inputs as they are now, so that trying again would fail again.
+
+    A server may have mended its own fault meanwhile, and that cannot be seen from here.
+    """
+    if any(isinstance(as_place(item.path), RemotePath) for item in shard.inputs):
+        return False
     return bool(failure.get("inputs") == extract.input_stats(shard))
 
 
-def rows_hold(folder: Path, shard: Shard, sources: dict[str, str], entry: Entry) -> bool:
+def rows_hold(folder: Place, shard: Shard, sources: dict[str, str], entry: Entry) -> bool:
     """As inputs_hold; and each file still is of the source that it was of."""
     return entry.notes.get("sources") == sources and inputs_hold(folder, shard, entry)
 
 
-def inputs_hold(folder: Path, shard: Shard, entry: Entry) -> bool:
+def inputs_hold(folder: Place, shard: Shard, entry: Entry) -> bool:
     """Whether a shard's inputs are still the ones that its entry speaks of.
 
     Size and digest decide. An unchanged modification time saves reading the file again; an input that is
@@ -478,13 +487,14 @@ def inputs_hold(folder: Path, shard: Shard, entry: Entry) -> bool:
     touched = False
     for item in shard.inputs:
         try:
-            found = extract.input_stat(item.path)
+            found = input_stat(item.path, item.bytes)
         except FileNotFoundError:
             continue
         known = recorded[item.name]
         if found == entry.notes["stat"][item.name]:
             continue
-        if found[0] != known["bytes"] or extract.input_digest(item.path) != known["digest"]:
+        remote = isinstance(as_place(item.path), RemotePath)
+        if found[0] != known["bytes"] or (not remote and input_digest(item.path) != known["digest"]):
             return False
         entry.notes["stat"][item.name] = found
         touched = True

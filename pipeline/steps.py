@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import KamisukiError
 from pipeline.files import canonical_digest, remove_temporaries, write_json
-from pipeline.ledger import ENTRY_SUFFIX, Entry, entry_path, load_entries, load_entry, load_failure, note_failure
+from pipeline.ledger import (
+    ENTRY_SUFFIX,
+    FAILURE_SUFFIX,
+    Entry,
+    entry_path,
+    load_entries,
+    load_entries_of,
+    load_failure,
+    note_failure,
+)
 from pipeline.progress import Progress
 from pipeline.runner import Runner, Task
 from pipeline.schemas import SCHEMA_VERSION
+from pipeline.storage.places import (
+    Place,
+    delete,
+    delete_tree,
+    exists,
+    file_sizes,
+    folder_exists,
+    make_folder,
+    tree_sizes,
+)
 
 STEPS_FILE = "steps.json"
 
@@ -32,7 +49,7 @@ def folder_name(table: str, made_by: dict[str, Any]) -> str:
 class Finished:
     """A finished step: its folder and the ledger entries of its shards."""
 
-    folder: Path
+    folder: Place
     entries: dict[str, Entry]
 
     def outputs(self, table: str, shard: str) -> dict[str, Any]:
@@ -71,7 +88,7 @@ class Steps:
     """Does steps in OUT and remembers which folder holds which table, which shards are waived and how much was done."""
 
     def __init__(
-        self, out: Path, runner: Runner, progress: Progress, max_failed_shards: int, remember: Callable[[], None]
+        self, out: Place, runner: Runner, progress: Progress, max_failed_shards: int, remember: Callable[[], None]
     ) -> None:
         self.out = out
         self.remember = remember
@@ -83,34 +100,37 @@ class Steps:
         self.tasks_run = 0
         self.may_work = True
 
-    def folder(self, table: str, made_by: dict[str, Any], name: str | None = None) -> Path:
+    def folder(self, table: str, made_by: dict[str, Any], name: str | None = None) -> Place:
         """The folder of a table that is decided by `made_by`, known in run.json as `name` or the table."""
         made_by = {"schema_version": SCHEMA_VERSION, **made_by}
         folder = self.out / folder_name(table, made_by)
         self.tables[name or table] = folder.name
-        if not (folder / "made_by.json").exists():
+        if not exists(folder / "made_by.json"):
             write_json(folder / "made_by.json", made_by)
         return folder
 
     def do(
         self,
         stage: str,
-        folder: Path,
+        folder: Place,
         jobs: Sequence[Job],
         before: Callable[[], None] | None = None,
-        scratch: Path | None = None,
-        also: Sequence[Path] = (),
+        scratch: Place | None = None,
+        also: Sequence[Place] = (),
     ) -> Finished:
         """Do what is missing of a step; `before` makes what its tasks read in `scratch`, which goes at the end."""
         entries: dict[str, Entry] = {}
         missing: list[Job] = []
+        listed: dict[str, dict[str, int]] = {folder.name: file_sizes(folder)}
+        noted = [shard for job in jobs if f"{(shard := job.task.shard)}{ENTRY_SUFFIX}" in listed[folder.name]]
+        known = load_entries_of(folder, noted)
         for job in jobs:
-            entry = load_entry(folder, job.task.shard)
-            if entry is not None and self._files_stand(entry) and job.is_current(entry):
+            entry = known.get(job.task.shard)
+            if entry is not None and self._files_stand(entry, listed) and job.is_current(entry):
                 entries[job.task.shard] = entry
             else:
                 missing.append(job)
-        failures, missing = self._known_failures(folder, missing)
+        failures, missing = self._known_failures(folder, missing, listed[folder.name])
         if missing and not self.may_work:
             names = ", ".join(sorted(job.task.shard for job in missing)[:5])
             raise Incomplete(
@@ -120,7 +140,7 @@ class Steps:
         lost = False
         if missing:
             for place in (folder, *also):
-                place.mkdir(parents=True, exist_ok=True)
+                make_folder(place)
                 remove_temporaries(place)
             self.remember()
             if before:
@@ -128,9 +148,9 @@ class Steps:
             if not self.tasks_run:
                 self.progress.say(self.runner.start())
             by_shard = {job.task.shard: job for job in missing}
-            for shard in by_shard:
+            for shard in by_shard.keys() & known.keys():
                 # An entry that no longer holds must not outlive the files that are about to be made anew.
-                entry_path(folder, shard).unlink(missing_ok=True)
+                delete(entry_path(folder, shard))
             tasks = [job.task for job in missing]
             self.progress.begin(stage, tasks, len(jobs))
             for result in self.runner.run(tasks, self.progress.started):
@@ -144,12 +164,9 @@ class Steps:
                         note_failure(folder, shard, str(result.error), result.trace, by_shard[shard].task.signature)
                 self.progress.finished(result)
             self.progress.end()
-            for shard in by_shard.keys() - failures.keys():
-                entry = load_entry(folder, shard)
-                if entry is None:
-                    failures[shard] = "its ledger entry is missing"
-                else:
-                    entries[shard] = entry
+            succeeded = sorted(by_shard.keys() - failures.keys())
+            entries |= load_entries_of(folder, succeeded)
+            failures |= {shard: "its ledger entry is missing" for shard in succeeded if shard not in entries}
         self._judge_failures(stage, failures, waivable=stage in ("extract", "ingest") and not lost)
         for job in jobs:
             entry = entries.get(job.task.shard)
@@ -158,26 +175,31 @@ class Steps:
                     f"{stage}: the ledger of shard {entry.shard} does not add up (read {entry.read}, the stage before "
                     f"wrote {job.expected_read}): remove {entry_path(folder, entry.shard)} and run again"
                 )
-        if scratch and scratch.exists():
+        if scratch and folder_exists(scratch):
             keep_steps(folder, scratch)
-            shutil.rmtree(scratch)
+            delete_tree(scratch)
         return Finished(folder, entries)
 
-    def _files_stand(self, entry: Entry) -> bool:
-        """Whether each file that an entry speaks of is there with its size."""
+    def _files_stand(self, entry: Entry, listed: dict[str, dict[str, int]]) -> bool:
+        """Whether each file that an entry speaks of is there with its size; `listed` keeps one listing a folder."""
         for output in entry.outputs.values():
-            path = self.out / output["folder"] / output["file"]
-            if not path.is_file() or path.stat().st_size != output["bytes"]:
+            name = output["folder"]
+            if name not in listed:
+                listed[name] = file_sizes(self.out / name)
+            if listed[name].get(output["file"]) != output["bytes"]:
                 return False
         return True
 
-    def _known_failures(self, folder: Path, missing: list[Job]) -> tuple[dict[str, str], list[Job]]:
+    def _known_failures(
+        self, folder: Place, missing: list[Job], listed: dict[str, int]
+    ) -> tuple[dict[str, str], list[Job]]:
         """Failures that need no second try because they are waived and nothing about them changed; and the rest."""
-        noted = {job.task.shard: load_failure(folder, job.task.shard) for job in missing}
+        there = [job.task.shard for job in missing if f"{job.task.shard}{FAILURE_SUFFIX}" in listed]
+        noted = {shard: load_failure(folder, shard) for shard in there}
         holding = {
             job.task.shard: str(failure["error"])
             for job in missing
-            if (failure := noted[job.task.shard]) is not None and job.failure_holds(failure)
+            if (failure := noted.get(job.task.shard)) is not None and job.failure_holds(failure)
         }
         if len(holding) > self.max_failed_shards:
             return {}, missing
@@ -204,11 +226,12 @@ def was_made_of(inputs: list[dict[str, Any]], entry: Entry) -> bool:
     return entry.inputs == inputs
 
 
-def keep_steps(folder: Path, scratch: Path) -> None:
+def keep_steps(folder: Place, scratch: Place) -> None:
     """Keep what the ledgers of a step's exchange say, added up by step, before the exchange goes."""
     kept: dict[str, dict[str, Any]] = {}
-    for place in sorted({path.parent for path in scratch.rglob(f"*{ENTRY_SUFFIX}")}):
-        for entry in load_entries(place):
+    names = [name for name in tree_sizes(scratch) if name.endswith(ENTRY_SUFFIX)]
+    for below in sorted({name.rpartition("/")[0] for name in names}):
+        for entry in load_entries(scratch / below if below else scratch):
             step = kept.setdefault(entry.stage, {"tasks": 0, "seconds": 0.0, "read": 0, "written": 0, "notes": {}})
             step["tasks"] += 1
             step["seconds"] += entry.seconds

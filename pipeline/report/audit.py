@@ -6,21 +6,20 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import xxhash
 
 from dedup.normalise import normalize
 from dedup.similarity import overlap, shingle_set
 from pipeline.audit_stage import Repeated
-from pipeline.files import read_batches
+from pipeline.files import parquet_files, parquet_rows, read_batches
 from pipeline.recipe import Dedup
 from pipeline.sources import source_names
+from pipeline.storage.places import Place
 from pipeline.web.urls import host
 
 # Kinds that are decided by something else than similarity.
@@ -69,7 +68,7 @@ class Duplicates:
     wrong: list[str]
 
 
-def audit_duplicates(tables: dict[str, Path], dedup: Dedup, pairs: int) -> Duplicates:
+def audit_duplicates(tables: dict[str, Place], dedup: Dedup, pairs: int) -> Duplicates:
     """Read the tables `documents`, `corpus` and `duplicates` of a run; `pairs` of each kind are compared again."""
     kept = {name: Counter[str]() for name in ("host", "crawl", "source")}
     gone = {name: Counter[str]() for name in ("host", "crawl", "source")}
@@ -109,9 +108,9 @@ def audit_duplicates(tables: dict[str, Path], dedup: Dedup, pairs: int) -> Dupli
     )
 
 
-def _batches(folder: Path, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-    for path in sorted(folder.glob("*.parquet")):
-        yield from read_batches(path, columns, 65_536)
+def _batches(folder: Place, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+    for name in parquet_files(folder):
+        yield from read_batches(folder / name, columns, 65_536)
 
 
 def _names(column: pa.Array) -> list[str]:
@@ -143,13 +142,10 @@ class _Sample:
         return [row for kind in sorted(self._least) for _, _, row in sorted(self._least[kind], reverse=True)]
 
 
-def _compared(documents: Path, rows: list[dict[str, Any]], dedup: Dedup) -> Iterator[Pair]:
+def _compared(documents: Place, rows: list[dict[str, Any]], dedup: Dedup) -> Iterator[Pair]:
     wanted = {row[name] for row in rows for name in ("id", "kept_id")}
-    files = [str(path) for path in sorted(documents.glob("*.parquet"))]
-    found = ds.dataset(files, format="parquet").to_table(
-        columns=["id", "text"], filter=pc.field("id").isin(pa.array(sorted(wanted), pa.string()))
-    )
-    texts = dict(zip(found.column("id").to_pylist(), found.column("text").to_pylist(), strict=True))
+    condition = pc.field("id").isin(pa.array(sorted(wanted), pa.string()))
+    texts = {row["id"]: row["text"] for row in parquet_rows(documents, ["id", "text"], condition)}
     for row in rows:
         lost, stays = texts[row["id"]], texts[row["kept_id"]]
         differs = next((place for place, (a, b) in enumerate(zip(lost, stays)) if a != b), 0)

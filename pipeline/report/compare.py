@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from filters.rules import judge
 from pipeline.columns import CHARACTERS, Chosen, Columns, chosen_recipe, find_columns
 from pipeline.errors import UsageError
 from pipeline.report.sweep import SAMPLE, SEED, beginning
+from pipeline.storage.places import Place
 
 # Who keeps a page, as a number: 1 for the first recipe, plus 2 for the second.
 NEITHER, FIRST, SECOND, BOTH = range(4)
@@ -77,7 +77,7 @@ class _Found:
     values: dict[int, list[pa.Table]]
 
 
-def compare(out: Path, first: str, second: str) -> Comparison:
+def compare(out: Place, first: str, second: str) -> Comparison:
     """Judge the documents of a run by the rules of two recipes; duplicates are not looked at, and nothing is written.
 
     Raises UsageError when the recipes do not share documents or a signal was not measured.

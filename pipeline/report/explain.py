@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from pipeline.errors import UsageError
 from pipeline.extract import PageReader, Reject, crawl_name
+from pipeline.files import parquet_rows
 from pipeline.formats.rows import WrongFormat
 from pipeline.ingest import RowReader, read_rows
 from pipeline.ingest_settings import Ingest
+from pipeline.inputs import InputMissing, local_input
 from pipeline.plan import load_plan
 from pipeline.recipe import Recipe, RuleModel
 from pipeline.report.status import known_tables
 from pipeline.run import read_run
+from pipeline.storage.places import Place
 from pipeline.web.crawl_facts import with_crawl_facts
 from pipeline.web.warc import NotWarc, read_records
 
 
-def _rows(out: Path, folder: str | None, condition: Any, columns: list[str] | None = None) -> list[dict[str, Any]]:
+def _rows(out: Place, folder: str | None, condition: Any, columns: list[str] | None = None) -> list[dict[str, Any]]:
     if folder is None:
         return []
-    files = [str(path) for path in sorted((out / folder).glob("*.parquet"))]
-    if not files:
-        return []
-    return list(ds.dataset(files, format="parquet").to_table(filter=condition, columns=columns).to_pylist())
+    return list(parquet_rows(out / folder, columns, condition))
 
 
-def explain(out: Path, url: str, recipe_name: str | None = None) -> Iterator[str]:
+def explain(out: Place, url: str, recipe_name: str | None = None) -> Iterator[str]:
     """Lines that tell the story of every capture of a URL. Raises UsageError when no input holds it."""
     name, tables = known_tables(out, recipe_name)
     record = read_run(out) or {}
@@ -43,7 +41,7 @@ def explain(out: Path, url: str, recipe_name: str | None = None) -> Iterator[str
     unseen: list[Reject | dict[str, Any]] = []
     first = recipe.ingest or recipe.extract
     if not known or first.rejects_kept < 1:
-        found = _read_rows_again(out, url, recipe.ingest) if recipe.ingest else _recompute(out, url, recipe)
+        found = _read_rows_again(out, url, recipe) if recipe.ingest else _recompute(out, url, recipe)
         unseen = [outcome for outcome in found if _id_of(outcome) not in known]
     if not known and not unseen:
         raise UsageError(f"no record of {url} in the inputs of {out}: check the spelling; the URL must be whole")
@@ -65,20 +63,23 @@ def _id_of(outcome: Reject | dict[str, Any]) -> str:
     return outcome.id if isinstance(outcome, Reject) else str(outcome["id"])
 
 
-def _recompute(out: Path, url: str, recipe: Recipe) -> Iterator[Reject | dict[str, Any]]:
+def _recompute(out: Place, url: str, recipe: Recipe) -> Iterator[Reject | dict[str, Any]]:
     reader = PageReader(recipe.extract, {})
     for shard in load_plan(out / "plan.json"):
         for item in shard.inputs:
             try:
-                for record in with_crawl_facts(read_records(item.path, recipe.extract.limits.body_bytes)):
-                    if record.type == "response" and record.url == url:
-                        yield reader.read(record, item.name, crawl_name(item.name, None))
-            except (NotWarc, FileNotFoundError):
+                with local_input(item.path, recipe.sources.politeness()) as path:
+                    for record in with_crawl_facts(read_records(path, recipe.extract.limits.body_bytes)):
+                        if record.type == "response" and record.url == url:
+                            yield reader.read(record, item.name, crawl_name(item.name, None))
+            except (NotWarc, InputMissing):
                 # The run named this input as failed or missing; the page may stand in another one.
                 continue
 
 
-def _read_rows_again(out: Path, url: str, settings: Ingest) -> Iterator[Reject | dict[str, Any]]:
+def _read_rows_again(out: Place, url: str, recipe: Recipe) -> Iterator[Reject | dict[str, Any]]:
+    settings = recipe.ingest
+    assert settings is not None
     for shard in load_plan(out / "plan.json"):
         for item in shard.inputs:
             source = settings.source_of(item.path)
@@ -86,9 +87,10 @@ def _read_rows_again(out: Path, url: str, settings: Ingest) -> Iterator[Reject |
                 continue
             reader = RowReader(settings, source, item.name, {})
             try:
-                outcomes = map(reader.read, read_rows(item.path, settings))
-                yield from (one for one in outcomes if (one.url if isinstance(one, Reject) else one["url"]) == url)
-            except (WrongFormat, FileNotFoundError):
+                with local_input(item.path, recipe.sources.politeness()) as path:
+                    outcomes = map(reader.read, read_rows(path, settings))
+                    yield from (one for one in outcomes if (one.url if isinstance(one, Reject) else one["url"]) == url)
+            except (WrongFormat, InputMissing):
                 # The run named this input as failed or missing; the page may stand in another one.
                 continue
 
@@ -119,7 +121,7 @@ def _judgement(document: dict[str, Any]) -> str:
     return f", page type {document['page_type']}, confidence {_number(document['extraction_confidence'])}"
 
 
-def _document_lines(out: Path, tables: dict[str, str], recipe: Recipe, document: dict[str, Any]) -> Iterator[str]:
+def _document_lines(out: Place, tables: dict[str, str], recipe: Recipe, document: dict[str, Any]) -> Iterator[str]:
     key = pc.field("id") == document["id"]
     yield f"{document['url']} ({document['id']})"
     yield f"  record: {document['warc_file']}, offset {document['warc_offset']}, length {document['warc_length']} bytes"

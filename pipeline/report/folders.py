@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.files import read_json
 from pipeline.run import locked, read_run
+from pipeline.storage.places import Place, delete_tree, tree_sizes
 
 
 @dataclass(frozen=True)
 class TableFolder:
     """A folder of OUT, the recipes that use it now, and its size in bytes on the disk."""
 
-    path: Path
+    path: Place
     table: str
     stage: str
     recipes: tuple[str, ...]
@@ -22,7 +21,7 @@ class TableFolder:
     bytes: int
 
 
-def list_folders(out: Path) -> list[TableFolder]:
+def list_folders(out: Place) -> list[TableFolder]:
     """All table folders, current and old, by name."""
     record = read_run(out) or {"recipes": {}}
     users: dict[str, list[str]] = {}
@@ -30,19 +29,24 @@ def list_folders(out: Path) -> list[TableFolder]:
         for folder in entry["tables"].values():
             users.setdefault(folder, []).append(recipe)
     folders = []
-    for path in sorted(marker.parent for marker in out.glob("*/made_by.json")):
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    sizes: dict[str, dict[str, int]] = {}
+    for name, size in tree_sizes(out).items():
+        folder, _, rest = name.partition("/")
+        sizes.setdefault(folder, {})[rest] = size
+    for folder in sorted(name for name, files in sizes.items() if "made_by.json" in files):
+        path, files = out / folder, sizes[folder]
         table = path.name.rsplit("-", 1)[0]
         stage = str(read_json(path / "made_by.json").get("stage", ""))
-        shards = len(list(path.glob("*.parquet")))
-        folders.append(TableFolder(path, table, stage, tuple(sorted(users.get(path.name, []))), shards, size))
+        shards = sum(name.endswith(".parquet") and "/" not in name for name in files)
+        users_here = tuple(sorted(users.get(path.name, [])))
+        folders.append(TableFolder(path, table, stage, users_here, shards, sum(files.values())))
     return folders
 
 
-def remove_old(out: Path) -> list[TableFolder]:
+def remove_old(out: Place) -> list[TableFolder]:
     """Remove the folders that no recipe of run.json uses, under the run's lock; returns what went."""
     with locked(out):
         old = [folder for folder in list_folders(out) if not folder.recipes]
         for folder in old:
-            shutil.rmtree(folder.path)
+            delete_tree(folder.path)
     return old

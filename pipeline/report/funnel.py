@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from pipeline.edits import EDITED
 from pipeline.ledger import Entry, load_entries
+from pipeline.storage.places import Place
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def sum_counts(entries: list[Entry], attribute: str) -> Counter[str]:
 EXTRACT_ORDER = ("not_a_response", "revisit", "http_status", "not_html", "no_kana", "too_many_elements", "not_japanese")
 
 
-def funnel(out: Path, tables: dict[str, str]) -> list[Step]:
+def funnel(out: Place, tables: dict[str, str]) -> list[Step]:
     """The steps of a recipe's run, from `tables` of run.json. Steps that have not run are left out."""
     extracted = load_entries(out / tables["documents"]) if "documents" in tables else []
     steps = [Step("records read", sum(entry.read for entry in extracted), None)]

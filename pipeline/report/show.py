@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from pathlib import Path
 
-import pyarrow.dataset as ds
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.files import parquet_rows
+from pipeline.ledger import load_entries
 from pipeline.report.status import known_tables
+from pipeline.storage.places import Place, as_place
 
 ROWS = 8
 COLUMNS = ["url", "charset", "license", "consent", "text"]
 
 
-def show(out: Path, console: Console) -> None:
+def show(out: Place, console: Console) -> None:
     """Print the first rows of the latest corpus of OUT and how to read it."""
     folder = out / known_tables(out, None)[1]["corpus"]
-    corpus = ds.dataset([str(path) for path in sorted(folder.glob("*.parquet"))], format="parquet")
-    table = Table(title=f"{corpus.count_rows()} pages in {folder}", title_justify="left", header_style="bold", box=None)
+    pages = sum(entry.written for entry in load_entries(folder))
+    table = Table(title=f"{pages} pages in {folder}", title_justify="left", header_style="bold", box=None)
     for name in COLUMNS:
         table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=60 if name == "text" else 40)
-    for row in corpus.head(ROWS, columns=COLUMNS).to_pylist():
+    for row in itertools.islice(parquet_rows(folder, COLUMNS), ROWS):
         text = " ".join(row.pop("text").split())
         table.add_row(*(row[name] or "-" for name in COLUMNS[:-1]), text)
     console.print(table)
@@ -31,4 +33,4 @@ def show(out: Path, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    show(Path(sys.argv[1]), Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200))
+    show(as_place(sys.argv[1]), Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import socket
 import time
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +14,9 @@ from pipeline.ledger import load_entries, load_failures
 from pipeline.plan import load_plan
 from pipeline.progress import human_seconds
 from pipeline.run import ROBOTS_PLAN, read_run
+from pipeline.storage import lease
+from pipeline.storage.places import Place, RemotePath
+from pipeline.storage.scratch import process_alive
 
 SLOWEST = 5
 # Which folder of run.json tells of which stage, in the order of the stages.
@@ -45,31 +47,26 @@ def stage_tables(tables: dict[str, str]) -> list[tuple[str, str]]:
     return found
 
 
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def driver_state(out: Path) -> dict[str, Any] | None:
-    """What a driver that is alive on this machine last said of itself, else None."""
+def driver_state(out: Place) -> dict[str, Any] | None:
+    """What a driver that is alive last said of itself, else None: on this machine, or one that holds OUT on S3."""
     try:
         state = dict(read_json(out / "state.json"))
     except (FileNotFoundError, ValueError):
         return None
-    return state if _alive(int(state["pid"])) and state["done"] + state["failed"] < state["shards"] else None
+    if isinstance(out, RemotePath):
+        found = lease.holder(str(out / ".lock"))
+        alive = found is not None and not found[0]["stale"]
+    else:
+        alive = state["host"] == socket.gethostname() and process_alive(int(state["pid"]))
+    return state if alive and state["done"] + state["failed"] < state["shards"] else None
 
 
-def print_status(console: Console, out: Path, tables: dict[str, str]) -> None:
+def print_status(console: Console, out: Place, tables: dict[str, str]) -> None:
     """Shards done, running and failed of each stage, rates, time left and the slowest shards."""
     state = driver_state(out)
     if state:
         age = human_seconds(time.time() - state["time"])
-        console.print(f"running (process {state['pid']}, {age} ago): {state['line']}")
+        console.print(f"running (process {state['pid']} on {state['host']}, {age} ago): {state['line']}")
         for shard, since in sorted(state["running"].items(), key=lambda item: item[1]):
             console.print(f"  {shard}: for {human_seconds(time.time() - since)}")
     else:
@@ -100,7 +97,7 @@ def print_status(console: Console, out: Path, tables: dict[str, str]) -> None:
     console.print("slowest shards: " + "; ".join(f"{name} {human_seconds(seconds)}" for seconds, name in slow))
 
 
-def known_tables(out: Path, recipe: str | None) -> tuple[str, dict[str, str]]:
+def known_tables(out: Place, recipe: str | None) -> tuple[str, dict[str, str]]:
     """A recipe's name and its folders in run.json; the latest one by default."""
     from pipeline.errors import UsageError
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow as pa
 from filters.rules import NUMBER_LIMITS, Rule, fails
 from pipeline.columns import CHARACTERS, Columns, chosen_recipe, find_columns, known_types
 from pipeline.errors import UsageError
+from pipeline.storage.places import Place
 
 # Shares of pages at whose values limits are tried: close at the ends, where limits are set, wider in the middle.
 QUANTILES = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
@@ -69,7 +69,7 @@ class Sweep:
         return asdict(self)
 
 
-def sweep(out: Path, signal: str, recipe: str | None = None, limits: Sequence[float] = ()) -> Sweep:
+def sweep(out: Place, signal: str, recipe: str | None = None, limits: Sequence[float] = ()) -> Sweep:
     """Try limits on a signal over the documents of a run, `limits` or values at quantiles of it.
 
     Raises UsageError for a signal that is unknown, holds text or was not measured.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 from pipeline.files import read_json
 from pipeline.ledger import load_entries
 from pipeline.report.status import stage_tables
 from pipeline.steps import STEPS_FILE
+from pipeline.storage.places import Place
 
 
-def timing_rows(out: Path, tables: dict[str, str]) -> list[tuple[str, str, float]]:
+def timing_rows(out: Place, tables: dict[str, str]) -> list[tuple[str, str, float]]:
     """(stage, step, seconds of work added up over shards), in the order of the stages."""
     rows = []
     for stage, name in stage_tables(tables):

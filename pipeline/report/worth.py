@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from filters.rules import Rule, column_of, fails, limits_of, reason_of
 from pipeline.columns import CHARACTERS, chosen_recipe, find_columns
 from pipeline.labelled import judge_labelled, shipped_set
 from pipeline.recipe import RuleModel
+from pipeline.storage.places import Place
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Filters:
         return asdict(self)
 
 
-def worth_of_filters(out: Path, recipe: str | None = None) -> Filters:
+def worth_of_filters(out: Place, recipe: str | None = None) -> Filters:
     """Judge the documents of a run and the labelled set by each rule of a recipe. Raises UsageError."""
     chosen = chosen_recipe(out, recipe)
     rules = chosen.recipe.select.active_rules()

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.plan import Input, extend_plan, find_inputs, load_plan, name_inputs, pack, save_plan
+from pipeline.inputs import find_inputs
+from pipeline.plan import Input, extend_plan, load_plan, name_inputs, pack, save_plan
 from pipeline.recipe import Shards
+from pipeline.source_settings import Sources
 
 SETTINGS = Shards()
 
@@ -102,13 +104,13 @@ def test_a_plan_survives_its_file(tmp_path):
 
 def test_inputs_are_found_once_and_missing_ones_are_named(tmp_path):
     a, b = make(tmp_path, ["a.warc.gz", "b.warc.gz"])
-    assert find_inputs([str(tmp_path / "*.gz"), str(b), str(tmp_path / "." / "a.warc.gz")]) == [a, b]
+    assert find_inputs([str(tmp_path / "*.gz"), str(b), str(tmp_path / "." / "a.warc.gz")], Sources()) == [a, b]
     for pattern, message in [
         (str(tmp_path / "*.arc"), "no input matches"),
         (str(tmp_path / "gone.warc.gz"), "does not exist"),
         (str(tmp_path), "is a folder"),
     ]:
         with pytest.raises(UsageError, match=message):
-            find_inputs([pattern])
+            find_inputs([pattern], Sources())
     with pytest.raises(UsageError, match="no input given"):
-        find_inputs([])
+        find_inputs([], Sources())

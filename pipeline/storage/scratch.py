@@ -1,0 +1,49 @@
+"""Local folders of this machine: the cache of inputs, and scratch files that go with the process that made them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """KAMISUKI_CACHE, else kamisuki in the user's cache folder (XDG Base Directory Specification)."""
+    named = os.environ.get("KAMISUKI_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "kamisuki"
+
+
+@contextlib.contextmanager
+def scratch_file(suffix: str = "") -> Iterator[Path]:
+    """A path for a temporary file, which goes at the end of the block."""
+    folder = cache_folder() / "scratch"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{os.getpid()}.{os.urandom(6).hex()}{suffix}"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def remove_orphans() -> None:
+    """Delete scratch files of this machine's processes that were killed."""
+    for path in (cache_folder() / "scratch").glob("*"):
+        owner = re.match(r"(\d+)\.", path.name)
+        if owner and not process_alive(int(owner.group(1))):
+            path.unlink(missing_ok=True)
+
+
+def process_alive(process: int) -> bool:
+    """Whether a process of this machine lives."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
