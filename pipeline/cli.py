@@ -45,7 +45,10 @@ def run(
     recipe: Annotated[str, typer.Argument(help="A recipe: a YAML file, or the name of a shipped one.")],
     out: Annotated[Any, typer.Option("--out", parser=as_place, help="Folder or s3:// prefix for tables and ledger.")],
     inputs: Annotated[
-        list[str] | None, typer.Option("--input", help="A WARC file, quoted glob, URL, list of paths or crawl; may be given several times.")
+        list[str] | None,
+        typer.Option(
+            "--input", help="A WARC file, quoted glob, URL, list of paths or crawl; may be given several times."
+        ),
     ] = None,
     robots: Annotated[
         list[str] | None,
@@ -102,7 +105,7 @@ def run(
 @app.command()
 def ingest(
     recipe: Annotated[str, typer.Argument(help="A recipe with an ingest section: a YAML file, or a shipped one.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for all tables and the ledger.")],
+    out: Annotated[Any, typer.Option("--out", parser=as_place, help="Folder or s3:// prefix for tables and ledger.")],
     inputs: Annotated[
         list[str] | None, typer.Option("--input", help="A file or a quoted glob; may be given several times.")
     ] = None,

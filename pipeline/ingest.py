@@ -12,7 +12,7 @@ from typing import Any
 import xxhash
 
 from filters.characters import kana_ratio
-from pipeline.errors import KamisukiError, UsageError
+from pipeline.errors import UsageError
 from pipeline.extract import Reject, is_kept, note_input, record_uuid
 from pipeline.files import TableWriter
 from pipeline.formats.jsonl import read_json_lines

@@ -13,7 +13,6 @@ from pipeline.extract import PageReader, Reject, crawl_name
 from pipeline.files import parquet_rows
 from pipeline.formats.rows import WrongFormat
 from pipeline.ingest import RowReader, read_rows
-from pipeline.ingest_settings import Ingest
 from pipeline.inputs import InputMissing, local_input
 from pipeline.plan import load_plan
 from pipeline.recipe import Recipe, RuleModel

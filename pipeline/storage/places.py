@@ -182,7 +182,7 @@ def nearby_folder(where: Place) -> Path:
 
 
 def numbers_at(where: Place, offset: int, count: int) -> np.ndarray:
-    """Numbers (uint64, little-endian) of a file from byte `offset` on. Raises KamisukiError where a remote one is short."""
+    """Numbers (uint64, little-endian) of a file from byte `offset` on."""
     if isinstance(where, Path):
         return np.fromfile(where, "<u8", count, offset=offset)
     if count == 0:
