@@ -127,7 +127,10 @@ def _record(member: bytes, size: int, max_body_bytes: int) -> Record:
 def header_fields(header: bytes) -> dict[bytes, bytes]:
     """Fields of a WARC header by their names in lower case, as `first_values` of `header_pairs`, in half the time."""
     fields: dict[bytes, bytes] = {}
-    for line in header.split(b"\r\n")[1:]:
+    version, *lines = header.split(b"\r\n")
+    if b"\n" in version:
+        return first_values(header_pairs(header))
+    for line in lines:
         name, _, value = line.partition(b": ")
         lower = LOWER_NAMES.get(name)
         if lower is None or lower in fields or b"\n" in value:
