@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 
 import pytest
+from aiohttp import web
 
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.rewriting.client import REASONS, Budget, Client, RequestCache, answer_all
 from tests.rewriting.conftest import ask, collect, quick
 from tests.rewriting.scripted_server import (
+    Payload,
     ScriptedServer,
     cuts,
     cuts_in_the_body,
@@ -21,6 +24,7 @@ from tests.rewriting.scripted_server import (
     slowly,
     stalls,
     stalls_in_the_body,
+    words,
 )
 
 TOO_LONG_LLAMA = (
@@ -84,6 +88,29 @@ def test_every_fault_ends_in_one_answer_with_its_reason(cache: RequestCache) -> 
             assert (answer.text, answer.reason, answer.from_cache) == (f"page {n}!", None, False)
             assert server.asked[f"page {n}"] == 1
         assert len(cache) == sum(answer.reason is None for answer in answers)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_mix_of_faults_at_two_servers_ends_in_one_answer_for_each(cache: RequestCache, seed: int) -> None:
+    draw = random.Random(seed)
+    faults = [behaviours[0] for behaviours, _, _ in FAULTS.values() if behaviours[0] not in (echoes, never_ends)]
+
+    async def behaves(request: web.Request, payload: Payload) -> web.StreamResponse:
+        return await draw.choice([echoes] * len(faults) * 2 + faults)(request, payload)
+
+    with ScriptedServer(otherwise=behaves) as one, ScriptedServer(otherwise=behaves) as other:
+        requests = [ask(f"page {draw.randrange(300)}") for _ in range(500)]
+        settings = quick(one.url, other.url, in_flight=20, stop_after_failures=10_000)
+        first = collect(requests, settings, cache)
+        asked = one.asked + other.asked
+        second = collect(requests, settings, cache)
+    for answers in (first, second):
+        assert Counter(answer.key for answer in answers) == Counter(request.key for request in requests)
+    good = {answer.key for answer in first if answer.reason is None}
+    assert 0 < len(good) < len(asked)
+    words_of = {request.key: words(request.payload) for request in requests}
+    again = one.asked + other.asked
+    assert all(again[words_of[key]] == asked[words_of[key]] for key in good)
 
 
 def test_a_server_that_stalls_keeps_nobody_waiting_for_ever(cache: RequestCache) -> None:

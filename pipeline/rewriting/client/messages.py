@@ -39,7 +39,8 @@ class Answer:
 
     `reason` is None where the answer is good, else a name of REASONS; a bad answer keeps the text that there was.
     `seconds` is the time of the last attempt. `tokens_estimated` says that the server did not report its usage.
-    An answer out of the cache has the tokens that it cost when it was made.
+    `from_cache` says that it cost nothing now: out of the cache, or asked for by an equal request at the same time; the
+    tokens are those that it cost when it was made.
     """
 
     key: str
