@@ -143,6 +143,15 @@ sample: setup ## Make the embedded sample again
 check-swallow: setup ## TEXTS='runs/…/documents-*/*.parquet': Swallow's recipes against a transcription of what was published
 	$(BIN)/python -m benchmarks.swallow_rules --texts $(TEXTS)
 
+rewrite: setup ## RECIPE=… OUT=… ENDPOINT=http://HOST:PORT/v1: rewrite a table of a run with a language model
+	$(BIN)/kamisuki rewrite $(RECIPE) --out '$(OUT)' $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(foreach pair,$(SET),--set '$(pair)')
+
+rewrite-demo: warm build/model-server/.ready ## [ROWS=10]: a small real model on this machine rewrites pages and code, and the checks catch it
+	$(BIN)/python -m benchmarks.rewrite_demo --server build/model-server/bin/python --out runs/rewrite-demo $(if $(ROWS),--rows $(ROWS))
+
+check-code: setup ## Every file of the shared test data through SwallowCode's steps
+	KAMISUKI_CODE_FILES=1000 $(BIN)/python -m pytest tests/pipeline/test_rewrite_code.py -n 0
+
 check-duplicates: setup ## OUT=…: hold a run's duplicates against all pairs of its documents
 	$(BIN)/python -m benchmarks.brute_force_duplicates "$(OUT)"
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from pipeline import __version__
 from pipeline.choosing_commands import add_commands
 from pipeline.errors import KamisukiError, UsageError
+from pipeline.rewriting_commands import add_rewriting_commands
 from pipeline.storage.places import as_place, writable
 
 app = typer.Typer(
@@ -200,6 +201,7 @@ def audit(
 
 
 add_commands(app, _console)
+add_rewriting_commands(app, _console)
 
 
 @app.command()

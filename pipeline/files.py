@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -206,6 +206,12 @@ def parquet_files(folder: Place) -> list[str]:
     return sorted(name for name in file_sizes(folder) if name.endswith(".parquet"))
 
 
+def read_table(path: Place, columns: list[str] | None = None) -> pa.Table:
+    """A Parquet file as a whole, or some of its columns."""
+    with open_parquet(path) as file:
+        return file.read(columns=columns)
+
+
 @contextlib.contextmanager
 def open_parquet(path: Place) -> Iterator[pq.ParquetFile]:
     """A Parquet file; of a remote one only the columns and row groups that are read travel."""
@@ -231,7 +237,9 @@ def parquet_rows(
                 )
 
 
-def aligned_batches(sources: list[tuple[Place, list[str]]], rows: int = 2048) -> Iterator[list[pa.RecordBatch]]:
+def aligned_batches(
+    sources: Sequence[tuple[Place, list[str] | None]], rows: int = 2048
+) -> Iterator[list[pa.RecordBatch]]:
     """Batches of the same rows from several Parquet files of one shard, each with its columns.
 
     The first file leads: a batch has at most `rows` rows and one row group of it, so that the widest table goes

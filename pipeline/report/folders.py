@@ -25,7 +25,7 @@ def list_folders(out: Place) -> list[TableFolder]:
     """All table folders, current and old, by name."""
     record = read_run(out) or {"recipes": {}}
     users: dict[str, list[str]] = {}
-    for recipe, entry in record["recipes"].items():
+    for recipe, entry in [*record["recipes"].items(), *record.get("rewriting", {}).items()]:
         for folder in entry["tables"].values():
             users.setdefault(folder, []).append(recipe)
     folders = []

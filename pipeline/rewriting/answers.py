@@ -1,0 +1,140 @@
+"""Answers: what a model wrote, read as what its prompt asked for; an answer that is not that has a reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipeline.rewriting.deletions import BadProgram, apply_program, read_program
+from pipeline.rewriting.fences import fenced_blocks
+
+Kind = Literal["text", "code", "score", "pairs", "deletions"]
+
+# Reasons of answers that are not what was asked.
+NO_CODE, NO_SCORE, NO_PAIRS, NO_PROGRAM, NO_MARKER, UNFINISHED_THOUGHT, EMPTY = (
+    "answer_without_code",
+    "answer_without_score",
+    "answer_without_pairs",
+    "answer_without_program",
+    "answer_without_marker",
+    "answer_with_unfinished_thought",
+    "empty_answer",
+)
+REASONS = (NO_CODE, NO_SCORE, NO_PAIRS, NO_PROGRAM, NO_MARKER, UNFINISHED_THOUGHT, EMPTY)
+
+_THOUGHT_ENDS = "</think>"
+_SCORE = re.compile(r"\[\[\s*(-?\d+(?:\.\d+)?)\s*\]\]")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What an answer says: a text, or None where the document's stays; a score with its reasons; messages of a chat.
+
+    `reason` is None where the answer is what was asked for.
+    """
+
+    text: str | None = None
+    score: float | None = None
+    note: str | None = None
+    messages: list[dict[str, str]] = field(default_factory=list)
+    reason: str | None = None
+
+
+def without_thought(answer: str) -> str | None:
+    """The answer behind what a model thought aloud; None where a thought does not end."""
+    if _THOUGHT_ENDS in answer:
+        answer = answer.rpartition(_THOUGHT_ENDS)[2]
+    elif "<think>" in answer:
+        return None
+    return answer.strip()
+
+
+def parse_answer(answer: str, kind: Kind, source: str, marker: str | None = None) -> Parsed:
+    """Read an answer as `kind`; `source` is the text that was asked about, `marker` what the answer begins behind."""
+    said = without_thought(answer)
+    if said is None:
+        return Parsed(reason=UNFINISHED_THOUGHT)
+    if marker is not None:
+        _, found, said = said.partition(marker)
+        if not found:
+            return Parsed(reason=NO_MARKER)
+        said = said.strip()
+    if not said:
+        return Parsed(reason=EMPTY)
+    if kind == "code":
+        return _code(said, marker is not None)
+    if kind == "score":
+        return _score(said)
+    if kind == "pairs":
+        return _pairs(said)
+    if kind == "deletions":
+        try:
+            left = apply_program(source, read_program(said))
+        except BadProgram as error:
+            return Parsed(reason=NO_PROGRAM, note=str(error))
+        return Parsed(text=left)
+    return Parsed(text=said)
+
+
+def _code(said: str, plain_counts: bool) -> Parsed:
+    blocks = fenced_blocks(said)
+    if blocks:
+        # Behind suggestions with small examples, the improved code is the longest block.
+        return Parsed(text=max((block.text for block in blocks), key=len).strip("\n") + "\n")
+    return Parsed(text=said + "\n") if plain_counts else Parsed(reason=NO_CODE)
+
+
+def _score(said: str) -> Parsed:
+    """[[4.5]], or {"score": 4.5, "reasons": "…"}."""
+    record = _json(said)
+    if (
+        isinstance(record, dict)
+        and isinstance(record.get("score"), int | float)
+        and not isinstance(record["score"], bool)
+    ):
+        note = record.get("reasons")
+        note = note if isinstance(note, str) else json.dumps(note, ensure_ascii=False) if note is not None else None
+        return Parsed(score=float(record["score"]), note=note)
+    marked = _SCORE.findall(said)
+    if marked:
+        return Parsed(score=float(marked[-1]), note=said)
+    if _NUMBER.fullmatch(said):
+        return Parsed(score=float(said), note=said)
+    return Parsed(reason=NO_SCORE)
+
+
+def _pairs(said: str) -> Parsed:
+    """{"pairs": [{"question": "…", "answer": "…"}]}: a chat, and the same as text."""
+    record = _json(said)
+    pairs = record.get("pairs") if isinstance(record, dict) else record
+    messages: list[dict[str, str]] = []
+    texts = []
+    for pair in pairs if isinstance(pairs, list) else []:
+        question, answer = (pair.get(name) if isinstance(pair, dict) else None for name in ("question", "answer"))
+        if isinstance(question, str) and isinstance(answer, str) and question.strip() and answer.strip():
+            messages += [
+                {"role": "user", "content": question.strip()},
+                {"role": "assistant", "content": answer.strip()},
+            ]
+            texts.append(f"{question.strip()}\n{answer.strip()}")
+    return Parsed(text="\n\n".join(texts), messages=messages) if messages else Parsed(reason=NO_PAIRS)
+
+
+def _json(said: str) -> Any:
+    """A JSON value in an answer, with or without a fence and words around it; None where there is none."""
+    blocks = fenced_blocks(said)
+    candidates = [block.text for block in blocks] + [said]
+    for opening, closing in ("{}", "[]"):
+        if opening in said and closing in said:
+            candidates.append(said[said.index(opening) : said.rindex(closing) + 1])
+    for candidate in candidates:
+        try:
+            value = json.loads(candidate)
+        except ValueError:
+            continue
+        if isinstance(value, dict | list):
+            return value
+    return None
