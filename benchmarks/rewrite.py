@@ -36,7 +36,7 @@ TEXT = "日本語のウェブページの本文は、このように一文ずつ
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--datatrove", required=True, help="the Python of an environment with datatrove's inference")
-    parser.add_argument("--requests", type=int, default=6_000)
+    parser.add_argument("--requests", type=int, default=3_000)
     parser.add_argument("--in-flight", type=int, default=256)
     parser.add_argument("--ours", type=int, help="(used inside) run one turn of ours against this port")
     given = parser.parse_args()
