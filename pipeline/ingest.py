@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
 
 import xxhash
 
 from filters.characters import kana_ratio
-from pipeline.errors import UsageError
-from pipeline.extract import Reject, is_kept, note_input, record_uuid
+from pipeline.errors import KamisukiError, UsageError
+from pipeline.extract import RECORD_ERRORS, Reject, is_kept, note_input, record_uuid
 from pipeline.files import TableWriter
 from pipeline.formats.jsonl import read_json_lines
 from pipeline.formats.mapping import NoText, columns_of, text_of
 from pipeline.formats.parquet import read_parquet
-from pipeline.formats.rows import BadRow, Row
+from pipeline.formats.rows import BadRow, Row, WrongFormat
+from pipeline.formats.wet import read_wet
+from pipeline.formats.wikipedia_cirrus import read_cirrus_dump
+from pipeline.formats.wikipedia_xml import PARSER_LIMITS, read_xml_dump
 from pipeline.ingest_settings import Ingest
 from pipeline.inputs import input_stat, local_input
 from pipeline.ledger import Entry
@@ -36,8 +39,9 @@ ROWS_IN_MEMORY = 500
 CHARACTERS_IN_MEMORY = 16_000_000
 # A portion of rows as Python objects, the writer's row group and the model of languages.
 MEMORY_BYTES = 900_000_000
+TIME_LIMITS = ("extraction_cpu_limit", "extraction_wall_limit")
 # Of these rows nothing can be read: they count as errors.
-ROW_ERRORS = frozenset({"damaged_input", "broken_json", "not_utf8"})
+ROW_ERRORS = RECORD_ERRORS | {"damaged_input", "broken_json", "broken_xml", "not_utf8"}
 
 
 def versions(settings: Ingest) -> dict[str, str]:
@@ -45,7 +49,14 @@ def versions(settings: Ingest) -> dict[str, str]:
     found = {"unicode": unicodedata.unidata_version}
     if settings.language is not None:
         found |= {"lid": language.model_digest(), "fasttext-numpy2-wheel": version("fasttext-numpy2-wheel")}
+    if settings.format == "wikipedia_xml":
+        found |= {"mwparserfromhell": version("mwparserfromhell")}
     return found
+
+
+def memory_bytes(settings: Ingest) -> int:
+    """What a worker of ingest needs, its sandbox included."""
+    return MEMORY_BYTES + (PARSER_LIMITS.memory_bytes if settings.format == "wikipedia_xml" else 0)
 
 
 def deciding(settings: Ingest) -> dict[str, Any]:
@@ -149,7 +160,15 @@ def read_rows(path: str, settings: Ingest) -> Iterator[Row | BadRow]:
     """The rows of a file of the recipe's format. Raises WrongFormat."""
     if settings.format == "parquet":
         return read_parquet(path, settings.fields(), settings.row_bytes)
-    return read_json_lines(path, settings.row_bytes)
+    return _READERS[settings.format](path, settings.row_bytes)
+
+
+_READERS: dict[str, Callable[[str, int], Iterator[Row | BadRow]]] = {
+    "jsonl": read_json_lines,
+    "wet": read_wet,
+    "wikipedia_xml": read_xml_dump,
+    "wikipedia_cirrus": read_cirrus_dump,
+}
 
 
 def ingest_shard(
@@ -160,10 +179,9 @@ def ingest_shard(
     rejects: str,
     fetching: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Ingest one shard: `documents` and `rejects` are folders, `sources` has each input's source by its name,
-    `fetching` is how servers are asked for remote inputs.
+    """Ingest one shard: `documents` and `rejects` are folders, `sources` has each input's source by its name.
 
-    Returns the ledger entry as a record of counts.
+    `fetching` is how servers are asked for remote inputs. Returns the ledger entry as a record of counts.
     """
     started = time.perf_counter()
     work = Shard(shard["name"], tuple(Input(**item) for item in shard["inputs"]))
@@ -184,10 +202,14 @@ def ingest_shard(
             with local_input(item.path, politeness) as path:
                 stat_before = input_stat(path, item.bytes)
                 reader = RowReader(options, sources[item.name], item.name, unusable)
-                for row in read_rows(path, options):
+                for row in _rows_of(item, path, options):
                     entry.read += 1
                     outcome = reader.read(row)
                     if isinstance(outcome, Reject):
+                        if outcome.reason in TIME_LIMITS:
+                            # Time is no deterministic limit: what met it is named.
+                            one = {"id": outcome.id, "url": outcome.url, "reason": outcome.reason}
+                            entry.notes.setdefault("time_limited", []).append(one)
                         (entry.fail if outcome.reason in ROW_ERRORS else entry.reject)(outcome.reason)
                         if is_kept(outcome.id, options.rejects_kept):
                             reject_rows.append(outcome.as_row())
@@ -212,3 +234,10 @@ def ingest_shard(
     entry.seconds = time.perf_counter() - started
     entry.save(as_place(documents))
     return entry.__dict__
+
+
+def _rows_of(item: Input, path: str, settings: Ingest) -> Iterator[Row | BadRow]:
+    try:
+        yield from read_rows(path, settings)
+    except WrongFormat as error:
+        raise KamisukiError(f"{item.path}: {error}") from None

@@ -32,13 +32,21 @@ Column = Literal[
     "source_id",
 ]
 FieldPath = Annotated[str, Field(min_length=1)]
-Format = Literal["parquet", "jsonl"]
+Format = Literal["parquet", "jsonl", "wet", "wikipedia_xml", "wikipedia_cirrus"]
+# The fields of formats that have the same ones in every file (pipeline.formats.wet, wikipedia).
+_WIKIPEDIA_FIELDS = ("text", "title", "url", "timestamp", "page_id", "revision_id", "namespace", "wiki")
+FIELDS: dict[str, tuple[str, ...]] = {
+    "wet": ("text", "url", "date", "record_id", "refers_to", "content_type", "languages", "crawl"),
+    "wikipedia_xml": _WIKIPEDIA_FIELDS,
+    "wikipedia_cirrus": _WIKIPEDIA_FIELDS,
+}
 
 
 class Collection(Section):
     """One source of rows: which files are of it, and what holds for each of its rows that does not say otherwise."""
 
     files: Annotated[str, Field(min_length=1)] = Field("*", description="glob over the end of a file's path")
+    language: str | None = Field(None, description="language of texts of which nothing else says it, as ja")
     license: str | None = Field(None, description="license of the texts: an SPDX id, a URL or a name")
     license_url: str | None = Field(None, description="where the license's text stands")
     license_evidence: str | None = Field(None, description="who says so, and where")
@@ -75,6 +83,14 @@ class Ingest(Section):
     language: JapaneseText | None = Field(None, description="which texts are Japanese; others are rejected")
     row_bytes: PositiveInt = Field(50_000_000, description="largest row that is read, bytes")
     rejects_kept: Share = Field(1.0, description="share of rejected rows of which a row is kept, chosen by id")
+
+    @model_validator(mode="after")
+    def _check(self) -> Ingest:
+        known = FIELDS.get(self.format)
+        unknown = [path for path in self.fields() if known is not None and path not in known]
+        if known is not None and unknown:
+            raise ValueError(f"{self.format} has no field {unknown[0]!r}; it has: {', '.join(known)}")
+        return self
 
     def source_of(self, path: str) -> str | None:
         """The name of the first source that holds a file, None where none does."""

@@ -80,7 +80,7 @@ class Stages:
                 "fetching": asdict(self.recipe.sources.politeness()),
             }
             stats = extract.input_stats(shard)
-            task = Task(shard.name, ingest.ingest_shard, arguments, ingest.MEMORY_BYTES, shard.bytes, stats)
+            task = Task(shard.name, ingest.ingest_shard, arguments, ingest.memory_bytes(settings), shard.bytes, stats)
             holds = partial(rows_hold, documents, shard, sources)
             jobs.append(Job(task, holds, failure_holds=partial(failure_holds, shard)))
         return {"documents": self.steps.do("ingest", documents, jobs, also=[rejects])}

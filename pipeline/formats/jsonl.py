@@ -32,7 +32,7 @@ def read_json_lines(path: str, row_bytes: int) -> Iterator[Row | BadRow]:
                 return
             if number == 0:
                 if line.startswith(_PARQUET):
-                    raise WrongFormat(f"{path} is a Parquet file and not JSON lines: set ingest.format to parquet")
+                    raise WrongFormat("a Parquet file and not JSON lines: set ingest.format to parquet")
                 line = line.removeprefix(_BYTE_ORDER_MARK)
             if size > row_bytes:
                 yield BadRow(number, "row_too_large", value=size, limit=row_bytes)

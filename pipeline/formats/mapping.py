@@ -76,6 +76,8 @@ def columns_of(values: dict[str, Any], settings: Ingest, source: Collection) -> 
         url = found.values.get("license_url") or source.license_url
         found.values |= {**_license(source.license, f"source: {source.license_evidence}"), "license_url": url}
     found.values.setdefault("license_tier", "unknown")
+    if source.language is not None:
+        found.values.setdefault("language", source.language)
     if settings.keep:
         kept = {path: find_field(values, path) for path in settings.keep}
         text = json.dumps(kept, ensure_ascii=False, sort_keys=True, default=_as_json)

@@ -26,9 +26,9 @@ def read_parquet(path: str, fields: Sequence[str], row_bytes: int) -> Iterator[R
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise WrongFormat(f"{path} is no whole Parquet file ({error}): fetch it again, or set ingest.format") from None
+        raise WrongFormat(f"no whole Parquet file ({error}): fetch it again, or set ingest.format") from None
     with file:
-        names = _columns_of(path, file.schema_arrow, fields)
+        names = _columns_of(file.schema_arrow, fields)
         start = 0
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
@@ -36,11 +36,11 @@ def read_parquet(path: str, fields: Sequence[str], row_bytes: int) -> Iterator[R
             start += count
 
 
-def _columns_of(path: str, schema: pa.Schema, fields: Sequence[str]) -> list[str]:
+def _columns_of(schema: pa.Schema, fields: Sequence[str]) -> list[str]:
     names = [name if name in schema.names else name.split(".")[0] for name in fields]
     missing = [field for field, name in zip(fields, names, strict=True) if name not in schema.names]
     if missing:
-        raise WrongFormat(f"{path} has no column {missing[0]!r}; it has: {', '.join(schema.names)}")
+        raise WrongFormat(f"no column is called {missing[0]!r}; there are: {', '.join(schema.names)}")
     return list(dict.fromkeys(names))
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.errors import KamisukiError
 
-
-class WrongFormat(KamisukiError):
-    """A file is not of the format that the recipe says; the message names the file and what it is."""
+class WrongFormat(ValueError):
+    """A file is not of the format that the recipe says; the message says in one line what it is and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Runs trafilatura in a long-lived child process, so that a page can cost no more than itself."""
+"""Runs somebody else's parser in a long-lived child process, so that a page can cost no more than itself."""
 
 from __future__ import annotations
 
@@ -63,8 +63,10 @@ class Sandbox:
 
     process: subprocess.Popen[bytes] | None = None
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, parser: Path | None = None) -> None:
         self.limits = limits
+        # A file with a function `extract` as in sandbox_child.py, which runs trafilatura without one.
+        self.parser = parser
         self._pages = 0
 
     def extract(self, html: str, url: str | None, fetched_on: str | None) -> Extraction | ExtractionFailure:
@@ -136,7 +138,7 @@ class Sandbox:
             self.close()
         attempts = kills = 0
         while self.process is None:
-            self.process = _start(self.limits)
+            self.process = _start(self.limits, self.parser)
             try:
                 _receive(self.process, time.monotonic() + START_SECONDS)
             except (_ChildDied, TimeoutError) as failure:
@@ -150,11 +152,11 @@ class Sandbox:
         return self.process
 
 
-def _start(limits: Limits) -> subprocess.Popen[bytes]:
+def _start(limits: Limits, parser: Path | None) -> subprocess.Popen[bytes]:
     # By its file and with -P: neither the working directory nor this package's folder may shadow what it imports.
     command = [sys.executable, "-P", str(Path(__file__).with_name("sandbox_child.py"))]
     process = subprocess.Popen(
-        [*command, str(limits.cpu_seconds), str(limits.memory_bytes)],
+        [*command, str(limits.cpu_seconds), str(limits.memory_bytes), *([str(parser)] if parser else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The sandbox's child process: runs trafilatura on one page after the other within limits of CPU time and memory.
+"""The sandbox's child process: runs a parser on one page after the other within limits of CPU time and memory.
 
 Started by pipeline.web.sandbox as a file of its own, so that it imports nothing of the project. Frames on its standard
 input: two lengths (4 bytes each, big-endian), a JSON object {url, fetched_on}, the page in UTF-8. On its standard
@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import datetime
 import functools
+import importlib.util
 import json
 import os
 import re
@@ -41,11 +42,14 @@ Extract = Callable[[str, str | None, str | None], dict[str, Any]]
 
 
 def main() -> None:
-    """Serve pages until standard input ends. Arguments: CPU seconds a page, bytes of memory beyond the libraries'."""
+    """Serve pages until standard input ends.
+
+    Arguments: CPU seconds a page, bytes of memory beyond the libraries', and a parser's file if it is not trafilatura.
+    """
     cpu_seconds, memory_bytes = float(sys.argv[1]), int(sys.argv[2])
     requests, replies = take_over_pipes()
     die_with_parent()
-    extract = load_extractor()
+    extract = load_parser(sys.argv[3]) if len(sys.argv) > 3 else load_extractor()
     extract("<html><body><p>紙</p><p>漉</p></body></html>", None, None)
     baseline = address_space("VmSize")
     limit_resources(baseline + memory_bytes)
@@ -120,6 +124,16 @@ def limit_resources(address_space_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes, address_space_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def load_parser(path: str) -> Extract:
+    """The function `extract` of a file that needs nothing of the project."""
+    spec = importlib.util.spec_from_file_location("parser", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    extract: Extract = module.extract
+    return extract
 
 
 def load_extractor() -> Extract:

@@ -23,7 +23,9 @@ class Record:
     `date` is in UTC. `truncated` is WARC-Truncated, or "cut" when fewer bytes came than were declared. Response
     records carry the HTTP fields: header names are in lower case, with all their values in order; `body` has transfer
     and content encodings undone; `content_type` is in lower case and without parameters. Warcinfo and metadata
-    records carry their block as `body`; `concurrent_to` is of metadata records alone, the record that they are about,
+    records carry their block as `body`, and so do conversion records (the text of a page in a WET file), with
+    `refers_to`, the record that they were made of, and `languages`, their WARC-Identified-Content-Language.
+    `concurrent_to` is of metadata records alone, the record that they are about,
     and `crawl_metadata` the block of the one that is about a response (pipeline.web.crawl_facts). `problem` names why a
     record cannot be used: cut_record, bad_warc_header (which also stands for bytes between records that are no
     record), bad_http_header, bad_content_encoding, body_too_large.
@@ -45,6 +47,8 @@ class Record:
     problem: str | None = None
     concurrent_to: str | None = None
     crawl_metadata: bytes = b""
+    refers_to: str | None = None
+    languages: str | None = None
 
 
 def content_length(fields: dict[bytes, bytes]) -> int | None:
@@ -54,11 +58,13 @@ def content_length(fields: dict[bytes, bytes]) -> int | None:
 
 
 def block_bytes_wanted(fields: dict[bytes, bytes], size: int, max_body_bytes: int) -> int:
-    """How much of a record's block is to be kept: of other records than responses only warcinfo and metadata."""
+    """How much of a record's block is to be kept: nothing of requests and the like."""
     type_name = fields.get(b"warc-type", b"").lower()
     if type_name == b"response":
         # A block too large for its body is read as far as its HTTP header, to say whose it was.
         return size if size <= max_body_bytes + MAX_HEADER_BYTES else MAX_HEADER_BYTES
+    if type_name == b"conversion":
+        return size if size <= max_body_bytes else 0
     return min(size, MAX_HEADER_BYTES) if type_name in (b"warcinfo", b"metadata") else 0
 
 
@@ -70,7 +76,7 @@ def make_record(fields: dict[bytes, bytes], block: bytes | memoryview, size: int
     if type_name == "metadata":
         record.body, record.concurrent_to = bytes(block), _text(fields.get(b"warc-concurrent-to"))
         return record
-    if type_name not in ("response", "warcinfo"):
+    if type_name not in ("response", "warcinfo", "conversion"):
         return record
     url = _text(fields.get(b"warc-target-uri"))
     record.url = url.removeprefix("<").removesuffix(">").strip() or None if url else None
@@ -82,6 +88,14 @@ def make_record(fields: dict[bytes, bytes], block: bytes | memoryview, size: int
         record.body = bytes(block)
         return record
     declared = fields.get(b"content-type", b"").lower()
+    if type_name == "conversion":
+        record.content_type = media_type(declared.decode("latin-1"))
+        record.refers_to = _text(fields.get(b"warc-refers-to"))
+        record.languages = _text(fields.get(b"warc-identified-content-language"))
+        record.body = bytes(block)
+        if size > max_body_bytes:
+            record.problem = "body_too_large"
+        return record
     if declared and not declared.startswith(b"application/http"):
         # Such as the answers of name servers that Heritrix keeps.
         record.content_type = media_type(declared.decode("latin-1"))

@@ -200,12 +200,12 @@ def test_a_damaged_row_group_costs_its_rows_one_by_one(tmp_path):
 @pytest.mark.parametrize(
     ("content", "format", "message"),
     [
-        (b"PAR1 and no more", "parquet", "is no whole Parquet file"),
-        (b"", "parquet", "is no whole Parquet file"),
-        (b'{"text": "a"}\n', "parquet", "is no whole Parquet file"),
+        (b"PAR1 and no more", "parquet", "rows: no whole Parquet file"),
+        (b"", "parquet", "rows: no whole Parquet file"),
+        (b'{"text": "a"}\n', "parquet", "rows: no whole Parquet file"),
         ("parquet", "jsonl", "set ingest.format to parquet"),
-        ("cut", "parquet", "is no whole Parquet file"),
-        ("parquet", "parquet", "has no column 'day'; it has: text, key, url"),
+        ("cut", "parquet", "rows: no whole Parquet file"),
+        ("parquet", "parquet", "no column is called 'day'; there are: text, key, url"),
     ],
 )
 def test_a_file_of_another_format_fails_its_shard_with_what_to_do(tmp_path, content, format, message):
