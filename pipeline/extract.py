@@ -19,17 +19,18 @@ import xxhash
 from filters.characters import kana_ratio
 from pipeline.errors import KamisukiError
 from pipeline.files import TableWriter, canonical_digest
-from pipeline.inputs import input_digest, input_stat, local_input
+from pipeline.inputs import input_digest, input_stat, local_input, records_of
 from pipeline.ledger import Entry
 from pipeline.plan import Input, Shard
 from pipeline.recipe import KEYS_OF_KAMISUKI, Extract
 from pipeline.runner import Stopwatch
 from pipeline.schemas import DOCUMENTS, EXTRACT_REJECTS
+from pipeline.selected import selected_of
 from pipeline.storage.http import Politeness
 from pipeline.storage.places import as_place
 from pipeline.web import charset, consent, gate, language, license
 from pipeline.web.consent.agents import training_agents
-from pipeline.web.crawl_facts import read_crawl_facts, with_crawl_facts
+from pipeline.web.crawl_facts import read_crawl_facts
 from pipeline.web.extraction import Extraction
 from pipeline.web.extractors import TRAFILATURA, Extractor, extractor_version, make_extractor
 from pipeline.web.metadata import read_metadata
@@ -37,7 +38,7 @@ from pipeline.web.page import read_page
 from pipeline.web.sandbox import Limits
 from pipeline.web.urls import host
 from pipeline.web.visible_letters import most_japanese_letters
-from pipeline.web.warc import NotWarc, Record, read_records
+from pipeline.web.warc import NotWarc, Record
 
 RULE_VERSION = 9
 HTML_TYPES = ("text/html", "application/xhtml+xml")
@@ -247,10 +248,10 @@ def count_start_tags(text: str) -> int:
 
 def note_input(entry: Entry, item: Input, path: str, stat_before: list[int]) -> None:
     """Note in the ledger what was read of an input. Raises KamisukiError when it changed meanwhile."""
-    digest = input_digest(path)
+    digest = input_digest(item.path, path)
     if input_stat(path, item.bytes) != stat_before:
         raise KamisukiError(f"{item.path} changed while it was read: run again when it is whole")
-    size = os.path.getsize(path)
+    size = item.bytes if selected_of(item.path) else os.path.getsize(path)
     entry.inputs.append({"name": item.name, "bytes": size, "digest": digest})
     entry.notes.setdefault("stat", {})[item.name] = stat_before if path == item.path else [size, 0]
     entry.bytes_in += size
@@ -278,7 +279,7 @@ def read_input(item: Input, path: str, entry: Entry, reader: PageReader) -> Iter
     """All records of one input as document rows and rejects; reading time is what is left between pages."""
     crawl = crawl_name(item.name, None)
     clock = time.perf_counter()
-    for record in with_crawl_facts(read_records(path, reader.settings.limits.body_bytes)):
+    for record in records_of(item.path, path, reader.settings.limits.body_bytes):
         entry.read += 1
         if record.type != "response" and not record.problem:
             # No capture of a page: counted, and nothing else is to be said of it.

@@ -9,19 +9,22 @@ import gzip
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import xxhash
 
 from pipeline.errors import KamisukiError, UsageError
+from pipeline.selected import SUFFIX, Selected, bytes_by_file, local_ranges, read_selected, selected_digest, selected_of
 from pipeline.source_settings import Sources
 from pipeline.storage import s3
 from pipeline.storage.cache import cached
 from pipeline.storage.fetch import read_range, remote_size
 from pipeline.storage.http import Politeness
 from pipeline.storage.places import Place, RemotePath, as_place
+from pipeline.web.crawl_facts import with_crawl_facts
+from pipeline.web.warc import Record, read_records
 
 
 class InputMissing(KamisukiError):
@@ -36,13 +39,17 @@ _GLOB = re.compile(r"[*?\[]")
 PAGES, ROBOTS_TXT = "warc.paths.gz", "robotstxt.paths.gz"
 
 
-def find_inputs(patterns: list[str], sources: Sources, crawl_list: str = PAGES) -> list[Place]:
+Given = Place | Selected
+
+
+def find_inputs(patterns: list[str], sources: Sources, crawl_list: str = PAGES) -> list[Given]:
     """The files that paths, globs, URLs, lists and names of crawls stand for, sorted, each once.
 
     A list of paths or a crawl may end in a range of its files, counted from 0, as in CC-MAIN-2024-51:0-99; of a crawl
-    the list `crawl_list` is read. Raises UsageError for what does not exist.
+    the list `crawl_list` is read. A selection stands for its records of each WARC file. Raises UsageError
+    for what does not exist.
     """
-    found: set[Place] = set()
+    found: set[Given] = set()
     for pattern in patterns:
         found.update(_found_by(pattern, sources, crawl_list))
     if not found:
@@ -50,13 +57,22 @@ def find_inputs(patterns: list[str], sources: Sources, crawl_list: str = PAGES) 
     return sorted(found, key=str)
 
 
-def _found_by(pattern: str, sources: Sources, crawl_list: str) -> list[Place]:
+def parse_range(pattern: str) -> tuple[str, str | None, str | None]:
+    """What a range is of, its first and its last number, both None where there is no range."""
     ranged = _RANGE.fullmatch(pattern)
-    whole, first, last = (ranged.group(1), ranged.group(2), ranged.group(3)) if ranged else (pattern, None, None)
+    return (ranged.group(1), ranged.group(2), ranged.group(3)) if ranged else (pattern, None, None)
+
+
+def _found_by(pattern: str, sources: Sources, crawl_list: str) -> Sequence[Given]:
+    whole, first, last = parse_range(pattern)
+    if pattern.endswith(SUFFIX) and not _GLOB.search(pattern):
+        if crawl_list != PAGES:
+            raise UsageError(f"{pattern} selects pages, no captures of robots.txt: give their WARC files")
+        return _selected(as_place(pattern), sources)
     if _CRAWL.fullmatch(whole):
-        return _listed(join(sources.base, f"crawl-data/{whole}/{crawl_list}"), first, last, sources)
+        return listed_files(join(sources.base, f"crawl-data/{whole}/{crawl_list}"), first, last, sources)
     if _LIST.fullmatch(whole):
-        return _listed(as_place(whole), first, last, sources)
+        return listed_files(as_place(whole), first, last, sources)
     where = as_place(pattern)
     if isinstance(where, Path):
         return list(_local(pattern, where))
@@ -65,6 +81,15 @@ def _found_by(pattern: str, sources: Sources, crawl_list: str) -> list[Place]:
     if where.url.endswith("/"):
         raise UsageError(f"input {pattern!r} is a folder: write '{pattern}*.warc.gz' on S3, or the URLs of files")
     return [where]
+
+
+def _selected(selection: Place, sources: Sources) -> list[Selected]:
+    # Workers may stand in another folder.
+    where = selection.resolve() if isinstance(selection, Path) else selection
+    try:
+        return [Selected(join(sources.base, name), where) for name in bytes_by_file(where)]
+    except FileNotFoundError:
+        raise UsageError(f"input {str(selection)!r} does not exist") from None
 
 
 def _local(pattern: str, path: Path) -> Iterator[Place]:
@@ -99,7 +124,8 @@ def join(base: str, path: str) -> Place:
     return as_place(f"{base.rstrip('/')}/{path}")
 
 
-def _listed(where: Place, first: str | None, last: str | None, sources: Sources) -> list[Place]:
+def listed_files(where: Place, first: str | None, last: str | None, sources: Sources) -> list[Place]:
+    """The files of a list of paths, from the `first` to the `last` number. Raises UsageError."""
     try:
         if isinstance(where, Path):
             content = where.read_bytes()
@@ -122,10 +148,17 @@ def _text(content: bytes) -> str:
     return (gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content).decode("ascii")
 
 
-def sizes_of(places: list[Place], politeness: Politeness) -> dict[Place, int]:
-    """Bytes of each file, `connections` questions to servers at a time. Raises UsageError for a missing file."""
+def sizes_of(places: list[Given], politeness: Politeness) -> dict[Given, int]:
+    """Bytes of each file, or of its records that are selected, `connections` questions to servers at a time.
 
-    def size(where: Place) -> int:
+    Raises UsageError for a missing file.
+    """
+    selections = {where.selection for where in places if isinstance(where, Selected)}
+    selected = {selection: bytes_by_file(selection) for selection in selections}
+
+    def size(where: Given) -> int:
+        if isinstance(where, Selected):
+            return selected[where.selection][where.name]
         try:
             return where.stat().st_size if isinstance(where, Path) else remote_size(where.url, politeness)[0]
         except FileNotFoundError:
@@ -141,9 +174,13 @@ def local_input(path: str, politeness: Politeness) -> Iterator[str]:
 
     Raises InputMissing, or KamisukiError when it cannot be fetched.
     """
-    where = as_place(path)
+    chosen = selected_of(path)
+    where = chosen.file if chosen else as_place(path)
     try:
-        if isinstance(where, Path):
+        if chosen:
+            with local_ranges(chosen, politeness) as local:
+                yield str(local)
+        elif isinstance(where, Path):
             yield path
         else:
             with cached(where.url, politeness) as copy:
@@ -154,8 +191,20 @@ def local_input(path: str, politeness: Politeness) -> Iterator[str]:
         raise InputMissing(f"{path}: the input is missing: restore it and run again") from None
 
 
-def input_digest(path: str) -> str:
-    """XXH3-128 of a file's bytes: what the ledger remembers of an input."""
+def records_of(path: str, local: str, max_body_bytes: int) -> Iterator[Record]:
+    """The records of an input that lies in the file `local` of this machine. Raises NotWarc."""
+    chosen = selected_of(path)
+    if chosen:
+        return read_selected(chosen, local, max_body_bytes)
+    return with_crawl_facts(read_records(local, max_body_bytes))
+
+
+def input_digest(path: str, local: str | None = None) -> str:
+    """XXH3-128 of a file's bytes, or of the selected ones: what the ledger remembers of an input."""
+    chosen = selected_of(path)
+    if chosen:
+        return selected_digest(chosen, local or str(chosen.file))
+    path = local or path
     state = xxhash.xxh3_128()
     with open(path, "rb") as file:
         while chunk := file.read(4_000_000):
@@ -163,12 +212,17 @@ def input_digest(path: str) -> str:
     return f"xxh3:{state.hexdigest()}"
 
 
+def is_settled(path: str) -> bool:
+    """Whether an input is taken to be what it was, since asking would cost a request or a reading."""
+    return selected_of(path) is not None or isinstance(as_place(path), RemotePath)
+
+
 def input_stat(path: str, known_bytes: int) -> list[int]:
     """Size and modification time: equal ones save a second look at the bytes, they prove nothing else.
 
-    A remote file is not asked for: its size is the one that the plan knows, its time 0.
+    A remote file is not asked for: its size is the one that the plan knows, its time 0. So it is with selected records.
     """
-    if isinstance(as_place(path), RemotePath):
+    if is_settled(path):
         return [known_bytes, 0]
     status = os.stat(path)
     return [status.st_size, status.st_mtime_ns]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.files import read_json, write_json
-from pipeline.inputs import sizes_of
+from pipeline.inputs import Given, sizes_of
 from pipeline.recipe import Shards
+from pipeline.selected import CRAWL_FOLDER, Selected, selected_of
 from pipeline.storage.http import Politeness
 from pipeline.storage.places import Place, as_place
 
@@ -19,8 +20,6 @@ from pipeline.storage.places import Place, as_place
 # cores all have work. It is a constant, not the number of workers, so that a plan is the same everywhere.
 LEAST_SHARDS = 64
 POLITE = Politeness()
-# What lies under a crawl's own name is the same file on each of its servers and never changes.
-CRAWL_FOLDER = "crawl-data/"
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,10 @@ class Shard:
         return sum(item.bytes for item in self.inputs)
 
 
-def name_inputs(paths: list[Place], taken: set[str]) -> dict[Place, str]:
+def name_inputs(paths: list[Given], taken: set[str]) -> dict[Given, str]:
     """A unique name for each path: what follows `crawl-data/`, else the base name with as many folders as it needs."""
-    names: dict[Place, str] = {}
-    groups: dict[str, list[Place]] = defaultdict(list)
+    names: dict[Given, str] = {}
+    groups: dict[str, list[Given]] = defaultdict(list)
     for path in paths:
         text = "/".join(_parts(path))
         # A crawl's own name for a file begins at crawl-data/.
@@ -66,8 +65,10 @@ def name_inputs(paths: list[Place], taken: set[str]) -> dict[Place, str]:
     return names
 
 
-def _parts(path: Place) -> tuple[str, ...]:
+def _parts(path: Given) -> tuple[str, ...]:
     """A file's folders and name; those of a URL begin with its host or bucket."""
+    if isinstance(path, Selected):
+        return _parts(path.file)
     return path.parts if isinstance(path, Path) else tuple(path.url.partition("://")[2].split("/"))
 
 
@@ -110,13 +111,28 @@ def _unique(shards: list[Shard], taken: set[str]) -> list[Shard]:
     return unique
 
 
-def is_there(path: Place) -> bool:
+def as_given(text: str) -> Given:
+    """An input as the plan writes it."""
+    return selected_of(text) or as_place(text)
+
+
+def is_there(path: Given) -> bool:
     """Whether a file is still where it was; of a remote one that is taken for granted."""
-    return not isinstance(path, Path) or path.exists()
+    file = path.file if isinstance(path, Selected) else path
+    return not isinstance(file, Path) or file.exists()
+
+
+def _refuse_mixing(known: list[Input], new: dict[Given, str]) -> None:
+    """Raises UsageError where a file is whole and in a selection, or in two of them: its pages would come twice."""
+    before = {item.name: selected_of(item.path) for item in known}
+    for path, name in new.items():
+        now = path if isinstance(path, Selected) else None
+        if name in before and (now and now.selection) != ((old := before[name]) and old.selection):
+            raise UsageError(f"{name} is in the plan already, as {old or 'a whole file'}: use another OUT for {path}")
 
 
 def extend_plan(
-    shards: list[Shard], paths: list[Place], settings: Shards, politeness: Politeness = POLITE
+    shards: list[Shard], paths: list[Given], settings: Shards, politeness: Politeness = POLITE
 ) -> list[Shard]:
     """The plan with new inputs packed into new shards; existing shards keep their names and inputs.
 
@@ -126,11 +142,13 @@ def extend_plan(
     """
     by_path = {item.path: item for shard in shards for item in shard.inputs}
     new = [path for path in paths if str(path) not in by_path]
+    # What lies under a crawl's own name is the same file on each of its servers and never changes.
     settled = {path for path, item in by_path.items() if "://" in path and item.name.startswith(CRAWL_FOLDER)}
-    gone = {item.name: item for path, item in by_path.items() if path in settled or not is_there(as_place(path))}
+    gone = {item.name: item for path, item in by_path.items() if path in settled or not is_there(as_given(path))}
     sizes = sizes_of([path for path in paths if str(path) not in settled], politeness)
     taken = {item.name for item in by_path.values() if item.name not in gone}
     names = name_inputs(new, taken)
+    _refuse_mixing(list(by_path.values()), name_inputs(new, set()))
     moved = {gone[name].path: path for path, name in names.items() if name in gone and gone[name].bytes == sizes[path]}
     still_gone = {item.name for item in gone.values() if item.path not in moved}
     if still_gone & set(names.values()):
@@ -138,7 +156,7 @@ def extend_plan(
         names = {**names, **name_inputs([path for path in new if names[path] in still_gone], taken | still_gone)}
 
     def refresh(item: Input) -> Input:
-        path = moved.get(item.path, as_place(item.path))
+        path = moved.get(item.path, as_given(item.path))
         if path in sizes:
             size = sizes[path]
         else:

@@ -11,7 +11,7 @@ from filters import clean
 from pipeline import annotate, candidates, extract, ingest, joining, resolve, robots, select, sign
 from pipeline.exchange import partitions_for
 from pipeline.host_rates_stage import HOST_TABLE, find_host_rates
-from pipeline.inputs import input_digest, input_stat
+from pipeline.inputs import input_digest, input_stat, is_settled
 from pipeline.ledger import Entry
 from pipeline.plan import Shard
 from pipeline.quantile_stage import find_quantile
@@ -22,7 +22,7 @@ from pipeline.runner import Task
 from pipeline.schemas import ROBOTS_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.signal_tables import TEXT_TABLE, GroupSettings, signal_tables
 from pipeline.steps import Finished, Job, Steps, was_made_of
-from pipeline.storage.places import Place, RemotePath, as_place
+from pipeline.storage.places import Place
 
 # A recipe begins with one of the first two.
 STAGES = ("extract", "ingest", "robots", "annotate", "sign", "dedup", "select")
@@ -465,7 +465,7 @@ def failure_holds(shard: Shard, failure: dict[str, Any]) -> bool:
 
     A server may have mended its own fault meanwhile, and that cannot be seen from here.
     """
-    if any(isinstance(as_place(item.path), RemotePath) for item in shard.inputs):
+    if any(is_settled(item.path) for item in shard.inputs):
         return False
     return bool(failure.get("inputs") == extract.input_stats(shard))
 
@@ -493,8 +493,7 @@ def inputs_hold(folder: Place, shard: Shard, entry: Entry) -> bool:
         known = recorded[item.name]
         if found == entry.notes["stat"][item.name]:
             continue
-        remote = isinstance(as_place(item.path), RemotePath)
-        if found[0] != known["bytes"] or (not remote and input_digest(item.path) != known["digest"]):
+        if found[0] != known["bytes"] or (not is_settled(item.path) and input_digest(item.path) != known["digest"]):
             return False
         entry.notes["stat"][item.name] = found
         touched = True

@@ -13,14 +13,13 @@ from pipeline.extract import PageReader, Reject, crawl_name
 from pipeline.files import parquet_rows
 from pipeline.formats.rows import WrongFormat
 from pipeline.ingest import RowReader, read_rows
-from pipeline.inputs import InputMissing, local_input
+from pipeline.inputs import InputMissing, local_input, records_of
 from pipeline.plan import load_plan
 from pipeline.recipe import Recipe, RuleModel
 from pipeline.report.status import known_tables
 from pipeline.run import read_run
 from pipeline.storage.places import Place
-from pipeline.web.crawl_facts import with_crawl_facts
-from pipeline.web.warc import NotWarc, read_records
+from pipeline.web.warc import NotWarc
 
 
 def _rows(out: Place, folder: str | None, condition: Any, columns: list[str] | None = None) -> list[dict[str, Any]]:
@@ -68,7 +67,7 @@ def _recompute(out: Place, url: str, recipe: Recipe) -> Iterator[Reject | dict[s
         for item in shard.inputs:
             try:
                 with local_input(item.path, recipe.sources.politeness()) as path:
-                    for record in with_crawl_facts(read_records(path, recipe.extract.limits.body_bytes)):
+                    for record in records_of(item.path, path, recipe.extract.limits.body_bytes):
                         if record.type == "response" and record.url == url:
                             yield reader.read(record, item.name, crawl_name(item.name, None))
             except (NotWarc, InputMissing):

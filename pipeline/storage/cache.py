@@ -96,7 +96,8 @@ def make_room(most_bytes: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             # Another process made room at the same time.
             found = path.stat()
-            copies.append((found.st_mtime_ns, found.st_size, path))
+            # Of a file of ranges only what was fetched takes room.
+            copies.append((found.st_mtime_ns, min(found.st_size, found.st_blocks * 512), path))
     total = sum(size for _, size, _ in copies)
     for _, size, path in sorted(copies):
         if total <= most_bytes:

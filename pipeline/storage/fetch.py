@@ -109,9 +109,9 @@ def stream(
             with contextlib.closing(piece):
                 if piece.start != position or not _same(facts, piece):
                     if start:
-                        raise KamisukiError(
+                        raise s3.Changed(
                             f"{url} changed while it was read, or its server does not serve ranges: run again, or read "
-                            "it whole with --whole"
+                            "it whole"
                         )
                     facts.total = facts.etag = None
                     position = before = start
@@ -201,9 +201,7 @@ def _resumed(
         return
     try:
         yield from stream(url, start, None, politeness, facts)
-    except KamisukiError as error:
-        if "changed while it was read" not in str(error):
-            raise
+    except s3.Changed:
         facts.total = facts.etag = None
         yield from stream(url, 0, None, politeness, facts)
 

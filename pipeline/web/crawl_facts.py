@@ -50,6 +50,20 @@ def _is_japanese(value: bytes) -> bool:
         return False
 
 
+def as_metadata(languages: str | None, charset: str | None) -> bytes:
+    """What Common Crawl's index says of a page, as the block of a metadata record.
+
+    The index names up to three languages by ISO-639-3 and tells no shares: Japanese among them counts as enough.
+    """
+    lines = []
+    if languages and "jpn" in languages.split(","):
+        found = {"languages": [{"code": "ja", "text-covered": 1.0}]}
+        lines.append(f"languages-cld2: {json.dumps(found)}\r\n")
+    if charset:
+        lines.append(f"charset-detected: {charset}\r\n")
+    return "".join(lines).encode("ascii", "replace")
+
+
 def with_crawl_facts(records: Iterable[Record]) -> Iterator[Record]:
     """The same records in the same order, each response with the block of the metadata record that follows it."""
     held: Record | None = None

@@ -11,7 +11,7 @@ the file, as Common Crawl's index says. In a plain file they count the file's by
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import BinaryIO
 
@@ -33,7 +33,16 @@ from pipeline.web.warc_formats import (
 from pipeline.web.warc_members import Source
 from pipeline.web.warc_record import Record, parse_date
 
-__all__ = ["NotWarc", "Record", "detect_format", "open_input", "parse_date", "read_record_at", "read_records"]
+__all__ = [
+    "NotWarc",
+    "Record",
+    "detect_format",
+    "open_input",
+    "parse_date",
+    "read_places",
+    "read_record_at",
+    "read_records",
+]
 
 
 _LONGEST_MAGIC = 4
@@ -83,6 +92,17 @@ def read_record_at(path: str, offset: int, length: int, max_body_bytes: int) -> 
             if record is not None:
                 return record
     raise NotWarc(f"no record of {length} bytes at offset {offset}: the file is not the one that was read before")
+
+
+def read_places(path: str, places: Iterable[tuple[int, int]], max_body_bytes: int) -> Iterator[Record]:
+    """The records at places (offset, length) of a WARC in gzip, in order; the rest of the file need not be there.
+
+    A place that holds no record of that length gives one with the problem bad_warc_header.
+    """
+    with open_input(path) as file:
+        for offset, length in places:
+            record = _in_file(file, Format(GZIP, WARC), offset, length, max_body_bytes)
+            yield record or Record("unknown", offset, length, problem="bad_warc_header")
 
 
 def _in_file(file: BinaryIO, found: Format, offset: int, length: int, max_body_bytes: int) -> Record | None:
