@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -116,14 +117,51 @@ def read_index(files: list[Place], sources: Sources, only: set[str] | None) -> I
 
 
 def select(crawl: str, sources: Sources) -> pa.Table:
-    """The Japanese HTML of a crawl, or of a range of its WARC files, sorted by file and place."""
+    """The Japanese HTML of a crawl, or of a range of its files, sorted by file and place, its words as dictionaries."""
     _, first, _ = parse_range(crawl)
     only = None
     if first is not None:
         only = {"crawl-data/" + str(place).rpartition("crawl-data/")[2] for place in find_inputs([crawl], sources)}
-    tables = list(read_index(index_files(crawl, sources), sources, only))
-    found = pa.concat_tables([SELECTION.empty_table(), *tables])
-    return found.sort_by([("warc_filename", "ascending"), ("offset", "ascending")]).combine_chunks()
+    found = _Found()
+    for table in read_index(index_files(crawl, sources), sources, only):
+        found.add(table)
+    return found.sorted()
+
+
+class _Found:
+    """Selected records while they are gathered: a crawl has tens of millions, so that names are held once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, int]] = {"warc_filename": {}, "languages": {}, "charset": {}}
+        self._columns: dict[str, list[np.ndarray]] = {name: [np.empty(0, np.int64)] for name in ("offset", "length")}
+        self._columns |= {name: [np.empty(0, np.int32)] for name in self._known}
+
+    def add(self, table: pa.Table) -> None:
+        for name, known in self._known.items():
+            words = table.column(name).combine_chunks().dictionary_encode()
+            codes = [known.setdefault(word, len(known)) for word in words.dictionary.to_pylist()]
+            # The last one stands for null.
+            codes_of = np.array([*codes, -1], np.int32)
+            self._columns[name].append(codes_of[words.indices.fill_null(len(codes)).to_numpy()])
+        for name in ("offset", "length"):
+            self._columns[name].append(table.column(name).to_numpy())
+
+    def sorted(self) -> pa.Table:
+        columns = {name: np.concatenate(self._columns.pop(name)) for name in list(self._columns)}
+        names = sorted(self._known["warc_filename"])
+        rank = np.empty(len(names), np.int32)
+        rank[[self._known["warc_filename"][name] for name in names]] = np.arange(len(names))
+        columns["warc_filename"] = rank[columns["warc_filename"]]
+        order = np.lexsort((columns["offset"], columns["warc_filename"]))
+        words = {name: list(known) for name, known in self._known.items()} | {"warc_filename": names}
+        made = {}
+        for name in SELECTION.names:
+            values = columns.pop(name)[order]
+            made[name] = pa.array(values)
+            if name in words:
+                codes = pa.array(values, mask=values < 0)
+                made[name] = pa.DictionaryArray.from_arrays(codes, pa.array(words[name], pa.string()))
+        return pa.table(made)
 
 
 def price(selection: pa.Table, speed: Speed) -> tuple[Price, Price]:

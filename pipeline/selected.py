@@ -65,11 +65,12 @@ def selected_of(text: str) -> Selected | None:
 
 
 def write_selection(path: Place, selection: pa.Table, gap_bytes: int) -> None:
-    """Write a selection, sorted already."""
+    """Write a selection, sorted already; its words may be dictionaries."""
     schema = SELECTION.with_metadata({GAP_KEY: str(gap_bytes)})
     with TableWriter(path, schema) as out:
         for batch in selection.to_batches(max_chunksize=65_536):
-            out.write(batch.replace_schema_metadata(schema.metadata))
+            columns = [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
+            out.write(pa.RecordBatch.from_arrays(columns, schema=schema))
 
 
 def bytes_by_file(selection: Place) -> dict[str, int]:
@@ -113,7 +114,9 @@ def by_file(selection: pa.Table) -> Iterator[tuple[str, np.ndarray, np.ndarray]]
     """Of each file of a sorted selection its name, and offsets and lengths of its records."""
     if not selection.num_rows:
         return
-    names = selection.column("warc_filename").combine_chunks().dictionary_encode()
+    names = selection.column("warc_filename").combine_chunks()
+    if not pa.types.is_dictionary(names.type):
+        names = names.dictionary_encode()
     codes = names.indices.to_numpy()
     offsets, lengths = (selection.column(name).to_numpy() for name in ("offset", "length"))
     cuts = [0, *(np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist(), len(codes)]

@@ -28,6 +28,7 @@ from pipeline.storage.fetch import (
     waiting_seconds,
 )
 from pipeline.storage.http import Politeness, check_redirect, retry_after
+from pipeline.storage.ranges import cached_ranges
 from pipeline.storage.remote_file import RemoteFile
 from tests.pipeline.loopback import HAPPENINGS, every, web_server
 
@@ -107,6 +108,37 @@ def test_a_file_that_changed_between_two_pieces_comes_whole_and_new(folder, wait
 
     with web_server(folder, change) as (site, _), cached(f"{site}/x.warc.gz", QUICK) as copy:
         assert copy.path.read_bytes() == other
+
+
+def test_ranges_go_on_behind_the_last_whole_one_and_never_mix_two_files(folder, waits):
+    once = Politeness(wait_seconds=0.001, tries=1)
+    ranges = [(10, 500_000), (900_000, 1_000_000), (len(CONTENT) - 5, len(CONTENT))]
+    with web_server(folder, lambda number, *_: "refuse" if number == 2 else None) as (site, seen):
+        url = f"{site}/x.warc.gz"
+        with pytest.raises(KamisukiError, match="failed 1 times"), cached_ranges(url, ranges, once):
+            pass
+        with cached_ranges(url, ranges, once) as path:
+            with open(path, "rb") as file:
+                for start, stop in ranges:
+                    file.seek(start)
+                    assert file.read(stop - start) == CONTENT[start:stop]
+            assert path.stat().st_blocks * 512 < len(CONTENT)
+        firsts = [headers["Range"].partition("-")[0] for headers in seen.of("GET")]
+        assert firsts == [f"bytes={start}" for start in (10, 900_000, 900_000, len(CONTENT) - 5)]
+    other = CONTENT[::-1]
+
+    def change(number, method, path):
+        if number == 2:
+            (folder / "x.warc.gz").write_bytes(other)
+
+    with web_server(folder, change) as (site, _):
+        url = f"{site}/x.warc.gz"
+        with pytest.raises(KamisukiError, match="changed"), cached_ranges(url, ranges, once):
+            pass
+        with cached_ranges(url, ranges, once) as path, open(path, "rb") as file:
+            for start, stop in ranges:
+                file.seek(start)
+                assert file.read(stop - start) == other[start:stop]
 
 
 def test_the_cache_keeps_to_its_limit_and_leaves_what_is_read(folder, tmp_path):
