@@ -10,7 +10,6 @@ import sys
 import time
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -18,13 +17,13 @@ import xxhash
 
 from filters.characters import kana_ratio
 from pipeline.errors import KamisukiError
-from pipeline.files import TableWriter, canonical_digest
+from pipeline.files import canonical_digest
 from pipeline.inputs import input_digest, input_stat, local_input, records_of
 from pipeline.ledger import Entry
+from pipeline.outcomes import Outcome, OutcomeWriter, Reject
 from pipeline.plan import Input, Shard
 from pipeline.recipe import KEYS_OF_KAMISUKI, Extract
 from pipeline.runner import Stopwatch
-from pipeline.schemas import DOCUMENTS, EXTRACT_REJECTS
 from pipeline.selected import selected_of
 from pipeline.storage.http import Politeness
 from pipeline.storage.places import as_place
@@ -42,8 +41,6 @@ from pipeline.web.warc import NotWarc, Record
 
 RULE_VERSION = 9
 HTML_TYPES = ("text/html", "application/xhtml+xml")
-ROWS_IN_MEMORY = 500
-CHARACTERS_IN_MEMORY = 16_000_000
 LIBRARIES = ("backports.zstd", "brotli", "fasttext-numpy2-wheel", "fastwarc", "isal", "webencodings")
 # trafilatura's own path ends in justext, courlan, htmldate and the parsers of dates below it.
 TRAFILATURA_LIBRARIES = (
@@ -57,26 +54,6 @@ TRAFILATURA_LIBRARIES = (
 )
 # Of a worker without a sandbox: twice what hostile pages of the largest size within the default limits took.
 MEMORY_BYTES = 900_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """Why a record made no document, and where it lies. `value` and `limit` are numbers where a number decided."""
-
-    id: str
-    url: str | None
-    reason: str
-    value: float | None
-    limit: float | None
-    detail: str | None
-    warc_file: str
-    warc_offset: int
-    warc_length: int | None
-    stage: str = "extract"
-
-    def as_row(self) -> dict[str, Any]:
-        """As a row of the rejects table of extract and ingest."""
-        return {name: getattr(self, name) for name in Reject.__slots__}
 
 
 def versions(extractor: str) -> dict[str, str]:
@@ -141,7 +118,7 @@ class PageReader:
         self.extract = extractor_of(settings)
         self.watch = Stopwatch(steps)
 
-    def read(self, record: Record, source: str, crawl: str | None) -> dict[str, Any] | Reject:
+    def read(self, record: Record, source: str, crawl: str | None) -> Outcome:
         """A document row, or the reason why the response makes none. `source` is the input's name."""
         key = document_id(record, source)
 
@@ -275,7 +252,7 @@ def extractor_of(settings: Extract) -> Extractor:
     return make_extractor(settings.extractor, sandbox, settings.tables, settings.ruby, settings.headline)
 
 
-def read_input(item: Input, path: str, entry: Entry, reader: PageReader) -> Iterator[dict[str, Any] | Reject]:
+def read_input(item: Input, path: str, entry: Entry, reader: PageReader) -> Iterator[Outcome]:
     """All records of one input as document rows and rejects; reading time is what is left between pages."""
     crawl = crawl_name(item.name, None)
     clock = time.perf_counter()
@@ -318,47 +295,22 @@ def extract_shard(
     politeness = Politeness(**(fetching or {}))
     entry = Entry(work.name, "extract")
     reader = PageReader(options, entry.steps)
-    documents_path, rejects_path = (as_place(folder) / f"{work.name}.parquet" for folder in (documents, rejects))
-    with (
-        TableWriter(documents_path, DOCUMENTS) as documents_out,
-        TableWriter(rejects_path, EXTRACT_REJECTS) as rejects_out,
-    ):
-        rows: list[dict[str, Any]] = []
-        reject_rows: list[dict[str, Any]] = []
-        flushed = 0
+    places = as_place(documents), as_place(rejects)
+    with OutcomeWriter(entry, reader.watch, *places, options.rejects_kept, _count_reject) as out:
         for item in work.inputs:
             with local_input(item.path, politeness) as path:
                 stat_before = input_stat(path, item.bytes)
                 for outcome in _records_of(item, path, entry, reader):
-                    if isinstance(outcome, Reject):
-                        _count_reject(entry, outcome)
-                        if is_kept(outcome.id, options.rejects_kept):
-                            reject_rows.append(outcome.as_row())
-                    else:
-                        entry.written += 1
-                        entry.characters_out += len(outcome["text"])
-                        rows.append(outcome)
-                    held = entry.characters_out - flushed
-                    if held >= CHARACTERS_IN_MEMORY or len(rows) + len(reject_rows) >= ROWS_IN_MEMORY:
-                        flushed = entry.characters_out
-                        clock = time.perf_counter()
-                        documents_out.write_rows(rows)
-                        rejects_out.write_rows(reject_rows)
-                        rows, reject_rows = [], []
-                        reader.watch.time("write", clock)
+                    out.add(outcome)
                 clock = time.perf_counter()
                 note_input(entry, item, path, stat_before)
                 reader.watch.time("digest", clock)
-        documents_out.write_rows(rows)
-        rejects_out.write_rows(reject_rows)
-    entry.output("documents", documents_out.written())
-    entry.output("rejects", rejects_out.written())
     entry.seconds = time.perf_counter() - started
     entry.save(as_place(documents))
     return entry.__dict__
 
 
-def _records_of(item: Input, path: str, entry: Entry, reader: PageReader) -> Iterator[dict[str, Any] | Reject]:
+def _records_of(item: Input, path: str, entry: Entry, reader: PageReader) -> Iterator[Outcome]:
     try:
         yield from read_input(item, path, entry, reader)
     except NotWarc as error:
@@ -376,11 +328,3 @@ def _count_reject(entry: Entry, reject: Reject) -> None:
     if reject.reason == "not_html":
         types = entry.notes.setdefault("other_types", {})
         types[reject.detail or ""] = types.get(reject.detail or "", 0) + 1
-    if reject.reason in ("extraction_cpu_limit", "extraction_wall_limit"):
-        # Time is no deterministic limit: pages that met it are named, so that a difference can be explained.
-        entry.notes.setdefault("time_limited", []).append({"id": reject.id, "url": reject.url, "reason": reject.reason})
-
-
-def is_kept(key: str, share: float) -> bool:
-    """Whether a reject's row is kept, where a share of them is: by its id, so that every run keeps the same ones."""
-    return share >= 1.0 or xxhash.xxh3_64_intdigest(key.encode()) < share * 2**64

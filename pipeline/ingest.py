@@ -13,8 +13,7 @@ import xxhash
 
 from filters.characters import kana_ratio
 from pipeline.errors import KamisukiError, UsageError
-from pipeline.extract import RECORD_ERRORS, Reject, is_kept, note_input, record_uuid
-from pipeline.files import TableWriter
+from pipeline.extract import RECORD_ERRORS, note_input, record_uuid
 from pipeline.formats.jsonl import read_json_lines
 from pipeline.formats.mapping import NoText, columns_of, text_of
 from pipeline.formats.parquet import read_parquet
@@ -25,9 +24,10 @@ from pipeline.formats.wikipedia_xml import PARSER_LIMITS, read_xml_dump
 from pipeline.ingest_settings import Ingest
 from pipeline.inputs import input_stat, local_input
 from pipeline.ledger import Entry
+from pipeline.outcomes import Outcome, OutcomeWriter, Reject
 from pipeline.plan import Input, Shard
 from pipeline.runner import Stopwatch
-from pipeline.schemas import DOCUMENTS, EXTRACT_REJECTS
+from pipeline.schemas import DOCUMENTS
 from pipeline.storage.http import Politeness
 from pipeline.storage.places import as_place
 from pipeline.web import language
@@ -35,11 +35,8 @@ from pipeline.web.urls import host
 
 RULE_VERSION = 1
 STAGE = "ingest"
-ROWS_IN_MEMORY = 500
-CHARACTERS_IN_MEMORY = 16_000_000
 # A portion of rows as Python objects, the writer's row group and the model of languages.
 MEMORY_BYTES = 900_000_000
-TIME_LIMITS = ("extraction_cpu_limit", "extraction_wall_limit")
 # Of these rows nothing can be read: they count as errors.
 ROW_ERRORS = RECORD_ERRORS | {"damaged_input", "broken_json", "broken_xml", "not_utf8"}
 
@@ -104,7 +101,7 @@ class RowReader:
         self.file = file
         self.unusable = unusable
 
-    def read(self, row: Row | BadRow) -> dict[str, Any] | Reject:
+    def read(self, row: Row | BadRow) -> Outcome:
         """A document row, or the reason why there is none."""
         if isinstance(row, BadRow):
             return self._reject(row, row.known)
@@ -190,50 +187,24 @@ def ingest_shard(
     entry = Entry(work.name, STAGE, notes={"sources": sources})
     watch = Stopwatch(entry.steps)
     unusable: dict[str, int] = {}
-    documents_path, rejects_path = (as_place(folder) / f"{work.name}.parquet" for folder in (documents, rejects))
-    with (
-        TableWriter(documents_path, DOCUMENTS) as documents_out,
-        TableWriter(rejects_path, EXTRACT_REJECTS) as rejects_out,
-    ):
-        rows: list[dict[str, Any]] = []
-        reject_rows: list[dict[str, Any]] = []
-        flushed = 0
+    places = as_place(documents), as_place(rejects)
+    with OutcomeWriter(entry, watch, *places, options.rejects_kept, _count_reject) as out:
         for item in work.inputs:
             with local_input(item.path, politeness) as path:
                 stat_before = input_stat(path, item.bytes)
                 reader = RowReader(options, sources[item.name], item.name, unusable)
                 for row in _rows_of(item, path, options):
                     entry.read += 1
-                    outcome = reader.read(row)
-                    if isinstance(outcome, Reject):
-                        if outcome.reason in TIME_LIMITS:
-                            # Time is no deterministic limit: what met it is named.
-                            one = {"id": outcome.id, "url": outcome.url, "reason": outcome.reason}
-                            entry.notes.setdefault("time_limited", []).append(one)
-                        (entry.fail if outcome.reason in ROW_ERRORS else entry.reject)(outcome.reason)
-                        if is_kept(outcome.id, options.rejects_kept):
-                            reject_rows.append(outcome.as_row())
-                    else:
-                        entry.written += 1
-                        entry.characters_out += len(outcome["text"])
-                        rows.append(outcome)
-                    held = entry.characters_out - flushed
-                    if held >= CHARACTERS_IN_MEMORY or len(rows) + len(reject_rows) >= ROWS_IN_MEMORY:
-                        flushed = entry.characters_out
-                        clock = time.perf_counter()
-                        documents_out.write_rows(rows)
-                        rejects_out.write_rows(reject_rows)
-                        rows, reject_rows = [], []
-                        watch.time("write", clock)
+                    out.add(reader.read(row))
                 note_input(entry, item, path, stat_before)
-        documents_out.write_rows(rows)
-        rejects_out.write_rows(reject_rows)
     entry.notes |= {"unusable": unusable} if unusable else {}
-    entry.output("documents", documents_out.written())
-    entry.output("rejects", rejects_out.written())
     entry.seconds = time.perf_counter() - started
     entry.save(as_place(documents))
     return entry.__dict__
+
+
+def _count_reject(entry: Entry, reject: Reject) -> None:
+    (entry.fail if reject.reason in ROW_ERRORS else entry.reject)(reject.reason)
 
 
 def _rows_of(item: Input, path: str, settings: Ingest) -> Iterator[Row | BadRow]:

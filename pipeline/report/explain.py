@@ -9,11 +9,12 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipeline.errors import UsageError
-from pipeline.extract import PageReader, Reject, crawl_name
+from pipeline.extract import PageReader, crawl_name
 from pipeline.files import parquet_rows
 from pipeline.formats.rows import WrongFormat
 from pipeline.ingest import RowReader, read_rows
 from pipeline.inputs import InputMissing, local_input, records_of
+from pipeline.outcomes import Outcome, Reject
 from pipeline.plan import load_plan
 from pipeline.recipe import Recipe, RuleModel
 from pipeline.report.status import known_tables
@@ -36,7 +37,7 @@ def explain(out: Place, url: str, recipe_name: str | None = None) -> Iterator[st
     documents = _rows(out, tables.get("documents"), pc.field("url") == url)
     rejects = _rows(out, tables.get("extract_rejects"), pc.field("url") == url)
     known = {row["id"] for row in documents + rejects}
-    unseen: list[Reject | dict[str, Any]] = []
+    unseen: list[Outcome] = []
     first = recipe.ingest or recipe.extract
     if not known or first.rejects_kept < 1:
         found = _read_rows_again(out, url, recipe) if recipe.ingest else _recompute(out, url, recipe)
@@ -57,11 +58,11 @@ def explain(out: Place, url: str, recipe_name: str | None = None) -> Iterator[st
         yield from _document_lines(out, tables, recipe, document)
 
 
-def _id_of(outcome: Reject | dict[str, Any]) -> str:
+def _id_of(outcome: Outcome) -> str:
     return outcome.id if isinstance(outcome, Reject) else str(outcome["id"])
 
 
-def _recompute(out: Place, url: str, recipe: Recipe) -> Iterator[Reject | dict[str, Any]]:
+def _recompute(out: Place, url: str, recipe: Recipe) -> Iterator[Outcome]:
     reader = PageReader(recipe.extract, {})
     for shard in load_plan(out / "plan.json"):
         for item in shard.inputs:
@@ -75,7 +76,7 @@ def _recompute(out: Place, url: str, recipe: Recipe) -> Iterator[Reject | dict[s
                 continue
 
 
-def _read_rows_again(out: Place, url: str, recipe: Recipe) -> Iterator[Reject | dict[str, Any]]:
+def _read_rows_again(out: Place, url: str, recipe: Recipe) -> Iterator[Outcome]:
     settings = recipe.ingest
     assert settings is not None
     for shard in load_plan(out / "plan.json"):

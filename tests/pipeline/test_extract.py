@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from filters.characters import character_signals, class_table, count_classes
 from filters.text_buffers import code_points
 from pipeline import extract
+from pipeline.outcomes import Reject
 from pipeline.recipe import Extract, ExtractLimits
 from pipeline.schemas import DOCUMENTS
 from pipeline.web import charset
@@ -104,13 +105,13 @@ def test_what_the_crawler_cut_is_flagged_and_dropped_on_request():
     assert row_of(cut)["warc_truncated"] == "length"
     reader = extract.PageReader(Extract(truncated="dropped"), {})
     found = reader.read(cut, "x.warc.gz", None)
-    assert isinstance(found, extract.Reject) and (found.reason, found.detail) == ("truncated", "length")
+    assert isinstance(found, Reject) and (found.reason, found.detail) == ("truncated", "length")
     assert isinstance(reader.read(page(HEAD), "x.warc.gz", None), dict)
 
 
 def test_no_text_is_a_reject_that_names_what_was_capped():
     found = extract.PageReader(Extract(), {}).read(record(f"<!-- {TEXT} -->{'<div>' * 2_000}"), "x.warc.gz", None)
-    assert isinstance(found, extract.Reject)
+    assert isinstance(found, Reject)
     assert (found.reason, found.detail) == ("no_text", "capped: depth")
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from pipeline import extract
+from pipeline import outcomes
 from pipeline.ledger import load_entries, load_entry
 from pipeline.plan import load_plan
 from pipeline.progress import Progress
@@ -411,7 +411,7 @@ def test_large_texts_are_written_in_bounded_pieces(tmp_path, monkeypatch):
     texts = {f"https://a.example/{n}": f"{n}番の話です。{LONG}" for n in range(9)}
     path = pages(tmp_path / "x.warc.gz", texts)
     execute(tmp_path / "large", [path], overrides=NO_RULES)
-    monkeypatch.setattr(extract, "CHARACTERS_IN_MEMORY", 300)
+    monkeypatch.setattr(outcomes, "CHARACTERS_IN_MEMORY", 300)
     execute(tmp_path / "small", [path], overrides=NO_RULES)
     assert table_bytes(tmp_path / "small") == table_bytes(tmp_path / "large")
 
