@@ -1,12 +1,13 @@
 """The registry of groups of signals: by its kind, how each is made from the settings that a recipe gives it.
 
-A new signal of the text alone goes into `filters/signals.py`. One that needs more (words, a model, the URL) goes into a
-group: a class with `signals`, `columns`, `memory_bytes`, `fingerprint` and `measure` (`filters/signal.py`) in a file of
-its own, and one line in `KINDS`.
+A new signal is a group: a class with `signals`, `columns`, `memory_bytes`, `fingerprint` and `measure`
+(`filters/signal.py`) in a file of its own, and one line in `PLAIN`. Only a group that a recipe has settings for needs
+more: a maker in `KINDS`, an example in `EXAMPLES`, and a place in the recipe (`pipeline/signal_settings.py`).
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -20,12 +21,6 @@ def _text(settings: Mapping[str, Any]) -> Group:
     from filters.signals import TextSignals
 
     return TextSignals(tuple(Asset.from_record(record) for record in settings["ng_words"]))
-
-
-def _lines(settings: Mapping[str, Any]) -> Group:
-    from filters.lines import LineSignals
-
-    return LineSignals()
 
 
 def _words(settings: Mapping[str, Any]) -> Group:
@@ -50,23 +45,11 @@ def _languages(settings: Mapping[str, Any]) -> Group:
     return LanguageSignals(Asset.from_record(settings["model"]))
 
 
-def _compression(settings: Mapping[str, Any]) -> Group:
-    from filters.compression import CompressionSignals
-
-    return CompressionSignals()
-
-
 def _word_list(settings: Mapping[str, Any]) -> Group:
     from filters.assets import Asset
     from filters.word_lists import WordListSignals
 
     return WordListSignals(settings["name"], tuple(Asset.from_record(record) for record in settings["files"]))
-
-
-def _urls(settings: Mapping[str, Any]) -> Group:
-    from filters.urls import UrlSignals
-
-    return UrlSignals()
 
 
 def _url_list(settings: Mapping[str, Any]) -> Group:
@@ -99,16 +82,31 @@ def _tokens(settings: Mapping[str, Any]) -> Group:
     return Tokens(settings["name"], Asset.from_record(settings["tokenizer"]))
 
 
+# Groups without settings, by kind: module and class. Their table is signals_KIND, and any recipe may ask for them.
+PLAIN = {
+    "lines": "filters.lines:LineSignals",
+    "compression": "filters.compression:CompressionSignals",
+    "urls": "filters.urls:UrlSignals",
+}
+
+
+def _plain(place: str) -> Callable[[Mapping[str, Any]], Group]:
+    def make(settings: Mapping[str, Any]) -> Group:
+        module, _, name = place.partition(":")
+        group: Group = getattr(importlib.import_module(module), name)()
+        return group
+
+    return make
+
+
 # Modules load when a recipe needs them, so that nobody pays for a dictionary or a model that no rule asks for.
 KINDS: dict[str, Callable[[Mapping[str, Any]], Group]] = {
     "text": _text,
-    "lines": _lines,
+    **{kind: _plain(place) for kind, place in PLAIN.items()},
     "words": _words,
     "script_words": _words,
     "datatrove": _datatrove,
     "languages": _languages,
-    "compression": _compression,
-    "urls": _urls,
     "url_list": _url_list,
     "word_list": _word_list,
     "fasttext": _fasttext,
@@ -120,7 +118,7 @@ _NO_FILE = {"path": "", "digest": ""}
 # The settings of a kind that are enough to know its signals, for documentation and tests.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "text": {"ng_words": []},
-    "lines": {},
+    **{kind: {} for kind in PLAIN},
     "words": {"segmenter": "mecab", "dictionary": "ipadic", "stop_words": ["の", "に"], "prefix": ""},
     "script_words": {"segmenter": "script", "stop_words": ["の", "に"], "prefix": "script_"},
     "datatrove": {
@@ -130,8 +128,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "words": {"segmenter": "mecab", "dictionary": "ipadic"},
     },
     "languages": {"model": _NO_FILE},
-    "compression": {},
-    "urls": {},
     "url_list": {"name": "NAME", "list": _NO_FILE},
     "word_list": {"name": "NAME", "files": [_NO_FILE]},
     "fasttext": {"name": "NAME", "model": _NO_FILE, "measure": "probability", "label": "LABEL"},

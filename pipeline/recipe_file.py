@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import UsageError
 from pipeline.section import Section
+from pipeline.shipped import configs_folder
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -76,9 +77,35 @@ def _read(path: Path, place_files: PlaceFiles, seen: tuple[Path, ...]) -> tuple[
     parent = data.pop("extends", None)
     if parent is None:
         return data, lines
-    parent_path = path.parent / str(parent)
-    base, base_lines = _read(parent_path, place_files, (*seen, resolved))
-    return _merge(base, data), {**base_lines, **lines}
+    base, base_lines = _read(_parent(path, str(parent)), place_files, (*seen, resolved))
+    merged = _merge(base, data)
+    return merged, {**base_lines, **{_place_in(merged, place): where for place, where in lines.items()}}
+
+
+def _parent(path: Path, named: str) -> Path:
+    """The recipe that another extends: a file beside it, else a shipped one by its name."""
+    beside = path.parent / named
+    shipped = [folder / f"{named}.yaml" for folder in (configs_folder(), configs_folder() / "rewriting")]
+    found = next((file for file in (beside, *shipped) if file.is_file()), None)
+    if found is None:
+        raise UsageError(f"{path}: extends {named!r}: no file beside it and no shipped recipe has this name")
+    return found
+
+
+def _place_in(merged: Any, place: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Where a key of a recipe stands once it is merged: items of lists are known by name in it, by number there."""
+    found: list[str | int] = []
+    here = merged
+    for part in place:
+        if isinstance(here, list) and isinstance(part, str):
+            names = [_name_of(item) for item in here]
+            if part not in names:
+                return place
+            part = names.index(part)
+        found.append(part)
+        inside = (isinstance(here, dict) and part in here) or (isinstance(here, list) and part in range(len(here)))
+        here = here[part] if inside else None
+    return tuple(found)
 
 
 def _node_lines(node: yaml.Node, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from filters.groups import PLAIN
 from filters.words import STOP_WORDS
 from pipeline.section import Name, Section
 from pipeline.signal_tables import TEXT_TABLE, GroupSettings, ReadAsset, unread
@@ -83,9 +84,7 @@ class Annotate(Section):
             TEXT_TABLE: lambda asset: GroupSettings(
                 "text", {"ng_words": [asset(path).as_record() for path in self.ng_words]}
             ),
-            "signals_lines": lambda asset: GroupSettings("lines", {}),
-            "signals_compression": lambda asset: GroupSettings("compression", {}),
-            "signals_urls": lambda asset: GroupSettings("urls", {}),
+            **{f"{TEXT_TABLE}_{kind}": partial(_plain, kind) for kind in PLAIN},
             "signals_words": lambda asset: GroupSettings("words", words | segmented(asset) | {"prefix": ""}),
             "signals_script_words": lambda asset: GroupSettings("script_words", words | script),
             "signals_languages": lambda asset: GroupSettings("languages", {"model": asset(self.languages).as_record()}),
@@ -107,6 +106,10 @@ class Annotate(Section):
         if self.words.vaporetto is not None:
             return {"segmenter": "vaporetto", "model": asset(self.words.vaporetto).as_record()}
         return {"segmenter": "mecab", "dictionary": self.words.dictionary}
+
+
+def _plain(kind: str, asset: ReadAsset) -> GroupSettings:
+    return GroupSettings(kind, {})
 
 
 Segmented = Callable[[ReadAsset], dict[str, Any]]

@@ -11,11 +11,12 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from filters.assets import Asset, AssetChanged
-from filters.groups import EXAMPLES, KINDS, known_signals, make_group
+from filters.groups import EXAMPLES, KINDS, PLAIN, known_signals, make_group
 from filters.models import FastTextModel
 from filters.signals import SIGNALS
 from filters.url_lists import UrlList, wire_host
 from pipeline.assets import find_asset
+from pipeline.signal_settings import Annotate
 
 TEXTS = [
     "吾輩は紙漉きである。冬の朝、紙を漉く。\n\n「寒いね」と母が言った。",
@@ -305,3 +306,9 @@ def test_a_word_list_counts_hits_and_kinds_inside_others_and_alone(
 )
 def test_a_top_level_domain_is_read_from_the_host(group_of, url, domain):
     assert value(group_of("urls"), url=url) == {"top_level_domain": domain}
+
+
+def test_a_group_without_settings_is_there_for_every_recipe():
+    tables = Annotate().groups()
+    for kind in PLAIN:
+        assert tables[f"signals_{kind}"].kind == kind

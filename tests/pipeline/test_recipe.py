@@ -102,7 +102,7 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
         ),
         ("name: x\ndedup:\n  signature: {seed: -1}\n", "mine.yaml:3: dedup.signature.seed:"),
         ("- name\n", "a recipe is a mapping"),
-        ("name: x\nextends: nowhere.yaml\n", "nowhere.yaml: cannot be read as a recipe"),
+        ("name: x\nextends: nowhere.yaml\n", "extends 'nowhere.yaml': no file beside it"),
         ("name: x\nextends: mine.yaml\n", "extend each other in a circle"),
     ],
 )
@@ -226,3 +226,19 @@ def test_each_rule_of_each_shipped_recipe_keeps_and_rejects_at_its_edge(rule, li
     assert verdicts.rule.tolist() == [-1, 0]
     assert verdicts.passed.to_pylist() == [True, rule.tier is not None]
     assert verdicts.reason.to_pylist()[1] == (None if rule.tier else reason_of(rule, limit))
+
+
+def test_a_mistake_in_a_recipe_that_extends_another_is_found_in_its_own_file(tmp_path):
+    text = "extends: swallow-v2\nname: mine\nselect:\n  rules:\n    swallow_japanese_letters: {minimum: 200}\n"
+    path = write(tmp_path, text)
+    with pytest.raises(UsageError, match=rf"{path.name}:5: select\.rules\.0\.minimum"):
+        load_recipe(path)
+    path = write(tmp_path, text.replace("swallow_japanese_letters: {minimum", "nothing: {min"))
+    with pytest.raises(UsageError, match=rf"{path.name}:5: .*unknown signal 'nothing'"):
+        load_recipe(path)
+
+
+def test_a_shipped_recipe_is_extended_by_its_name_and_another_word_is_explained(tmp_path):
+    assert load_recipe(write(tmp_path, "extends: swallow-v2\nname: mine\n")).name == "mine"
+    with pytest.raises(UsageError, match="no file beside it and no shipped recipe"):
+        load_recipe(write(tmp_path, "extends: swallow-v9\nname: mine\n"))
