@@ -55,7 +55,9 @@ def main() -> int:
     with running_model(arguments.server, threads=2) as url:
         for place, recipe, step in ((pages, "rephrase-ja", "rephrased"), (code, "swallowcode-v1", "style")):
             settings = [f"client.endpoints=[{{url: {url!r}}}]", "client.in_flight=4"]
-            settings += [f"steps.{step}.ask.parameters.max_tokens={arguments.tokens}"]
+            # The model seldom comes to an end by itself: what it wrote until then is what the checks look at.
+            for name in dict.fromkeys((step, "self_contained" if recipe == "swallowcode-v1" else step)):
+                settings += [f"steps.{name}.ask.parameters.max_tokens={arguments.tokens}", f"steps.{name}.ask.cut=kept"]
             if recipe == "rephrase-ja":
                 # Japanese costs this model's tokenizer some three tokens a letter.
                 settings += [
@@ -63,8 +65,6 @@ def main() -> int:
                     f"steps.{step}.ask.chunk.characters=400",
                     f"steps.{step}.ask.attempts=1",
                 ]
-            else:
-                settings += [f"steps.self_contained.ask.parameters.max_tokens={arguments.tokens}"]
             chosen = load_rewriting_recipe(find_rewriting_recipe(recipe), tuple(settings))
             RewritingRun(chosen, place, InProcessRunner(), Progress(None)).execute()
             steps = steps_of(place, recipe)

@@ -15,6 +15,7 @@ from pipeline.rewriting.prompts import Prompt
 from pipeline.rewriting.recipe import Ask
 
 TOO_LONG = "text_too_long"
+ANSWER_CUT = "answer_cut"
 
 
 @dataclass
@@ -86,7 +87,8 @@ def _produced(ask: Ask, question: Question | None, answers: dict[str, Answer]) -
     texts = [answer.text or "" for answer in said]
     row["answer"] = texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False)
     for answer in said:
-        if row["reason"] is None and answer.reason:
+        usable = answer.reason == ANSWER_CUT and ask.cut == "kept" and answer.text
+        if row["reason"] is None and answer.reason and not usable:
             row |= {"reason": answer.reason, "note": answer.detail}
     if row["reason"] is not None:
         return row

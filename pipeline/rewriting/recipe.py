@@ -63,6 +63,9 @@ class Ask(Section):
     answer_schema: dict[str, Any] | None = Field(None, description="JSON schema that the server holds the answer to")
     parameters: Parameters = Parameters()
     chunk: Chunk = Chunk()
+    cut: Literal["rejected", "kept"] = Field(
+        "rejected", description="an answer that met the limit of tokens is rejected as answer_cut, or kept as it is"
+    )
     attempts: Annotated[int, Field(ge=1, le=5)] = Field(
         1, description="how often a row is asked whose answer is not what was asked for or fails a rule"
     )

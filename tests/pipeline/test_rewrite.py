@@ -174,6 +174,18 @@ def test_every_row_ends_in_one_row_or_one_reason_whatever_the_server_does(place)
     assert len({row["id"] for row in rows}) == len(rows)
 
 
+@pytest.mark.parametrize(("cut", "kept"), [("rejected", 0), ("kept", 1)])
+def test_an_answer_that_was_cut_is_a_text_only_where_the_recipe_says_so(place, cut, kept):
+    from tests.rewriting.scripted_server import says
+
+    out = made_out(place / "out", {"d00": TEXTS["d00"]}, shards=1)
+    asking = step(ask={"prompt": "write-v1.txt", "cut": cut})
+    with ScriptedServer(otherwise=says(TEXTS["d00"][:-4], "length")) as server:
+        run = rewrite(out, written_recipe(place, [asking], server.url))
+    assert len(rows_of(run, "written")) == kept
+    assert [row["reason"] for row in rejects_of(run, "written")] == ["answer_cut"] * (1 - kept)
+
+
 def test_a_long_text_is_asked_about_in_parts_and_is_one_row(place):
     text = "\n\n".join(f"{number}段落目の文です。" * 3 for number in range(6))
     out = made_out(place / "out", {"long": text}, shards=1)
