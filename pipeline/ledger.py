@@ -25,6 +25,10 @@ MAIN_TABLES = (
     "repeats",
     "repeated",
     "corpus",
+    "rows",
+    "produced",
+    "measured",
+    "rewritten",
 )
 
 

@@ -21,7 +21,7 @@ from pipeline.ingest_settings import Ingest
 from pipeline.recipe_file import Misplaced, load_file
 from pipeline.schemas import DOCUMENTS, ROBOTS_VERDICTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.section import Name, Positive, PositiveInt, Section, Share
-from pipeline.shipped import configs_folder, shipped_recipes
+from pipeline.shipped import find_shipped, shipped_recipes
 from pipeline.signal_settings import Annotate
 from pipeline.signal_tables import GroupSettings, needed, signal_tables
 from pipeline.source_settings import Sources
@@ -452,19 +452,12 @@ class Recipe(Section):
 
 def find_recipe(name_or_path: str) -> Path:
     """A recipe by path, else by the name of a shipped one. Raises UsageError with the names that there are."""
-    path = Path(name_or_path)
-    if path.is_file():
-        return path
-    shipped = configs_folder() / f"{name_or_path}.yaml"
-    if shipped in shipped_recipes():
-        return shipped
-    names = ", ".join(file.stem for file in shipped_recipes())
-    raise UsageError(f"no recipe {name_or_path!r}: give a path to a YAML file or one of {names}")
+    return find_shipped(name_or_path, shipped_recipes(), "recipe")
 
 
 def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read a recipe with what it extends and with `key=value` overrides. Raises UsageError naming file and line."""
-    return load_file(Recipe, path, overrides, _place_files)
+    return load_file(Recipe, path, overrides, _place_files, shipped_recipes())
 
 
 def dump_recipe(recipe: Recipe) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,6 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import UsageError
 from pipeline.section import Section
-from pipeline.shipped import configs_folder
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -31,10 +30,16 @@ class Misplaced(ValueError):
         self.place = place
 
 
-def load_file(model: type[T], path: str | Path, overrides: tuple[str, ...], place_files: PlaceFiles) -> T:
+def load_file(
+    model: type[T],
+    path: str | Path,
+    overrides: tuple[str, ...],
+    place_files: PlaceFiles,
+    shipped: Sequence[Path],
+) -> T:
     """Read a file with what it extends and with `key=value` overrides. Raises UsageError naming file and line."""
     path = Path(path)
-    data, lines = _read(path, place_files, seen=())
+    data, lines = _read(path, place_files, shipped, seen=())
     recipe = _validated(model, data, lambda error: "; ".join(_describe(error, model, path, lines)))
     if not overrides:
         return recipe
@@ -55,7 +60,9 @@ def _validated(model: type[T], data: dict[str, Any], describe: Callable[[Validat
 Lines = dict[tuple[str | int, ...], tuple[Path, int]]
 
 
-def _read(path: Path, place_files: PlaceFiles, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Lines]:
+def _read(
+    path: Path, place_files: PlaceFiles, shipped: Sequence[Path], seen: tuple[Path, ...]
+) -> tuple[dict[str, Any], Lines]:
     resolved = path.resolve()
     if resolved in seen:
         raise UsageError(f"{path}: recipes extend each other in a circle")
@@ -77,16 +84,15 @@ def _read(path: Path, place_files: PlaceFiles, seen: tuple[Path, ...]) -> tuple[
     parent = data.pop("extends", None)
     if parent is None:
         return data, lines
-    base, base_lines = _read(_parent(path, str(parent)), place_files, (*seen, resolved))
+    base, base_lines = _read(_parent(path, str(parent), shipped), place_files, shipped, (*seen, resolved))
     merged = _merge(base, data)
     return merged, {**base_lines, **{_place_in(merged, place): where for place, where in lines.items()}}
 
 
-def _parent(path: Path, named: str) -> Path:
+def _parent(path: Path, named: str, shipped: Sequence[Path]) -> Path:
     """The recipe that another extends: a file beside it, else a shipped one by its name."""
     beside = path.parent / named
-    shipped = [folder / f"{named}.yaml" for folder in (configs_folder(), configs_folder() / "rewriting")]
-    found = next((file for file in (beside, *shipped) if file.is_file()), None)
+    found = beside if beside.is_file() else next((file for file in shipped if file.stem == named), None)
     if found is None:
         raise UsageError(f"{path}: extends {named!r}: no file beside it and no shipped recipe has this name")
     return found

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pipeline.errors import KamisukiError
 from pipeline.files import TableWriter, aligned_batches, read_batches
 from pipeline.ledger import Entry
-from pipeline.rewriting.asking import Question, make_question, produce
+from pipeline.rewriting.asking import Question, make_question, parameters_of, produce
 from pipeline.rewriting.checks import CHECKS
 from pipeline.rewriting.client import Budget, Client, ClientSettings, RequestCache
 from pipeline.rewriting.code import format_texts
@@ -289,7 +289,7 @@ def _after(
     for place, (old, key) in enumerate(zip(columns["lineage"].to_pylist(), columns["id"].to_pylist(), strict=True)):
         attempt = int(judged.attempt[place]) + 1
         made = {"step": step.name, "prompt": prompt["name"], "prompt_digest": prompt["digest"], "model": model.model}
-        made |= {"parameters": json.dumps(step.ask.parameters.model_dump(), sort_keys=True), "attempt": attempt}
+        made |= {"parameters": json.dumps(parameters_of(step.ask, attempt), sort_keys=True), "attempt": attempt}
         keys.append(rewritten_id(key, json.dumps(made, sort_keys=True)) if written[place] else key)
         made |= {name: produced[name][place].as_py() for name in ("tokens_in", "tokens_out")}
         lineage.append([*(old or []), made] if written[place] else old)

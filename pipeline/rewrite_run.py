@@ -23,7 +23,7 @@ from pipeline.rewriting.recipe import RewritingRecipe, StepModel, dump_rewriting
 from pipeline.rewriting.rows import ROWS
 from pipeline.run import locked, read_run
 from pipeline.runner import Runner, Task
-from pipeline.steps import Finished, Incomplete, Job, Steps, was_made_of
+from pipeline.steps import Finished, Job, Steps, was_made_of
 from pipeline.storage.places import Place, RemotePath
 from pipeline.storage.scratch import cache_folder
 
@@ -252,6 +252,3 @@ class RewritingRun:
 
 def _with_budget(task: Task, budget: Budget) -> Task:
     return replace(task, arguments=task.arguments | {"budget": budget.as_record()})
-
-
-__all__ = ["CACHE", "KEY", "Incomplete", "RewritingRun"]

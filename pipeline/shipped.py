@@ -1,5 +1,6 @@
 """Where the files that come with kamisuki lie: recipes and lists."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import UsageError
@@ -15,6 +16,16 @@ def configs_folder() -> Path:
         if folder.is_dir():
             return folder
     raise UsageError("the shipped recipes are missing: reinstall kamisuki")
+
+
+def find_shipped(name_or_path: str, shipped: Sequence[Path], what: str) -> Path:
+    """A file by its path, else one of those that ship by its name. Raises UsageError with the names that there are."""
+    path = Path(name_or_path)
+    found = path if path.is_file() else next((file for file in shipped if file.stem == name_or_path), None)
+    if found is None:
+        names = ", ".join(file.stem for file in shipped)
+        raise UsageError(f"no {what} {name_or_path!r}: give a path to a file or one of {names}")
+    return found
 
 
 def shipped_recipes() -> list[Path]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
+from pipeline.rewriting.client import read_json
 from pipeline.rewriting.deletions import BadProgram, apply_program, read_program
 from pipeline.rewriting.fences import fenced_blocks
 
@@ -90,20 +92,15 @@ def _code(said: str, plain_counts: bool) -> Parsed:
 def _score(said: str) -> Parsed:
     """[[4.5]], or {"score": 4.5, "reasons": "…"}."""
     record = _json(said)
-    if (
-        isinstance(record, dict)
-        and isinstance(record.get("score"), int | float)
-        and not isinstance(record["score"], bool)
-    ):
+    found = _finite(record.get("score")) if isinstance(record, dict) else None
+    if found is not None:
         note = record.get("reasons")
         note = note if isinstance(note, str) else json.dumps(note, ensure_ascii=False) if note is not None else None
-        return Parsed(score=float(record["score"]), note=note)
+        return Parsed(score=found, note=None if note is None else _whole(note))
     marked = _SCORE.findall(said)
-    if marked:
-        return Parsed(score=float(marked[-1]), note=said)
-    if _NUMBER.fullmatch(said):
-        return Parsed(score=float(said), note=said)
-    return Parsed(reason=NO_SCORE)
+    plain = marked[-1] if marked else said if _NUMBER.fullmatch(said) else None
+    found = None if plain is None else _finite(float(plain))
+    return Parsed(reason=NO_SCORE) if found is None else Parsed(score=found, note=said)
 
 
 def _pairs(said: str) -> Parsed:
@@ -114,7 +111,7 @@ def _pairs(said: str) -> Parsed:
     texts = []
     for pair in pairs if isinstance(pairs, list) else []:
         question, answer = (pair.get(name) if isinstance(pair, dict) else None for name in ("question", "answer"))
-        if isinstance(question, str) and isinstance(answer, str) and question.strip() and answer.strip():
+        if _is_text(question) and _is_text(answer):
             messages += [
                 {"role": "user", "content": question.strip()},
                 {"role": "assistant", "content": answer.strip()},
@@ -124,17 +121,29 @@ def _pairs(said: str) -> Parsed:
 
 
 def _json(said: str) -> Any:
-    """A JSON value in an answer, with or without a fence and words around it; None where there is none."""
-    blocks = fenced_blocks(said)
-    candidates = [block.text for block in blocks] + [said]
-    for opening, closing in ("{}", "[]"):
-        if opening in said and closing in said:
-            candidates.append(said[said.index(opening) : said.rindex(closing) + 1])
-    for candidate in candidates:
-        try:
-            value = json.loads(candidate)
-        except ValueError:
-            continue
-        if isinstance(value, dict | list):
-            return value
-    return None
+    """The JSON value in an answer, None where there is none."""
+    try:
+        return read_json(said)
+    except ValueError:
+        return None
+
+
+def _finite(value: Any) -> float | None:
+    """A number as a finite float; None for what is none, for NaN, and for what no float holds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    """Whether a value of JSON is a text that is not blank; half a surrogate pair, which JSON can escape, is no text."""
+    return isinstance(value, str) and bool(value.strip()) and _whole(value) == value
+
+
+def _whole(text: str) -> str:
+    """The text with ? for each half of a surrogate pair, which no table can hold."""
+    return text.encode("utf-8", "replace").decode()

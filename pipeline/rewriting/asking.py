@@ -44,16 +44,21 @@ def make_question(
     return question
 
 
-def payload_of(
-    ask: Ask, prompt: Prompt, model: str, text: str, title: str | None, url: str | None, attempt: int
-) -> dict[str, Any]:
-    """The body of one request to /v1/chat/completions."""
+def parameters_of(ask: Ask, attempt: int) -> dict[str, Any]:
+    """How the model is asked for the n-th time, from 1: with another seed, and never greedily again."""
     parameters = ask.parameters.model_dump()
     parameters["seed"] += attempt - 1
     # A model that writes greedily would write the same again.
     if attempt > 1 and parameters["temperature"] == 0.0:
         parameters["temperature"] = 0.2
-    payload = {"model": model, "messages": prompt.fill(text, title, url), **parameters}
+    return parameters
+
+
+def payload_of(
+    ask: Ask, prompt: Prompt, model: str, text: str, title: str | None, url: str | None, attempt: int
+) -> dict[str, Any]:
+    """The body of one request to /v1/chat/completions."""
+    payload = {"model": model, "messages": prompt.fill(text, title, url), **parameters_of(ask, attempt)}
     if ask.answer_schema is not None:
         schema = {"name": "answer", "strict": True, "schema": ask.answer_schema}
         payload["response_format"] = {"type": "json_schema", "json_schema": schema}

@@ -50,7 +50,8 @@ def _definitions(text: str) -> list[str] | None:
         statements = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    lines = text.splitlines(keepends=True)
+    # As Python counts lines: str.splitlines also cuts at form feeds, which old sources hold.
+    lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
     begins = [min([each.lineno, *(d.lineno for d in getattr(each, "decorator_list", []))]) - 1 for each in statements]
     # Comments above a definition go with it.
     cuts = [0]

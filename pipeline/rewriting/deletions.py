@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
+
+from pipeline.rewriting.client import read_json
 
 
 class BadProgram(ValueError):
@@ -31,23 +32,30 @@ def read_program(answer: str) -> list[Deletion]:
     Raises BadProgram.
     """
     try:
-        program = json.loads(answer[answer.index("{") : answer.rindex("}") + 1])
-        return [_deletion(item) for item in program["delete"]]
+        return [_deletion(item) for item in read_json(answer)["delete"]]
     except (ValueError, TypeError, KeyError) as error:
         raise BadProgram(f"no program: {error}") from None
 
 
 def _deletion(item: Any) -> Deletion:
     if "words" in item:
-        line = int(item["line"])
+        line = _number(item["line"])
         words = str(item["words"])
         if not words:
             raise ValueError("no words")
         return Deletion(line, line, words)
     if "line" in item:
-        return Deletion(int(item["line"]), int(item["line"]))
+        line = _number(item["line"])
+        return Deletion(line, line)
     first, last = item["lines"]
-    return Deletion(int(first), int(last))
+    return Deletion(_number(first), _number(last))
+
+
+def _number(value: Any) -> int:
+    """The number of a line. Raises TypeError for anything else: half a line names none."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r} is no line")
+    return value
 
 
 def apply_program(text: str, program: list[Deletion]) -> str:

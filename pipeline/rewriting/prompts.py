@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.shipped import configs_folder
+from pipeline.shipped import configs_folder, find_shipped
 
 _HEADING = re.compile(r"^=== (system|user|assistant)$", re.MULTILINE)
 # What a prompt may leave open. A text may hold braces of its own: only these are filled in, once each.
@@ -40,13 +40,7 @@ class Prompt:
 
 def find_prompt(name_or_path: str) -> Prompt:
     """A prompt by path, else by the name of a shipped one. Raises UsageError with the names that there are."""
-    path = Path(name_or_path)
-    shipped = configs_folder() / "prompts" / f"{name_or_path}.txt"
-    if not path.is_file():
-        path = shipped
-    if not path.is_file():
-        names = ", ".join(sorted(file.stem for file in shipped.parent.glob("*.txt")))
-        raise UsageError(f"no prompt {name_or_path!r}: give a path to a file or one of {names}")
+    path = find_shipped(name_or_path, sorted((configs_folder() / "prompts").glob("*.txt")), "prompt")
     return _read(path, path.stat().st_mtime_ns)
 
 

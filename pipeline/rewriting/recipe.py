@@ -9,7 +9,6 @@ import yaml
 from pydantic import Field, model_validator
 
 from filters.rules import Rule
-from pipeline.errors import UsageError
 from pipeline.recipe import Limits
 from pipeline.recipe_file import load_file
 from pipeline.rewriting.answers import Kind
@@ -18,7 +17,7 @@ from pipeline.rewriting.client import ClientSettings, Prices
 from pipeline.rewriting.code import LANGUAGES
 from pipeline.rewriting.prompts import Prompt, find_prompt
 from pipeline.section import Name, PositiveInt, Section, Share
-from pipeline.shipped import configs_folder
+from pipeline.shipped import configs_folder, find_shipped
 from pipeline.web.license import TIERS
 
 FOLDER = "rewriting"
@@ -158,19 +157,12 @@ def shipped_rewriting_recipes() -> list[Path]:
 
 def find_rewriting_recipe(name_or_path: str) -> Path:
     """A rewriting recipe by path, else a shipped one by its name. Raises UsageError with the names that there are."""
-    path = Path(name_or_path)
-    if path.is_file():
-        return path
-    shipped = configs_folder() / FOLDER / f"{name_or_path}.yaml"
-    if shipped.is_file():
-        return shipped
-    names = ", ".join(file.stem for file in shipped_rewriting_recipes())
-    raise UsageError(f"no rewriting recipe {name_or_path!r}: give a path to a YAML file or one of {names}")
+    return find_shipped(name_or_path, shipped_rewriting_recipes(), "rewriting recipe")
 
 
 def load_rewriting_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> RewritingRecipe:
     """Read a recipe with what it extends and with `key=value` overrides. Raises UsageError naming file and line."""
-    return load_file(RewritingRecipe, path, overrides, _place_files)
+    return load_file(RewritingRecipe, path, overrides, _place_files, shipped_rewriting_recipes())
 
 
 def dump_rewriting_recipe(recipe: RewritingRecipe) -> str:

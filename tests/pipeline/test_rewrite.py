@@ -114,6 +114,8 @@ def test_only_rows_that_failed_are_asked_again_with_another_seed(place):
     assert len(seen) == 13 and (TEXTS["d05"], 2) in seen
     row = next(row for row in rows_of(run, "written") if row["source_ids"] == ["d05"])
     assert row["text"] == TEXTS["d05"] and row["lineage"][0]["attempt"] == 2
+    sent = json.loads(row["lineage"][0]["parameters"])
+    assert (sent["seed"], sent["temperature"]) == (2, 0.2), "as it was asked, not as the recipe began"
     assert len(rows_of(run, "written")) == 12
 
 

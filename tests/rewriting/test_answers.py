@@ -1,6 +1,7 @@
 """What a model wrote is read as what was asked for, or has a reason; nothing it can write raises."""
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -67,6 +68,29 @@ def test_half_points_are_half_points(answer, score):
 )
 def test_an_answer_that_is_not_what_was_asked_for_has_a_reason(answer, kind, marker, reason):
     assert parse_answer(answer, kind, "一行", marker).reason == reason
+
+
+@pytest.mark.parametrize("kind", ["text", "code", "score", "pairs", "deletions"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[" * 100_000,
+        '{"delete": ' + "[" * 100_000 + "}",
+        '{"score": ' + "9" * 400 + "}",
+        '{"score": NaN}',
+        "[[" + "9" * 400 + "]]",
+        '{"delete": [{"line": 1e999}]}',
+        '{"delete": [{"line": 1.5}]}',
+        '{"pairs": [{"question": "\\ud800", "answer": "x"}]}',
+        '{"score": 1, "reasons": "\\udfff"}',
+    ],
+)
+def test_what_no_table_can_hold_comes_out_of_no_answer(answer, kind):
+    parsed = parse_answer(answer, kind, "一行目\n二行目")
+    for text in (parsed.text, parsed.note, *(message["content"] for message in parsed.messages)):
+        assert text is None or text.encode("utf-8")
+    assert parsed.score is None or math.isfinite(parsed.score)
+    assert kind in ("text", "code") or parsed.reason in REASONS or parsed.score == 1.0
 
 
 def test_pairs_become_a_chat_and_a_text():

@@ -39,6 +39,16 @@ def test_code_is_cut_between_definitions_and_each_part_parses(most):
     assert any("# 説明\n@wraps\ndef first" in part for part in found)
 
 
+@pytest.mark.parametrize("separator", ["\x0c", "\x1c", "\u2028", "\x85"])
+def test_what_only_python_s_strings_call_lines_moves_no_cut(separator):
+    piece = f"# {separator} {separator}\ndef a():\n    x = 1\n    return x\n\n\n"
+    text = "import os\n" + "".join(piece.replace("a()", f"a{number}()") for number in range(6))
+    found = chunks(text, 80, "definitions")
+    assert found is not None and "".join(found) == text
+    for part in found:
+        ast.parse(part)
+
+
 @pytest.mark.parametrize("text", ["def broken(:\n" * 20, "x = [\n" + "1,\n" * 60 + "]\n", "\0" * 50])
 def test_code_that_cannot_be_cut_is_not(text):
     assert chunks(text, 40, "definitions") is None
