@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeGuard
 from pipeline.rewriting.client import read_json
 from pipeline.rewriting.deletions import BadProgram, apply_program, read_program
 from pipeline.rewriting.fences import fenced_blocks
+from pipeline.rewriting.strings import whole
 
 Kind = Literal["text", "code", "score", "pairs", "deletions"]
 
@@ -96,7 +97,7 @@ def _score(said: str) -> Parsed:
     if found is not None:
         note = record.get("reasons")
         note = note if isinstance(note, str) else json.dumps(note, ensure_ascii=False) if note is not None else None
-        return Parsed(score=found, note=None if note is None else _whole(note))
+        return Parsed(score=found, note=None if note is None else whole(note))
     marked = _SCORE.findall(said)
     plain = marked[-1] if marked else said if _NUMBER.fullmatch(said) else None
     found = None if plain is None else _finite(float(plain))
@@ -141,9 +142,4 @@ def _finite(value: Any) -> float | None:
 
 def _is_text(value: Any) -> TypeGuard[str]:
     """Whether a value of JSON is a text that is not blank; half a surrogate pair, which JSON can escape, is no text."""
-    return isinstance(value, str) and bool(value.strip()) and _whole(value) == value
-
-
-def _whole(text: str) -> str:
-    """The text with ? for each half of a surrogate pair, which no table can hold."""
-    return text.encode("utf-8", "replace").decode()
+    return isinstance(value, str) and bool(value.strip()) and whole(value) == value

@@ -45,7 +45,7 @@ def _is_japanese(value: bytes) -> bool:
     try:
         found = json.loads(value)["languages"]
         return any(one["code"] == "ja" and float(one["text-covered"]) >= _LEAST_SHARE for one in found)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         # Another writer's field of that name, or a cut one.
         return False
 

@@ -32,6 +32,26 @@ def test_whatever_comes_has_a_meaning(status: int, body: bytes, with_format: boo
     assert (verdict.tokens_in or 0) >= 0 and (verdict.tokens_out or 0) >= 0
 
 
+HALF = '"\\ud800"'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (400, f'{{"error": {{"message": {HALF}}}}}', "bad_request"),
+        (500, f'{{"message": {HALF}}}', "server_error"),
+        (200, f'{{"choices": [{{"message": {{"content": "x"}}, "finish_reason": {HALF}}}]}}', "malformed_answer"),
+        (200, f'{{"choices": [{{"message": {{"content": {HALF}}}}}]}}', "malformed_answer"),
+        (200, json.dumps({"choices": [{"message": {"content": '{"\\ud800": 1}'}}]}), "wrong_schema"),
+    ],
+)
+def test_a_verdict_holds_nothing_that_no_table_can(status: int, body: str, reason: str) -> None:
+    schema = {"type": "object", "additionalProperties": {"type": "string"}}
+    verdict = read_reply(Reply(status, body.encode()), schema)
+    assert verdict.reason == reason
+    assert all(text is None or text.encode("utf-8") for text in (verdict.text, verdict.detail, verdict.finish_reason))
+
+
 @given(JSON, st.sampled_from(["{}", "```json\n{}\n```", "Here you are:\n{}", "  {}\n"]))
 def test_json_is_read_out_of_what_stands_around_it(value: object, around: str) -> None:
     value = {"answer": value}

@@ -36,6 +36,7 @@ def test_languages_and_charset_are_read():
         b"languages-cld2: [1]",
         b'languages-cld2: {"languages": [{"code": "ja"}]}',
         b"languages-cld2: " + b'{"languages":' * 100_000 + b'"ja"',
+        b'languages-cld2: {"languages": [{"code": "ja", "text-covered": ' + b"9" * 400 + b"}]}",
     ],
 )
 def test_malformed_facts_say_nothing(value: bytes) -> None:

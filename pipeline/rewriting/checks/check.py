@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from pipeline.rewriting.strings import whole
+
 # The values of a column that says whether something holds. What could not be looked at is never "passed".
 PASSED, FAILED, UNCHECKED = "passed", "failed", "unchecked"
 YES, NO = "yes", "no"
@@ -92,4 +94,4 @@ def listed(items: Sequence[str]) -> str | None:
 
 def clean(text: str | None) -> str | None:
     """The text without lone surrogates, which Arrow does not take."""
-    return text.encode("utf-8", "replace").decode() if text is not None else None
+    return whole(text) if text is not None else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.rewriting.client.structured import fits_schema, read_json
+from pipeline.rewriting.strings import whole
 
 # What a verdict asks of the engine:
 #   answered: take it; rejected: give it the reason; again: another attempt; later: the server refuses for now;
@@ -101,7 +102,7 @@ def _read_answer(body: bytes, schema: dict[str, Any] | None) -> Verdict:
         if not (text is None or isinstance(text, str)) or not (finish is None or isinstance(finish, str)):
             raise TypeError("a content that is no text")
         # Half a surrogate pair can be written in JSON, and in nothing that keeps the answer.
-        (text or "").encode()
+        f"{text}{finish}".encode()
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         said = body[:_MOST_DETAIL].decode("utf-8", "replace")
         return Verdict("again", "malformed_answer", f"{type(error).__name__}: {said}")
@@ -132,7 +133,7 @@ def _what_is_wrong(
         problem = fits_schema(value, schema)
     except ValueError as error:
         return "bad_request", str(error)[:_MOST_DETAIL]
-    return ("wrong_schema", problem[:_MOST_DETAIL]) if problem else (None, None)
+    return ("wrong_schema", whole(problem[:_MOST_DETAIL])) if problem else (None, None)
 
 
 def _tokens(usage: dict[str, Any], name: str) -> int | None:
@@ -149,4 +150,4 @@ def _detail(reply: Reply) -> str:
         said = str(error.get("message", error)) if isinstance(error, dict) else str(error)
     except (ValueError, RecursionError):
         pass
-    return f"{reply.status}: {said[:_MOST_DETAIL]}"
+    return whole(f"{reply.status}: {said[:_MOST_DETAIL]}")
