@@ -1,0 +1,162 @@
+"""The manifest of a release: what is in it, where it came from, and what left it. `release.json` of its folder."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import UsageError
+from pipeline.files import atomic_file
+from pipeline.storage.places import Place, read_bytes
+
+FORMAT = 1
+MANIFEST = "release.json"
+CARD = "README.md"
+DATA = "data"
+# Ids of rows that were taken down, with reason and date; there only when there are some.
+TOMBSTONES = "tombstones.parquet"
+# What concerns this copy alone and is never pushed: where the release came from, what was made of it, what was pushed.
+LOCAL = ".local"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class File(_Part):
+    """A data file. `path` is within the release, `bytes` are those of the file, `characters` code points of `text`."""
+
+    path: str
+    config: str
+    split: str
+    rows: int
+    characters: int
+    bytes: int
+    sha256: str
+
+
+class Config(_Part):
+    """What one name loads. A config with `values` is a cell and its files lie in `data/NAME/`; others are unions of
+    cells. The files of a split are in the order in which they are read."""
+
+    name: str
+    task: str
+    values: dict[str, str] = Field(default_factory=dict)
+    cells: list[str]
+
+
+class LicenseCount(_Part):
+    """Rows under one license; `license` is an SPDX id or null, `tier` as the table's column."""
+
+    license: str | None
+    tier: str
+    rows: int
+    characters: int
+
+
+class SourceCount(_Part):
+    """Rows of one source: a crawl, or the `source` of ingested files. Dates are those of fetching."""
+
+    source: str
+    rows: int
+    characters: int
+    first: datetime.date | None = None
+    last: datetime.date | None = None
+
+
+class FunnelStep(_Part):
+    """A line of the funnel as `kamisuki funnel --json` gives it; `removed` lines say what went."""
+
+    name: str
+    rows: int
+    characters: int | None
+    removed: bool = False
+
+
+class Task(_Part):
+    """A corpus, or what one rewriting recipe made. `recipe` is the recipe in full, `kind` corpus or rewritten.
+
+    `left_out` counts rows that the release itself refused, by reason; `waived` are shards that the run did without,
+    with their errors; `versions` are those of the libraries and assets that decide the rows.
+    """
+
+    name: str
+    kind: str
+    recipe: dict[str, Any]
+    columns: list[tuple[str, str]]
+    rows_in: int
+    left_out: dict[str, int]
+    funnel: list[FunnelStep]
+    sources: list[SourceCount]
+    licenses: list[LicenseCount]
+    languages: dict[str, int]
+    consent: dict[str, int]
+    waived: dict[str, str]
+    versions: dict[str, str]
+
+
+class Takedown(_Part):
+    """One request that was followed: when, why, what kind of names it gave (ids, urls, hosts), how many rows went."""
+
+    date: datetime.date
+    reason: str
+    by: dict[str, int]
+    rows: int
+
+
+class Policy(_Part):
+    """What the release lets in: tiers of license (null: all), and pages whose consent is refused."""
+
+    license_tiers: list[str] | None
+    refused_consent: bool
+
+
+class Manifest(_Part):
+    """The whole. `by` are the columns that cells are cut by, `seed` and `validation` decide order and split."""
+
+    format: int = FORMAT
+    name: str
+    date: datetime.date
+    kamisuki: str
+    seed: int
+    validation: float
+    by: list[str]
+    policy: Policy
+    tasks: list[Task]
+    configs: list[Config]
+    files: list[File]
+    takedowns: list[Takedown] = Field(default_factory=list)
+
+    def files_of(self, config: Config, split: str) -> list[File]:
+        """The files of a split of a config, cell after cell."""
+        return [file for cell in config.cells for file in self.files if file.config == cell and file.split == split]
+
+
+def read_manifest(release: Place) -> Manifest:
+    """The manifest of a release. Raises UsageError where there is none, or none that this version reads."""
+    path = release / MANIFEST
+    try:
+        data = json.loads(read_bytes(path))
+    except FileNotFoundError:
+        raise UsageError(f"{release} holds no release: make one with kamisuki release OUT --to {release}") from None
+    except ValueError:
+        raise UsageError(f"{path} is damaged: it is no JSON") from None
+    version = data.get("format") if isinstance(data, dict) else None
+    if version != FORMAT:
+        raise UsageError(f"{path} has format {version}, and this version reads {FORMAT}")
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{path} is damaged: {place}: {first['msg']}") from None
+
+
+def write_manifest(release: Place, manifest: Manifest) -> None:
+    """Write `release.json`: the same manifest gives the same bytes."""
+    text = json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=1, sort_keys=False)
+    with atomic_file(release / MANIFEST) as file:
+        file.write(text.encode() + b"\n")
