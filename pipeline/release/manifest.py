@@ -115,11 +115,15 @@ class Policy(_Part):
 
 
 class Manifest(_Part):
-    """The whole. `by` are the columns that cells are cut by, `seed` and `validation` decide order and split."""
+    """The whole. `by` are the columns that cells are cut by, `seed` and `validation` decide order and split.
+
+    `contact` is where people ask that rows be removed: an address of e-mail or of a page, as its maker gave it.
+    """
 
     format: int = FORMAT
     name: str
     date: datetime.date
+    contact: str | None = None
     kamisuki: str
     seed: int
     validation: float
