@@ -39,7 +39,7 @@ from pipeline.web.urls import host
 from pipeline.web.visible_letters import most_japanese_letters
 from pipeline.web.warc import NotWarc, Record
 
-RULE_VERSION = 9
+RULE_VERSION = 10
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 LIBRARIES = ("backports.zstd", "brotli", "fasttext-numpy2-wheel", "fastwarc", "isal", "webencodings")
 # trafilatura's own path ends in justext, courlan, htmldate and the parsers of dates below it.
@@ -211,6 +211,7 @@ class PageReader:
             "extractor": main.extractor,
             "page_type": main.page_type,
             "extraction_confidence": main.confidence,
+            "link_ratio": main.link_ratio,
             "capped": ", ".join(sorted(page.capped | main.capped)) or None,
             "source": None,
             "source_id": None,

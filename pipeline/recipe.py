@@ -440,7 +440,7 @@ class Recipe(Section):
                 f"a rule on {needs_words[0]} needs word lists: "
                 "name them in annotate.ng_words, or set its limits to null"
             )
-        ours = ("page_type", "extraction_confidence")
+        ours = ("page_type", "extraction_confidence", "link_ratio")
         unknown = [rule.signal for rule in self.select.rules if rule.limits() and rule.signal in ours]
         if unknown and self.extract.extractor == "trafilatura":
             raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 def _schema(table: str, fields: list[tuple[str, pa.DataType]]) -> pa.Schema:
@@ -55,6 +55,7 @@ DOCUMENTS = _schema(
         ("extractor", pa.string()),
         ("page_type", pa.string()),
         ("extraction_confidence", pa.float64()),
+        ("link_ratio", pa.float64()),
         ("capped", pa.string()),
         ("source", pa.string()),
         ("source_id", pa.string()),
@@ -80,6 +81,7 @@ SELECTABLE_DOCUMENT_COLUMNS = (
     "extractor",
     "page_type",
     "extraction_confidence",
+    "link_ratio",
     "source",
 )
 

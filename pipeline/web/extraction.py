@@ -10,8 +10,8 @@ class Extraction:
     """A page's main text. `extractor` says with versions what gave the text.
 
     `title` and `date` (of publication, YYYY-MM-DD) are trafilatura's. `page_type`, one of
-    pipeline.web.main_text.PAGE_TYPES, `confidence`, the expected F1 from 0 to 1, and `capped`, the names of what of the
-    page was too much to read, are Kamisuki's.
+    pipeline.web.main_text.PAGE_TYPES, `confidence`, the expected F1 from 0 to 1, `link_ratio`, the share of the text's
+    letters that stand in links, and `capped`, the names of what of the page was too much to read, are Kamisuki's.
     """
 
     text: str
@@ -20,6 +20,7 @@ class Extraction:
     extractor: str
     page_type: str | None = None
     confidence: float | None = None
+    link_ratio: float | None = None
     capped: frozenset[str] = frozenset()
 
 

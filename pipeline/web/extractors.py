@@ -48,6 +48,7 @@ def kamisuki(tables: str = "rows", ruby: str = "dropped", headline: str = "kept"
             extractor=main_text.extractor_name() + ("" if found.source == "blocks" else f" {found.source}"),
             page_type=found.page_type,
             confidence=found.expected_f1,
+            link_ratio=found.link_ratio,
             capped=found.capped,
         )
 

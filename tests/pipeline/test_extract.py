@@ -76,6 +76,7 @@ def test_our_extractor_fills_the_columns_of_its_judgement():
     assert row["extractor"] == extractor_name()
     assert row["page_type"] in PAGE_TYPES
     assert 0 < row["extraction_confidence"] <= 1
+    assert row["link_ratio"] == 0
     assert row["capped"] is None
     assert row_of(page(HEAD, "<div>" * 2_000))["capped"] == "depth"
 
@@ -83,7 +84,7 @@ def test_our_extractor_fills_the_columns_of_its_judgement():
 def test_trafilatura_leaves_them_empty_but_for_what_the_reader_capped():
     row = row_of(page(HEAD), Extract(extractor="trafilatura"))
     assert row["extractor"].startswith("trafilatura ")
-    assert (row["page_type"], row["extraction_confidence"], row["capped"]) == (None, None, None)
+    assert (row["page_type"], row["extraction_confidence"], row["link_ratio"], row["capped"]) == (None,) * 4
     assert row_of(page(HEAD, "<div>" * 2_000), Extract(extractor="trafilatura"))["capped"] == "depth"
 
 
@@ -142,6 +143,17 @@ def test_each_setting_of_the_extractor_has_a_folder_of_its_own(tmp_path):
     assert texts["headline=dropped"].keys() == texts[""].keys()
     shorter = [key for key, row in texts["headline=dropped"].items() if len(row["text"]) < len(texts[""][key]["text"])]
     assert len(shorter) > len(texts[""]) / 2
+
+
+def test_the_link_ratio_counts_letters_in_links():
+    """Letters of the text, white space aside: those within an `a` with a target, of all."""
+    linked = "春になれば板に張って乾かします。"
+    html = HEAD + f"<p>{TEXT}</p><p>冬の朝、水は冷たい。<a href='/kansou'>{linked}</a>道具は洗って陰に干します。</p>"
+    row = row_of(page(html))
+    assert linked in row["text"]
+    letters = len("".join(row["text"].split()))
+    assert row["link_ratio"] == pytest.approx(len(linked) / letters)
+    assert row_of(page(html.replace("<a href='/kansou'>", "").replace("</a>", "")))["link_ratio"] == 0
 
 
 def test_rows_hold_what_the_schema_says(sample_run):

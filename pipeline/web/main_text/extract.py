@@ -22,7 +22,7 @@ class Text:
 
     `expected_f1`, from 0 to 1, is how well such choices agreed with people's, None for what is not of blocks;
     `page_type` is one of PAGE_TYPES, None where there is no text; `source` is "blocks" or "json-ld"; `capped` names
-    what of the page was too much to read.
+    what of the page was too much to read; `link_ratio` is the share of the chosen blocks' letters that stand in links.
     """
 
     text: str
@@ -30,6 +30,7 @@ class Text:
     page_type: str | None
     source: str
     capped: frozenset[str]
+    link_ratio: float | None = None
 
 
 # A page's own text counts as missing where it has less than this part of what its JSON-LD holds, whose beginning it
@@ -90,4 +91,4 @@ def extract(
     told = told_only(page, text) if found.has_json_ld else None
     if told is not None:
         return Text(told, None, "article", "json-ld", capped)
-    return Text(text, judged.expected_f1, judged.page_type, "blocks", capped)
+    return Text(text, judged.expected_f1, judged.page_type, "blocks", capped, judged.link_ratio)
