@@ -13,7 +13,7 @@ import yaml
 _PLAIN_SIGNS = frozenset(" .,-/()+=%")
 # Names that a span of code holds without anything to escape.
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_+])?")
-# Strings that YAML 1.1 and 1.2 both read as strings where they stand without quotes; PyYAML quotes `no`, `null` and such.
+# Strings that YAML 1.1 and 1.2 both read as strings where they stand unquoted; PyYAML quotes `no`, `null` and such.
 _UNQUOTED = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:[ ./<-][A-Za-z0-9_]+)*")
 _SHORT_ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t", "\\": "\\\\"}
 
