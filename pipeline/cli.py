@@ -56,6 +56,10 @@ def run(
         list[str] | None,
         typer.Option("--robots", help="A WARC file of robots.txt captures or a quoted glob; several times if need be."),
     ] = None,
+    takedowns: Annotated[
+        Any,
+        typer.Option("--takedowns", parser=as_place, help="A takedown list, to be added to the one of OUT for good."),
+    ] = None,
     first: Annotated[str, typer.Option("--from", help="First stage to work on.")] = "extract",
     last: Annotated[str, typer.Option("--until", help="Last stage to work on.")] = "select",
     workers: Annotated[
@@ -72,6 +76,7 @@ def run(
     from pipeline.report.funnel import funnel, print_funnel
     from pipeline.run import STAGES, Run
     from pipeline.runner import InProcessRunner, RayRunner
+    from pipeline.takedown_list import read_list
 
     started = time.monotonic()
     for stage in (first, last):
@@ -86,7 +91,7 @@ def run(
     progress = Progress(out)
     job = Run(chosen, out, runner, progress)
     try:
-        job.execute(inputs or [], first, last, robots or [])
+        job.execute(inputs or [], first, last, robots or [], read_list(takedowns) if takedowns else [])
     except KeyboardInterrupt:
         typer.echo("kamisuki: stopped; finished shards are kept, run again to go on", err=True)
         raise typer.Exit(130) from None
@@ -118,7 +123,7 @@ def ingest(
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Change a key: ingest.text=content.")] = None,
 ) -> None:
     """Turn Parquet, JSON lines and the like into documents: the first stage of `run`, alone."""
-    run(recipe, out, inputs, None, "ingest", "ingest", workers, ray_address, overrides)
+    run(recipe, out, inputs, None, None, "ingest", "ingest", workers, ray_address, overrides)
 
 
 @app.command()

@@ -25,6 +25,7 @@ from pipeline.rewriting.recipe import Generator, StepModel
 from pipeline.rewriting.rows import LINEAGE, MESSAGES, OF_THE_SOURCE, PRODUCED, ROWS, rewritten_id, schema
 from pipeline.schemas import REJECTS
 from pipeline.storage.places import Place, as_place
+from pipeline.takedown_list import TAKEN_DOWN, Takedowns, read_requests
 from pipeline.web.license import strictest
 
 RULE_VERSION = 1
@@ -40,22 +41,34 @@ class BudgetSpent(KamisukiError):
     """The budget was spent before all rows were asked. What was answered is kept."""
 
 
-def begin_shard(shard: str, table: str, folder: str, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write the rows that rewriting begins with: the documents of one shard of a run's table."""
+def begin_shard(
+    shard: str, table: str, folder: str, inputs: list[dict[str, Any]], takedowns: str | None = None
+) -> dict[str, Any]:
+    """Write the rows that rewriting begins with: the documents of one shard of a run's table.
+
+    What the list in the folder `takedowns` names is left out.
+    """
     started = time.perf_counter()
     entry = Entry(shard, "rewrite: begin", inputs=inputs)
     taken = [name for name, _ in OF_THE_SOURCE]
     columns = ["id", "text", "license", "license_url", "license_tier", *taken]
+    listed = Takedowns(read_requests(as_place(takedowns))) if takedowns is not None else None
     with TableWriter(as_place(folder) / f"{shard}.parquet", schema("rows", ROWS)) as out:
-        for batch in read_batches(as_place(table), columns):
+        for batch in read_batches(as_place(table), [*columns, *(["canonical_url"] if listed else [])]):
+            _count(entry, batch.column("text"), batch.num_rows)
+            if listed is not None:
+                gone = pa.array(listed.find(batch) >= 0)
+                lengths = pc.utf8_length(batch.column("text").filter(gone))
+                if len(lengths):
+                    entry.reject(TAKEN_DOWN, pc.sum(lengths).as_py(), len(lengths))
+                batch = batch.filter(pc.invert(gone))
             rows = {name: batch.column(name) for name in ("id", "text", "license", "license_tier", *taken)}
             rows |= {"source_license": rows["license"], "source_license_tier": rows["license_tier"]}
             rows["source_license_url"] = batch.column("license_url")
             rows["source_ids"] = pa.array([[key] for key in rows["id"].to_pylist()], pa.list_(pa.string()))
             _write(out, rows, batch.num_rows)
-            _count(entry, rows["text"], batch.num_rows)
-    entry.written = entry.read
-    entry.characters_out = entry.characters_in
+            entry.written += batch.num_rows
+    entry.characters_out = entry.characters_in - sum(entry.characters_rejected.values())
     return _finish(entry, folder, started, rows=out)
 
 
@@ -109,6 +122,13 @@ def ask_shard(
                         tokens[f"{way}_paid"] += 0 if answer.from_cache else count
                     yield answer
 
+            # Before anything is asked: no answer is kept of which is not known whom it is about.
+            known.note_documents(
+                (source, request.key)
+                for sources, question in zip(batch.column("source_ids").to_pylist(), questions, strict=True)
+                for request in (question.requests if question else ())
+                for source in sources
+            )
             produced = produce(chosen.ask, questions, answers)
             outcomes.update(row["reason"] or "answered" for row in produced if row["asked"])
             if outcomes["budget_spent"]:

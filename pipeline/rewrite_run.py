@@ -26,6 +26,7 @@ from pipeline.runner import Runner, Task
 from pipeline.steps import Finished, Job, Steps, was_made_of
 from pipeline.storage.places import Place, RemotePath
 from pipeline.storage.scratch import cache_folder
+from pipeline.takedown_list import read_requests, requests_digest
 
 KEY = "rewriting"
 CACHE = "answers"
@@ -86,11 +87,14 @@ class RewritingRun:
         if not source.entries:
             raise UsageError(f"recipe {self.source} has no {table} in {self.out} yet: run it first")
         made_by = {"stage": "rewrite: begin", "rule_version": rewrite.RULE_VERSION, "upstream": folder.name}
+        listed = requests_digest(read_requests(self.out))
+        made_by |= {"takedowns": listed} if listed else {}
         target = self.steps.folder("rows", made_by, "rows")
         jobs = []
         for shard in sorted(source.entries):
             inputs = source.inputs(table, shard)
             arguments = {"shard": shard, "table": source.file(table, shard), "folder": str(target), "inputs": inputs}
+            arguments |= {"takedowns": str(self.out)} if listed else {}
             task = Task(shard, rewrite.begin_shard, arguments, rewrite.MEMORY_BYTES, inputs[0]["bytes"])
             jobs.append(Job(task, partial(was_made_of, inputs), source.outputs(table, shard)["rows"]))
         found = self.steps.do("rewrite: begin", target, jobs)

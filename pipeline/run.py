@@ -23,6 +23,7 @@ from pipeline.steps import Finished, Incomplete, Steps
 from pipeline.storage import lease, s3
 from pipeline.storage.places import Place, RemotePath
 from pipeline.storage.scratch import remove_orphans
+from pipeline.takedown_list import Request, remember_requests
 
 ROBOTS_PLAN = "robots-plan"
 
@@ -55,10 +56,16 @@ class Run:
         return self.steps.tasks_run
 
     def execute(
-        self, inputs: list[str], first: str = STAGES[0], last: str = STAGES[-1], robots: Sequence[str] = ()
+        self,
+        inputs: list[str],
+        first: str = STAGES[0],
+        last: str = STAGES[-1],
+        robots: Sequence[str] = (),
+        takedowns: Sequence[Request] = (),
     ) -> dict[str, Finished]:
         """Run the stages from `first` to `last` over `inputs` and the robots.txt captures in the files `robots`.
 
+        `takedowns` are added to the list of OUT, which keeps documents out of the corpus.
         Raises Incomplete when a stage misses shards that are not waived.
         """
         order = {stage: index for index, stage in enumerate(STAGES)}
@@ -71,6 +78,8 @@ class Run:
         with locked(self.out) as check:
             self._check_lock = check
             remove_temporaries(self.out)
+            if new := remember_requests(self.out, takedowns):
+                self.progress.say(f"takedowns: {len(new)} requests are new on the list of {self.out}")
             self._plan(inputs, list(robots))
             if last == STAGES[-1] and self.recipe.select.judges_robots() and not self.robots_shards:
                 raise UsageError(

@@ -29,6 +29,7 @@ from pipeline.schemas import (
     corpus_schema,
 )
 from pipeline.storage.places import as_place
+from pipeline.takedown_list import TAKEN_DOWN, Takedowns, read_requests
 
 RULE_VERSION = 5
 MEMORY_BYTES = 1_500_000_000
@@ -96,8 +97,12 @@ def write_corpus(
     duplicates_first: bool,
     rehydrate: dict[int, int],
     inputs: list[dict[str, Any]],
+    takedowns: str | None = None,
 ) -> dict[str, Any]:
     """Write one shard's corpus and rejects. A document both rejected and removed counts as what came first.
+
+    What the list in the folder `takedowns` names is rejected whatever else it is; copies that were removed for one that
+    is named stay removed.
 
     `outcomes` are the run files of resolve, `editing` what `make_editors` takes; None: a recipe has no such step.
     `tokens` are signals of which the ledger keeps sums: by signal those that went in, by reason those that did not come
@@ -108,6 +113,7 @@ def write_corpus(
     schema = corpus_schema([(name, pa.type_for_alias(signal_types[name])) for name in columns])
     resolved = read_outcomes([as_place(path) for path in outcomes], shard_index) if outcomes is not None else None
     editors = make_editors(shard_index, **editing) if editing is not None else None
+    listed = Takedowns(read_requests(as_place(takedowns))) if takedowns is not None else None
     start = 0
     sources = [
         (as_place(documents), DOCUMENTS.names),
@@ -119,6 +125,8 @@ def write_corpus(
         for document, verdict, *measures in aligned_batches(sources):
             measured = {name: batch.column(name) for batch in measures for name in batch.schema.names}
             kinds, clusters = _fates(document, start, resolved, rehydrate)
+            if listed is not None:
+                verdict, kinds = _without_listed(listed, document, verdict, kinds)
             is_duplicate, passed = pc.is_valid(kinds), verdict.column("passed")
             by_duplicate = is_duplicate if duplicates_first else pc.and_(is_duplicate, passed)
             by_rule = pc.and_(pc.invert(passed), pc.invert(by_duplicate))
@@ -151,6 +159,25 @@ def write_corpus(
     entry.seconds = time.perf_counter() - started
     entry.save(as_place(corpus))
     return entry.__dict__
+
+
+def _without_listed(
+    listed: Takedowns, document: pa.RecordBatch, verdict: pa.RecordBatch, kinds: pa.Array
+) -> tuple[pa.RecordBatch, pa.Array]:
+    """Verdicts and kinds of duplicates in which all that the list names is rejected as taken down, and nothing else."""
+    numbers = listed.find(document)
+    gone = pa.array(numbers >= 0)
+    by = [f"{listed.requests[number].kind} {listed.requests[number].value}" for number in numbers[numbers >= 0]]
+    said: dict[str, Any] = {"passed": False, "reason": TAKEN_DOWN}
+    columns = [
+        pc.if_else(gone, pa.scalar(said.get(field.name), field.type), verdict.column(field.name))
+        for field in verdict.schema
+        if field.name != "detail"
+    ]
+    detail = pc.replace_with_mask(verdict.column("detail"), gone, pa.array(by, pa.string()))
+    schema = pa.schema([field for field in verdict.schema if field.name != "detail"])
+    changed = pa.RecordBatch.from_arrays(columns, schema=schema).append_column("detail", detail)
+    return changed, pc.if_else(gone, pa.scalar(None, pa.string()), kinds)
 
 
 def make_editors(

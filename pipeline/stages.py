@@ -23,6 +23,7 @@ from pipeline.schemas import ROBOTS_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.signal_tables import TEXT_TABLE, GroupSettings, signal_tables
 from pipeline.steps import Finished, Job, Steps, was_made_of
 from pipeline.storage.places import Place
+from pipeline.takedown_list import read_requests, requests_digest
 
 # A recipe begins with one of the first two.
 STAGES = ("extract", "ingest", "robots", "annotate", "sign", "dedup", "select")
@@ -263,6 +264,9 @@ class Stages:
                 made_by |= {"repeats": found.folder.name, "run": repeats.run}
         if self.recipe.select.clean is not None:
             made_by |= {"clean": self.recipe.select.clean.model_dump(mode="json"), "clean_version": clean.RULE_VERSION}
+        listed = requests_digest(read_requests(self.steps.out))
+        # Without a list the folder's name is what it was before there were lists.
+        made_by |= {"takedowns": listed} if listed else {}
         robots_of = finished.get("robots_verdicts")
         made_by |= {"robots": robots_of.fingerprint("robots_verdicts")} if robots_of else {}
         finished["corpus"] = self._write(documents, signals, finished, made_by, outcomes, rules)
@@ -399,6 +403,7 @@ class Stages:
                 "duplicates_first": dedup is not None and dedup.among == "all",
                 "rehydrate": dedup.rehydrate if dedup else {},
                 "inputs": documents.inputs("documents", shard) + verdicts.inputs("verdicts", shard),
+                "takedowns": str(self.steps.out) if "takedowns" in made_by else None,
             }
             weight = documents.outputs("documents", shard)["bytes"]
             task = Task(shard, select.write_corpus, arguments, memory, weight)

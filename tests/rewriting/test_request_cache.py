@@ -88,6 +88,41 @@ def test_what_is_deleted_is_gone_from_the_disk(tmp_path: Path) -> None:
             assert secret.encode() not in file.read_bytes()
 
 
+def test_answers_are_forgotten_by_the_document_that_they_are_about(tmp_path: Path) -> None:
+    path = tmp_path / "requests.sqlite"
+    filler = "紙を漉いて板に張って乾かす。" * 40
+    with RequestCache(path) as cache:
+        cache.note_documents((f"d{n}", f"k{n}") for n in range(300))
+        cache.note_documents([("twin", "k0")])
+        for n in range(300):
+            cache.put(answer(f"k{n}", f"{filler}印{n:04}"))
+        cache.flush()
+        assert cache.forget_documents([]) == 0 and len(cache) == 300
+        assert cache.forget_documents([f"d{n}" for n in range(0, 300, 3)]) == 99
+        content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        for n in range(300):
+            stays = n % 3 != 0 or n == 0
+            assert (cache.get(f"k{n}") is not None) == stays
+            assert (f"印{n:04}".encode() in content) == stays
+        assert cache.forget_documents(["twin"]) == 1 and cache.get("k0") is None
+
+
+def test_answers_of_which_nobody_knows_whom_they_are_about_go_with_the_first_document(tmp_path: Path) -> None:
+    path = tmp_path / "requests.sqlite"
+    with RequestCache(path) as cache:
+        cache.put(answer("old"))
+        cache.flush()
+        with sqlite3.connect(path) as other:
+            other.execute("drop table about")
+            other.execute("pragma user_version = 1")
+    with RequestCache(path) as cache:
+        assert cache.get("old") is not None
+        cache.note_documents([("d", "new")])
+        cache.put(answer("new"))
+        assert cache.forget_documents(["another"]) == 1
+        assert cache.get("old") is None and cache.get("new") is not None
+
+
 def test_several_workers_share_a_file(tmp_path: Path) -> None:
     path = tmp_path / "requests.sqlite"
 

@@ -14,7 +14,9 @@ from typing import Any
 from pipeline.errors import UsageError
 from pipeline.rewriting.client.messages import Answer
 
-FORMAT = 1
+FORMAT = 2
+# Files of this format do not say whom their answers are about.
+_WITHOUT_DOCUMENTS = 1
 # Between two commits. Well under the second that kill -9 may cost.
 COMMIT_SECONDS = 0.5
 # Other workers may commit to the same file.
@@ -33,6 +35,14 @@ create table if not exists answers (
     endpoint text not null,
     tokens_estimated integer not null
 )
+"""
+# Which documents a request was about; equal texts make equal requests.
+_ABOUT = """
+create table if not exists about (
+    document text not null,
+    key text not null,
+    primary key (document, key)
+) without rowid
 """
 _INSERT = "insert or ignore into answers values (?, ?, ?, ?, ?, ?, ?, ?)"
 _SELECT = "select key, text, finish_reason, tokens_in, tokens_out, seconds, endpoint, tokens_estimated from answers"
@@ -96,16 +106,50 @@ class RequestCache:
                 self._changed.notify_all()
 
     def delete(self, keys: Iterable[str]) -> int:
-        """Forget answers, and overwrite them on disk. Returns how many there were."""
+        """Forget answers, so that no byte of them is left on disk. Returns how many there were."""
         self.flush()
         with self._using:
-            before = self._connection.total_changes
             with self._connection:
-                self._connection.executemany("delete from answers where key = ?", ((key,) for key in keys))
-            gone = self._connection.total_changes - before
-            # The write-ahead log holds the old pages until it is emptied.
-            self._connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+                gone = self._delete(keys)
+            self._scrub()
         return gone
+
+    def note_documents(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Keep of which document (id) which request (key) is about, so that its answer can be found and forgotten."""
+        with self._using, self._connection:
+            self._connection.executemany("insert or ignore into about values (?, ?)", pairs)
+
+    def forget_documents(self, documents: Iterable[str]) -> int:
+        """Forget the answers about documents, so that no byte of them is left on disk. Returns how many there were.
+
+        An answer that another document's equal text got too stays. One of which is not known whom it is about, as in
+        files that an earlier version wrote, goes with the first document.
+        """
+        self.flush()
+        with self._using:
+            with self._connection as connection:
+                connection.execute("create temp table if not exists gone (document text primary key)")
+                connection.execute("delete from gone")
+                connection.executemany("insert or ignore into gone values (?)", ((key,) for key in documents))
+                (asked,) = connection.execute("select count(*) from gone").fetchone()
+                connection.execute("delete from about where document in (select document from gone)")
+                unknown = "select key from answers where key not in (select key from about)"
+                gone = self._delete([key for (key,) in connection.execute(unknown)] if asked else [])
+            self._scrub()
+        return gone
+
+    def _delete(self, keys: Iterable[str]) -> int:
+        before = self._connection.total_changes
+        self._connection.executemany("delete from answers where key = ?", ((key,) for key in keys))
+        return self._connection.total_changes - before
+
+    def _scrub(self) -> None:
+        # Pages that rows moved out of can hold copies of them: only what is left is written anew.
+        self._connection.execute("vacuum")
+        # The write-ahead log holds the old pages until it is emptied.
+        (busy, *_) = self._connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+        if busy:
+            raise UsageError(f"{self.path} is in use: deleted answers are still in its log: stop the run, then again")
 
     def __len__(self) -> int:
         self.flush()
@@ -142,10 +186,11 @@ class RequestCache:
             # FULL: the log is on disk when a commit returns.
             connection.execute("pragma synchronous = full")
             (found,) = connection.execute("pragma user_version").fetchone()
-            if found not in (0, FORMAT):
+            if found not in (0, _WITHOUT_DOCUMENTS, FORMAT):
                 raise UsageError(f"{self.path} is a request cache of another version ({found}): name another file")
             with connection:
                 connection.execute(_TABLE)
+                connection.execute(_ABOUT)
                 connection.execute(f"pragma user_version = {FORMAT}")
         except sqlite3.DatabaseError as error:
             connection.close()
