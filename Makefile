@@ -143,6 +143,10 @@ sample: setup ## Make the embedded sample again
 check-swallow: setup ## TEXTS='runs/…/documents-*/*.parquet': Swallow's recipes against a transcription of what was published
 	$(BIN)/python -m benchmarks.swallow_rules --texts $(TEXTS)
 
+export: setup ## RELEASE=… OUT=… AS=jsonl|text|tokens [SIZES=100MB,1GB] [TOKENIZER=tokenizer.json]: a release in other formats
+	$(BIN)/kamisuki export '$(RELEASE)' --to '$(OUT)' --as $(AS) $(if $(SIZES),--sizes '$(SIZES)') $(if $(TOKENIZER),--tokenizer '$(TOKENIZER)') $(if $(WORKERS),--workers $(WORKERS))
+
+.PHONY: export
 rewrite: setup ## RECIPE=… OUT=… ENDPOINT=http://HOST:PORT/v1: rewrite a table of a run with a language model
 	$(BIN)/kamisuki rewrite $(RECIPE) --out '$(OUT)' $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(foreach pair,$(SET),--set '$(pair)')
 

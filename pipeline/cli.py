@@ -15,6 +15,7 @@ from rich.table import Table
 from pipeline import __version__
 from pipeline.choosing_commands import add_commands
 from pipeline.errors import KamisukiError, UsageError
+from pipeline.export_command import add_export_command
 from pipeline.index_command import add_index_command
 from pipeline.rewriting_commands import add_rewriting_commands
 from pipeline.storage.places import as_place, writable
@@ -209,6 +210,7 @@ def audit(
 add_commands(app, _console)
 add_index_command(app)
 add_rewriting_commands(app, _console)
+add_export_command(app, _console)
 
 
 @app.command()

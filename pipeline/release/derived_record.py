@@ -1,0 +1,170 @@
+"""What was made of a release: `derived.json` of an export, and the release's own list of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import UsageError
+from pipeline.files import atomic_file, file_digest
+from pipeline.release.manifest import LOCAL, MANIFEST, Manifest
+from pipeline.storage.places import Place, RemotePath, read_bytes
+
+FORMAT = 1
+DERIVED = "derived.json"
+# In the release's .local: a line for each export that was made of it, so that a takedown finds them.
+REGISTER = "derived.jsonl"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Companion(_Part):
+    """A file that only makes sense with the data file beside it: its index, or the ids of its documents."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class DerivedFile(_Part):
+    """A data file: its path in the place, rows, tokens where they were counted, bytes, SHA-256, and of which data
+    files of the release its rows are (`from` in JSON)."""
+
+    path: str
+    rows: int
+    tokens: int | None = None
+    bytes: int
+    sha256: str
+    origin: list[str] = Field(alias="from")
+    beside: list[Companion] = Field(default_factory=list)
+
+
+class Origin(_Part):
+    """A release that rows came from: its name, its place (the last part of a local path), the digest of its
+    manifest when they were taken."""
+
+    name: str
+    place: str
+    manifest_sha256: str
+
+
+class Derived(_Part):
+    """The whole record. `finished` is false while files are being made; `taken_out` counts rows removed since."""
+
+    format: int = FORMAT
+    kind: str
+    of: list[Origin]
+    settings: dict[str, Any]
+    finished: bool = True
+    taken_out: int = 0
+    files: list[DerivedFile] = Field(default_factory=list)
+    others: list[Companion] = Field(default_factory=list)
+
+
+def read_derived(place: Place) -> Derived | None:
+    """The record of a place, or None where there is none. Raises UsageError for one that cannot be read."""
+    path = place / DERIVED
+    try:
+        data = json.loads(read_bytes(path))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise UsageError(f"{path} is damaged: it is no JSON: make the export again into another folder") from None
+    version = data.get("format") if isinstance(data, dict) else None
+    if version != FORMAT:
+        raise UsageError(f"{path} has format {version}, and this version reads {FORMAT}")
+    try:
+        return Derived.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{path} is damaged: {where}: {first['msg']}") from None
+
+
+def derived_bytes(record: Derived) -> bytes:
+    """The record as `derived.json` holds it: the same record gives the same bytes."""
+    return json.dumps(record.model_dump(mode="json", by_alias=True), ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def write_derived(place: Place, record: Derived) -> None:
+    """Write `derived.json`."""
+    with atomic_file(place / DERIVED) as file:
+        file.write(derived_bytes(record))
+
+
+def origin_of(release: Place, manifest: Manifest) -> Origin:
+    """How a record names a release. Paths of this machine stay out of it."""
+    shown = str(release) if isinstance(release, RemotePath) else release.name
+    return Origin(
+        name=manifest.name,
+        place=shown,
+        manifest_sha256=hashlib.sha256(read_bytes(release / MANIFEST)).hexdigest(),
+    )
+
+
+def register(release: Place, kind: str, place: Place) -> None:
+    """Note in the release that rows of it go to a place: before the first file, so that a takedown reaches them all.
+
+    Raises UsageError where the release cannot be written to.
+    """
+    path = release / LOCAL / REGISTER
+    known = registered(release)
+    entry = {"kind": kind, "place": str(place)}
+    if entry in known:
+        return
+    try:
+        with atomic_file(path) as file:
+            file.writelines(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in [*known, entry])
+    except (OSError, UsageError) as error:
+        raise UsageError(
+            f"{release} cannot be written to ({error}), so that a takedown would not reach what is made of it: "
+            "use a copy of the release that is yours"
+        ) from None
+
+
+def registered(release: Place) -> list[dict[str, str]]:
+    """What was made of a release: kind and place of each."""
+    try:
+        text = read_bytes(release / LOCAL / REGISTER).decode()
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+def begin(release_places: Iterable[Place], place: Place, record: Derived) -> Derived | None:
+    """Make a place ready for an export: registered, and its record there, unfinished.
+
+    Returns the record of an earlier try with the same settings, None where there was none. Raises UsageError where
+    the place holds something else.
+    """
+    found = read_derived(place)
+    if found is not None and (found.kind, found.of, found.settings) != (record.kind, record.of, record.settings):
+        raise UsageError(
+            f"{place} holds a {found.kind} that was made otherwise or of another state of the release: "
+            "give another --to, or delete it"
+        )
+    for release in release_places:
+        register(release, record.kind, place)
+    if found is None:
+        write_derived(place, record.model_copy(update={"finished": False}))
+    return found
+
+
+def companion(root: Path, path: str) -> Companion:
+    """The facts of a local file at a path within a folder."""
+    return Companion(path=path, bytes=(root / path).stat().st_size, sha256=file_digest(root / path))
+
+
+def publish(local: Path, target: Place) -> Companion:
+    """Copy a finished local file to its place, whole or not at all, and give its facts under its name."""
+    with atomic_file(target) as file, open(local, "rb") as source:
+        while block := source.read(1 << 20):
+            file.write(block)
+    return Companion(path=target.name, bytes=local.stat().st_size, sha256=file_digest(local))

@@ -1,0 +1,136 @@
+"""Rows taken out of exports: no byte of them is left, all else is as it was."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.release import derived
+from pipeline.release.derived import read_derived, take_out
+from pipeline.release.derived_record import write_derived
+from tests.release.handmade import bytes_of, make_release, row
+from tests.release.test_exports import run, tokenizer_file  # noqa: F401 - a fixture
+
+MARK = "ここだけの秘密の名前"
+ROWS = [row(number) for number in range(120)] + [
+    row(502, text=f"{MARK}が書いてある。", title=MARK, url="https://gone.example.jp/a", id="id-gone-1"),
+    row(501, text=f"もう一つの{MARK}。", url="https://gone.example.jp/b", id="id-gone-2"),
+]
+GONE = frozenset({"id-gone-1", "id-gone-2", "id-nowhere"})
+KINDS = {
+    "jsonl": {},
+    "text": {},
+    "samples": {"sizes": "1KB,1MB"},
+    "megatron": {"layout": "megatron"},
+    "nanotron": {"layout": "nanotron"},
+}
+
+
+def readable(path) -> bytes:
+    """What a file holds, unpacked."""
+    if path.name.endswith(".gz"):
+        return gzip.decompress(path.read_bytes())
+    if path.name.endswith(".parquet"):
+        return repr(pq.read_table(path).to_pylist()).encode()
+    return path.read_bytes()
+
+
+@pytest.fixture(params=KINDS)
+def made(request, tmp_path, tokenizer_file):  # noqa: F811
+    options = dict(KINDS[request.param])
+    kind = {"samples": "text", "megatron": "tokens", "nanotron": "tokens"}.get(request.param, request.param)
+    if kind == "tokens":
+        options["tokenizer"] = tokenizer_file
+    make_release(tmp_path / "release", ROWS, files=3)
+    run(tmp_path / "release", tmp_path / "made", kind, **options)
+    make_release(tmp_path / "clean", [row for row in ROWS if row["id"] not in GONE], files=3)
+    if "sizes" not in options:
+        run(tmp_path / "clean", tmp_path / "expected", kind, **options)
+    return tmp_path
+
+
+def test_what_is_left_is_what_an_export_without_the_rows_holds(made):
+    before = bytes_of(made / "made")
+    found = take_out(made / "made", GONE)
+    after = bytes_of(made / "made")
+    assert found.rows >= 2 and found.files >= 1
+    for path in (made / "made").rglob("*"):
+        if path.is_file():
+            content = readable(path)
+            assert MARK.encode() not in content and b"id-gone" not in content and b"gone.example" not in content
+    record = read_derived(made / "made")
+    assert record is not None and record.taken_out == found.rows
+    listed = {part.path: part for file in record.files for part in (file, *file.beside)}
+    assert set(after) == set(listed) | {part.path for part in record.others} | {"derived.json"}
+    for path, part in listed.items():
+        assert len(after[path]) == part.bytes
+    changed = {path for path in before if before[path] != after.get(path)} - {"derived.json"}
+    assert len({path.split(".")[0] for path in changed}) == found.files, "a file was touched that had none of the rows"
+    if (made / "expected").is_dir():
+        expected = bytes_of(made / "expected")
+        assert {k: v for k, v in after.items() if k != "derived.json"} == {
+            k: v for k, v in expected.items() if k != "derived.json"
+        }
+    assert take_out(made / "made", GONE) == derived.TakenOut(0, 0)
+    assert bytes_of(made / "made") == after
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_takedown_that_is_killed_anywhere_is_finished_by_the_next(made, monkeypatch):
+    """Every write and every removal is the last one once."""
+    shutil.copytree(made / "made", made / "straight")
+    found = take_out(made / "straight", GONE)
+    expected = bytes_of(made / "straight")
+    for last in range(1, 60):
+        shutil.rmtree(made / "again", ignore_errors=True)
+        shutil.copytree(made / "made", made / "again")
+        count = 0
+
+        def stop(last: int = last) -> None:
+            nonlocal count
+            count += 1
+            if count == last:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            for name in ("publish", "write_derived", "delete", "_without", "atomic_file"):
+                real = getattr(derived, name)
+
+                def stopping(*arguments, real=real, **named):
+                    stop()
+                    return real(*arguments, **named)
+
+                patch.setattr(derived, name, stopping)
+            try:
+                take_out(made / "again", GONE)
+            except Killed:
+                pass
+            else:
+                break
+        again = take_out(made / "again", GONE)
+        assert again.rows in (0, found.rows)
+        assert bytes_of(made / "again") == expected
+    else:
+        pytest.fail("it never ended")
+    assert last > 3
+
+
+def test_what_an_unfinished_export_has_written_goes(made):
+    record = read_derived(made / "made")
+    write_derived(made / "made", record.model_copy(update={"finished": False, "files": record.files[:1]}))
+    take_out(made / "made", GONE)
+    assert set(bytes_of(made / "made")) == {"derived.json"}
+
+
+def test_a_place_that_is_gone_gives_nothing_and_one_without_a_record_is_an_error(made):
+    assert take_out(made / "missing", GONE) == derived.TakenOut(0, 0)
+    (made / "made" / "derived.json").unlink()
+    with pytest.raises(UsageError, match="delete it and make it again"):
+        take_out(made / "made", GONE)
