@@ -66,6 +66,10 @@ status: setup ## OUT=…: where a run stands
 funnel: setup ## OUT=…: what every step left
 	$(BIN)/kamisuki funnel '$(OUT)'
 
+.PHONY: verify
+verify: setup ## RELEASE=…: check a release: files, rows, card and configs
+	$(BIN)/kamisuki verify '$(RELEASE)'
+
 check-truth: setup ## BENCH=… OUT=…: hold a run over a benchmark folder against its truth
 	$(BIN)/python benchmarks/check_truth.py "$(BENCH)" "$(OUT)"
 

@@ -19,6 +19,7 @@ from pipeline.export_command import add_export_command
 from pipeline.index_command import add_index_command
 from pipeline.rewriting_commands import add_rewriting_commands
 from pipeline.storage.places import as_place, writable
+from pipeline.verify_command import add_verify_command
 
 app = typer.Typer(
     help="Japanese pretraining corpora from Common Crawl.",
@@ -211,6 +212,7 @@ add_commands(app, _console)
 add_index_command(app)
 add_rewriting_commands(app, _console)
 add_export_command(app, _console)
+add_verify_command(app, _console)
 
 
 @app.command()

@@ -1,0 +1,93 @@
+"""Whether a release is what its manifest says: files, rows, card and configs, in one reading."""
+
+from __future__ import annotations
+
+import tempfile
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pipeline import __version__
+from pipeline.files import file_digest
+from pipeline.release.card import card
+from pipeline.release.manifest import CARD, LOCAL, MANIFEST, TOMBSTONES, Manifest, read_manifest
+from pipeline.release.verify.findings import CHECKS, SHOWN, Check, Findings
+from pipeline.release.verify.rows import RowChecks
+from pipeline.storage.places import Place, local_copy, read_bytes, tree_sizes
+
+__all__ = ["CHECKS", "SHOWN", "Check", "Findings", "verify"]
+
+
+def verify(release: Place) -> Findings:
+    """Check a release. Raises UsageError where there is none.
+
+    Every file is read once; memory holds a batch of rows, the ids of tombstones, and a 256th of the rows' hashes.
+    """
+    manifest = read_manifest(release)
+    found = Findings()
+    there = tree_sizes(release)
+    _files(manifest, there, found)
+    with tempfile.TemporaryDirectory(prefix="kamisuki-verify-") as scratch:
+        rows = RowChecks(release, manifest, Path(scratch), found)
+        for number, file in enumerate(manifest.files):
+            if file.path not in there:
+                continue
+            with local_copy(release / file.path) as path:
+                check = found["checksums"]
+                check.looked_at += 1
+                if there[file.path] != file.bytes:
+                    check.fail(f"{file.path}: has {there[file.path]:,} bytes, the manifest says {file.bytes:,}")
+                elif file_digest(path) != file.sha256:
+                    check.fail(f"{file.path}: its SHA-256 is not the manifest's")
+                rows.file(number, file, path)
+        rows.finish()
+    _card(release, manifest, there, found)
+    return found
+
+
+def _files(manifest: Manifest, there: dict[str, int], found: Findings) -> None:
+    check = found["files"]
+    wanted = {MANIFEST, CARD, *(file.path for file in manifest.files)}
+    check.looked_at = len(wanted)
+    for path in sorted(wanted - there.keys()):
+        check.fail(f"{path}: is missing")
+    # The Hub adds .gitattributes to what it is given, its clients a folder .cache to what they fetch.
+    own = (f"{LOCAL}/", ".cache/")
+    for path in sorted(there.keys() - wanted - {TOMBSTONES, ".gitattributes"}):
+        if not path.startswith(own):
+            check.fail(f"{path}: the manifest does not know it")
+
+
+def _card(release: Place, manifest: Manifest, there: dict[str, int], found: Findings) -> None:
+    from huggingface_hub import DatasetCard
+
+    if CARD not in there:
+        return
+    text = read_bytes(release / CARD)
+    if manifest.kamisuki == __version__:
+        found["card"].looked_at = 1
+        if text != card(manifest).encode():
+            found["card"].fail(f"{CARD}: is not what the manifest makes: it was edited, or the manifest was")
+    check = found["configs"]
+    try:
+        configs = DatasetCard(text.decode()).data.to_dict().get("configs") or []
+    except Exception as error:  # noqa: BLE001 - whatever YAML or the card's text holds, it is a card that cannot be read
+        check.fail(f"{CARD}: its metadata cannot be read: {error}")
+        return
+    finds: dict[tuple[str, str], set[str]] = {}
+    for config in configs:
+        for part in config["data_files"]:
+            globs = [part["path"]] if isinstance(part["path"], str) else part["path"]
+            paths = {path for path in there for glob in globs if fnmatchcase(path, glob)}
+            finds[config["config_name"], part["split"]] = paths
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for known in manifest.configs:
+        for split in {file.split for file in manifest.files if file.config in known.cells}:
+            wanted[known.name, split] = {file.path for file in manifest.files_of(known, split)}
+    for name in sorted(wanted.keys() | finds.keys()):
+        check.looked_at += 1
+        if wanted.get(name) != finds.get(name):
+            differing = sorted(wanted.get(name, set()) ^ finds.get(name, set()))
+            check.fail(f"config {name[0]}, split {name[1]}: differs in {', '.join(differing[:3]) or 'name'}")
+    lost = {file.path for file in manifest.files} - set().union(*finds.values())
+    for path in sorted(lost):
+        check.fail(f"{path}: no config finds it")

@@ -1,0 +1,62 @@
+"""What was found of a release: check after check, how much was looked at and what is wrong, with file and row."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+# Of one mistake there may be millions: the first ones say where to look.
+SHOWN = 20
+
+
+@dataclass
+class Check:
+    """One check: its name, what it holds, how many things were looked at, and what was wrong of them."""
+
+    name: str
+    holds: str
+    looked_at: int = 0
+    wrong: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def fail(self, problem: str, count: int = 1) -> None:
+        """Note what is wrong; `count` things of the kind."""
+        self.wrong += count
+        if len(self.problems) < SHOWN:
+            self.problems.append(problem)
+
+
+CHECKS = {
+    "files": "every file of the manifest is there, and no other",
+    "checksums": "bytes and SHA-256 of every file are those of the manifest",
+    "schema": "all files of a task have its columns, of the same types",
+    "counts": "rows and characters of every file are those of the manifest",
+    "sums": "rows in are rows here and rows left out; licenses, languages and consent are those of the rows",
+    "ids": "no id is there twice",
+    "text": "every text is valid UTF-8 and not empty",
+    "cells": "every row has the values of its file's cell",
+    "consent": "no row refuses training, unless the release lets such rows in",
+    "licenses": "no row is outside of the release's license tiers",
+    "hosts": "no host is in two splits",
+    "tombstones": "no row that was taken down, nor one made of it, is there",
+    "card": "README.md is what the manifest makes",
+    "configs": "every config of the card finds its files, and every file is found",
+}
+
+
+class Findings:
+    """All checks of a release by name."""
+
+    def __init__(self) -> None:
+        self.checks = {name: Check(name, holds) for name, holds in CHECKS.items()}
+
+    def __getitem__(self, name: str) -> Check:
+        return self.checks[name]
+
+    def whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(check.wrong for check in self.checks.values())
+
+    def as_record(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {"whole": self.whole(), "checks": [asdict(check) for check in self.checks.values()]}

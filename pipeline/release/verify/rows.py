@@ -1,0 +1,206 @@
+"""What every row of a release must hold: text, consent, license, cell, and no name twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+
+from pipeline.files import open_parquet
+from pipeline.release.manifest import TOMBSTONES, Config, File, Manifest, Task
+from pipeline.release.verify.findings import Findings
+from pipeline.release.verify.spool import Spool
+from pipeline.storage.places import Place, exists
+
+ROWS_AT_ONCE = 2048
+# The value of a row's cell, and the name of its license tier and verdicts, where the column has none.
+NONE, UNKNOWN = "none", "unknown"
+
+
+def _rows(mask: pa.Array) -> list[int]:
+    return np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).tolist()
+
+
+def _hashes(names: list[str]) -> np.ndarray:
+    return np.fromiter((xxhash.xxh64_intdigest(name.encode()) for name in names), np.uint64, len(names))
+
+
+class RowChecks:
+    """The checks of rows, file after file; `finish` compares what only all of them together show."""
+
+    def __init__(self, release: Place, manifest: Manifest, scratch: Path, found: Findings) -> None:
+        self.release = release
+        self.manifest = manifest
+        self.found = found
+        self._ids, self._hosts = Spool(scratch / "ids"), Spool(scratch / "hosts")
+        self._cells = {config.name: config for config in manifest.configs if config.cells == [config.name]}
+        self._tasks = {task.name: task for task in manifest.tasks}
+        self._counts: dict[str, dict[str, Counter[Any]]] = {}
+        self._gone = pa.array([], pa.string())
+        if exists(release / TOMBSTONES):
+            with open_parquet(release / TOMBSTONES) as file:
+                self._gone = file.read(["id"]).column("id").combine_chunks().cast(pa.string())
+
+    def file(self, number: int, file: File, path: Path) -> None:
+        """Check the rows of a data file that lies at `path`."""
+        cell = self._cells.get(file.config)
+        task = self._tasks.get(cell.task) if cell else None
+        if cell is None or task is None:
+            self.found["configs"].fail(f"{file.path}: no config or task of the manifest is its own")
+            return
+        try:
+            with pq.ParquetFile(path, memory_map=True) as parquet:
+                columns = [(field.name, str(field.type)) for field in parquet.schema_arrow]
+                self.found["schema"].looked_at += 1
+                if columns != task.columns:
+                    differing = [f"{name} {kind}" for name, kind in sorted(set(columns) ^ set(task.columns))]
+                    what = ", ".join(differing[:3]) or "their order"
+                    self.found["schema"].fail(f"{file.path}: its columns are not those of {task.name}: {what}")
+                    return
+                self._read(number, file, parquet, cell, task)
+        except (pa.ArrowException, OSError) as error:
+            self.found["counts"].fail(f"{file.path}: cannot be read: {error}")
+
+    def _read(self, number: int, file: File, parquet: pq.ParquetFile, cell: Config, task: Task) -> None:
+        rows = characters = 0
+        for batch in parquet.iter_batches(ROWS_AT_ONCE):
+            self.found["text"].looked_at += batch.num_rows
+            if self._valid(file, rows, batch):
+                characters += pc.sum(pc.utf8_length(batch.column("text"))).as_py() or 0
+                self._batch(number, file, rows, batch, cell, task)
+            rows += batch.num_rows
+        self.found["counts"].looked_at += 1
+        for what, counted, wanted in (("rows", rows, file.rows), ("characters", characters, file.characters)):
+            if counted != wanted:
+                self.found["counts"].fail(f"{file.path}: has {counted:,} {what}, the manifest says {wanted:,}")
+
+    def _valid(self, file: File, start: int, batch: pa.RecordBatch) -> bool:
+        try:
+            batch.validate(full=True)
+        except pa.ArrowInvalid as error:
+            self.found["text"].fail(f"{file.path}: rows from {start} on: {error}")
+            return False
+        text = batch.column("text")
+        empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), True)
+        for row in _rows(empty):
+            self.found["text"].fail(f"{file.path}: row {start + row}: its text is empty")
+        return True
+
+    def _batch(self, number: int, file: File, start: int, batch: pa.RecordBatch, cell: Config, task: Task) -> None:
+        ids = batch.column("id")
+        names = pc.fill_null(ids, "").to_pylist()
+        self._ids.add(_hashes(names), number, start + np.arange(len(names)))
+        self.found["ids"].looked_at += len(names)
+
+        def fail(check: str, mask: pa.Array, what: str) -> None:
+            self.found[check].looked_at += batch.num_rows
+            for row in _rows(mask):
+                self.found[check].fail(f"{file.path}: row {start + row} ({names[row]}): {what}")
+
+        for axis, value in cell.values.items():
+            values = self._column(batch, axis, NONE)
+            values = pc.if_else(pc.equal(values, ""), NONE, values)
+            fail("cells", pc.not_equal(values, value), f"its {axis} is not {value}")
+        policy = self.manifest.policy
+        consent, tier = self._column(batch, "consent", UNKNOWN), self._column(batch, "license_tier", UNKNOWN)
+        if not policy.refused_consent:
+            fail("consent", pc.equal(consent, "refused"), "refuses training")
+        if policy.license_tiers is not None:
+            allowed = pa.array(policy.license_tiers, pa.string())
+            fail("licenses", pc.invert(pc.is_in(tier, allowed)), "its license tier is not let in")
+        if len(self._gone):
+            fail("tombstones", pc.is_in(ids, self._gone), "was taken down")
+            if "source_ids" in batch.schema.names:
+                sources = batch.column("source_ids")
+                of = pc.list_parent_indices(sources).filter(pc.is_in(pc.list_flatten(sources), self._gone))
+                made = pc.is_in(pa.array(np.arange(batch.num_rows)), of.cast(pa.int64()))
+                fail("tombstones", made, "was made of a row that was taken down")
+        self._hosts_of(number, start, batch)
+        counts = self._counts.setdefault(
+            task.name, {"languages": Counter(), "consent": Counter(), "licenses": Counter()}
+        )
+        counts["consent"].update(consent.to_pylist())
+        counts["languages"].update(self._column(batch, "language", UNKNOWN).to_pylist())
+        licenses = batch.column("license").to_pylist() if "license" in batch.schema.names else [None] * batch.num_rows
+        counts["licenses"].update(zip(licenses, tier.to_pylist(), strict=True))
+
+    def _column(self, batch: pa.RecordBatch, name: str, empty: str) -> pa.Array:
+        if name not in batch.schema.names:
+            return pa.array([empty] * batch.num_rows, pa.string())
+        return pc.fill_null(batch.column(name).cast(pa.string()), empty)
+
+    def _hosts_of(self, number: int, start: int, batch: pa.RecordBatch) -> None:
+        if "host" not in batch.schema.names:
+            return
+        first: dict[str, int] = {}
+        for row, host in enumerate(batch.column("host").to_pylist()):
+            if host:
+                first.setdefault(host, row)
+        self.found["hosts"].looked_at += len(first)
+        self._hosts.add(_hashes(list(first)), number, start + np.fromiter(first.values(), np.int64, len(first)))
+
+    def finish(self) -> None:
+        """Look for ids that are there twice, hosts in two splits, and sums that are off."""
+        files = self.manifest.files
+        for name, places in self._alike(self._ids, "id", lambda places: True):
+            first, *others = [f"{files[file].path} row {row}" for file, row in places]
+            self.found["ids"].fail(f"{name!r}: in {first} and {', '.join(others[:3])}", len(others))
+        for name, places in self._alike(
+            self._hosts, "host", lambda places: len({files[f].split for f, _ in places}) > 1
+        ):
+            if len(splits := {files[file].split: row for file, row in places}) > 1:
+                where = {files[file].split: f"{files[file].path} row {row}" for file, row in places}
+                self.found["hosts"].fail(f"host {name!r}: {len(splits)} splits: {', '.join(where.values())}")
+        for task in self.manifest.tasks:
+            self._sums(task)
+
+    def _alike(
+        self, spool: Spool, column: str, of_interest: Callable[[list[tuple[int, int]]], bool]
+    ) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+        """Names that stand in several rows; of equal hashes the names themselves are looked at."""
+        for places in spool.groups():
+            if not of_interest(places):
+                continue
+            by_name: dict[str, list[tuple[int, int]]] = {}
+            for file, row in places:
+                by_name.setdefault(self._value(file, row, column), []).append((file, row))
+            yield from ((name, alike) for name, alike in by_name.items() if len(alike) > 1)
+
+    def _value(self, file: int, row: int, column: str) -> str:
+        with open_parquet(self.release / self.manifest.files[file].path) as parquet:
+            for group in range(parquet.num_row_groups):
+                rows = parquet.metadata.row_group(group).num_rows
+                if row < rows:
+                    return parquet.read_row_group(group, columns=[column]).column(column)[row].as_py() or ""
+                row -= rows
+        raise IndexError(row)
+
+    def _sums(self, task: Task) -> None:
+        check = self.found["sums"]
+        cells = {name for name, config in self._cells.items() if config.task == task.name}
+        rows = sum(file.rows for file in self.manifest.files if file.config in cells)
+        left = sum(task.left_out.values())
+        check.looked_at += 1
+        if task.rows_in != rows + left:
+            check.fail(f"{task.name}: {task.rows_in:,} rows in are not {rows:,} here and {left:,} left out")
+        if task.funnel and task.funnel[-1].rows != task.rows_in:
+            check.fail(f"{task.name}: its funnel ends with {task.funnel[-1].rows:,} rows, {task.rows_in:,} came in")
+        said: dict[str, dict[Any, int]] = {
+            "languages": dict(task.languages),
+            "consent": dict(task.consent),
+            "licenses": {(count.license, count.tier): count.rows for count in task.licenses},
+        }
+        for what, wanted in said.items():
+            counted = dict(self._counts.get(task.name, {}).get(what, {}))
+            check.looked_at += 1
+            for name in sorted(wanted.keys() | counted.keys(), key=str):
+                here, there = counted.get(name, 0), wanted.get(name, 0)
+                if here != there:
+                    check.fail(f"{task.name}: {what}: {name} has {here:,} rows, the manifest says {there:,}")

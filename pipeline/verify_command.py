@@ -1,0 +1,43 @@
+"""The command `kamisuki verify`: whether a release is what its manifest says."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from pipeline.storage.places import as_place
+
+
+def add_verify_command(app: typer.Typer, console: Any) -> None:
+    """Add the command to the command line; `console` makes what it prints on."""
+
+    @app.command()
+    def verify(
+        release: Annotated[Any, typer.Argument(parser=as_place, help="The folder or s3:// prefix of a release.")],
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    ) -> None:
+        """Check a release against its manifest: files, rows, card and configs; exit with 1 where something is wrong."""
+        from pipeline.release.verify import verify as check_all
+
+        found = check_all(release)
+        if as_json:
+            typer.echo(json.dumps(found.as_record(), ensure_ascii=False, indent=1))
+        else:
+            table = Table(box=None, pad_edge=False, header_style="bold")
+            for name in ("check", "what holds", "looked at", "wrong"):
+                table.add_column(name, justify="right" if name in ("looked at", "wrong") else "left")
+            for check in found.checks.values():
+                table.add_row(
+                    check.name, check.holds, f"{check.looked_at:,}", f"{check.wrong:,}" if check.wrong else "-"
+                )
+            console().print(table)
+            for check in found.checks.values():
+                for problem in check.problems:
+                    console().print(f"{check.name}: {problem}", soft_wrap=True)
+                if check.wrong > len(check.problems):
+                    console().print(f"{check.name}: {check.wrong:,} in all")
+        if not found.whole():
+            raise typer.Exit(1)

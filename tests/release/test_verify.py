@@ -1,0 +1,351 @@
+"""`kamisuki verify` finds a release whole, and each thing that is broken for what it is, with file and row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.release.card import write_card
+from pipeline.release.manifest import (
+    Config,
+    File,
+    FunnelStep,
+    LicenseCount,
+    Manifest,
+    Policy,
+    read_manifest,
+    write_manifest,
+)
+from pipeline.release.verify import CHECKS, Findings, verify
+from pipeline.release.verify.spool import Spool
+from tests.pipeline.conftest import ROOT, run_cli
+from tests.release.manifests import corpus_task, manifest
+
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("id", "host", "text", "language", "license", "license_tier", "consent")]
+    + [("source_ids", pa.list_(pa.string()))]
+)
+CELLS = {"demo-attribution": "attribution", "demo-none": "none"}
+
+
+def row(number: int, cell: str, split: str, **changed: Any) -> dict[str, Any]:
+    cc = cell == "demo-attribution"
+    made = {
+        "id": f"{cell}-{split}-{number}",
+        "host": f"{split}-{number % 3}.example.jp",
+        "text": f"日本語の文{number}。",
+    }
+    made |= {"language": "ja", "license": "CC-BY-4.0" if cc else None, "license_tier": "attribution" if cc else None}
+    return made | {"consent": "unknown", "source_ids": [f"source-{number}"]} | changed
+
+
+Rows = dict[tuple[str, str, int], list[dict[str, Any]]]
+
+
+def plain_rows() -> Rows:
+    """Two cells; train in two files and validation in one."""
+    places = [("train", 0), ("train", 1), ("validation", 0)]
+    return {(cell, *place): [row(n, cell, f"{place[0]}{place[1]}") | {"host": f"{place[0]}-{n}.jp"} for n in range(4)]
+            for cell in CELLS for place in places}  # fmt: skip
+
+
+def build(folder: Path, rows: Rows, schema: pa.Schema = SCHEMA, **changed: Any) -> Manifest:
+    """A release of these rows with a manifest that says so."""
+    files, seen = [], [each for of in rows.values() for each in of]
+    for (cell, split, index), of in rows.items():
+        count = len([key for key in rows if key[:2] == (cell, split)])
+        path = folder / "data" / cell / f"{split}-{index:05}-of-{count:05}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(of, schema=schema), path, row_group_size=3)
+        files.append(described(folder, path, cell, split, of))
+    licenses: dict[Any, int] = {}
+    for each in seen:
+        key = (each["license"], each["license_tier"] or "unknown")
+        licenses[key] = licenses.get(key, 0) + 1
+    task = corpus_task(
+        columns=[(field.name, str(field.type)) for field in pq.read_schema(folder / files[0].path)],
+        rows_in=len(seen) + 2,
+        funnel=[{"name": "corpus", "rows": len(seen) + 2, "characters": 1}],
+        languages={"ja": len(seen)},
+        consent=dict(Counter(each["consent"] for each in seen)),
+        licenses=[LicenseCount(license=name, tier=tier, rows=n, characters=1) for (name, tier), n in licenses.items()],
+    )
+    configs = [Config(name="demo", task="demo", cells=list(CELLS))]
+    configs += [Config(name=c, task="demo", values={"license_tier": v}, cells=[c]) for c, v in CELLS.items()]
+    made = manifest([task], configs=configs, files=files, **changed)
+    write_manifest(folder, made)
+    write_card(folder, made)
+    return made
+
+
+def described(folder: Path, path: Path, cell: str, split: str, rows: list[dict[str, Any]]) -> File:
+    data = path.read_bytes()
+    return File(
+        path=path.relative_to(folder).as_posix(), config=cell, split=split, rows=len(rows), bytes=len(data),
+        characters=sum(len(each["text"] or "") for each in rows), sha256=hashlib.sha256(data).hexdigest(),
+    )  # fmt: skip
+
+
+def wrong(found: Findings) -> dict[str, list[str]]:
+    return {name: check.problems for name, check in found.checks.items() if check.wrong}
+
+
+def test_a_whole_release_is_found_whole_and_everything_is_looked_at(tmp_path):
+    build(tmp_path, plain_rows())
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "origin.json").write_text("{}")
+    found = verify(tmp_path)
+    assert wrong(found) == {} and found.whole()
+    unlooked = {name for name, check in found.checks.items() if not check.looked_at}
+    assert unlooked == {"tombstones", "licenses"}, "there are no tombstones and no chosen tiers"
+
+
+OTHER = "data/demo-none/train-0000{}-of-00002.parquet: row "
+FIRST = "data/demo-attribution/train-00000-of-00002.parquet"
+
+
+def changed_row(**changed: Any) -> Callable[[Path], None]:
+    """A release in which one row is another, and the manifest's figures of files follow."""
+
+    def build_it(folder: Path) -> None:
+        rows = plain_rows()
+        rows["demo-attribution", "train", 0][1] |= changed
+        build(folder, rows)
+
+    return build_it
+
+
+def edited(**changed: Any) -> Callable[[Path], None]:
+    """A release whose manifest says something else, with the card of what it says."""
+
+    def build_it(folder: Path) -> None:
+        build(folder, plain_rows())
+        made = read_manifest(folder)
+        task = made.tasks[0].model_copy(update=changed)
+        made = made.model_copy(update={"tasks": [task]})
+        write_manifest(folder, made)
+        write_card(folder, made)
+
+    return build_it
+
+
+def edited_file(**changed: Any) -> Callable[[Path], None]:
+    def build_it(folder: Path) -> None:
+        build(folder, plain_rows())
+        made = read_manifest(folder)
+        made.files[0] = made.files[0].model_copy(update=changed)
+        write_manifest(folder, made)
+        write_card(folder, made)
+
+    return build_it
+
+
+def without_file(folder: Path) -> None:
+    build(folder, plain_rows())
+    (folder / FIRST).unlink()
+
+
+def with_a_file_more(folder: Path) -> None:
+    build(folder, plain_rows())
+    (folder / "data" / "notes.txt").write_text("x")
+
+
+def flipped_byte(folder: Path) -> None:
+    build(folder, plain_rows())
+    data = bytearray((folder / FIRST).read_bytes())
+    # In the footer's key-value area: the rows still read.
+    place = data.rindex(b"parquet-cpp")
+    data[place] ^= 1
+    (folder / FIRST).write_bytes(bytes(data))
+
+
+def other_schema(folder: Path) -> None:
+    build(folder, plain_rows())
+    made = read_manifest(folder)
+    of = plain_rows()["demo-attribution", "train", 0]
+    pq.write_table(
+        pa.Table.from_pylist(of, schema=SCHEMA).append_column("more", pa.nulls(4, pa.int8())), folder / FIRST
+    )
+    made.files[0] = described(folder, folder / FIRST, "demo-attribution", "train", of)
+    write_manifest(folder, made)
+    write_card(folder, made)
+
+
+def not_utf8(folder: Path) -> None:
+    build(folder, plain_rows())
+    made = read_manifest(folder)
+    of = plain_rows()["demo-attribution", "train", 0]
+    table = pa.Table.from_pylist(of, schema=SCHEMA)
+    bad = pa.array([b"\xff\xfe", *(each["text"].encode() for each in of[1:])], pa.binary()).view(pa.string())
+    pq.write_table(table.set_column(table.column_names.index("text"), "text", bad), folder / FIRST)
+    made.files[0] = described(folder, folder / FIRST, "demo-attribution", "train", of)
+    write_manifest(folder, made)
+    write_card(folder, made)
+
+
+def tombstone(of: str) -> Callable[[Path], None]:
+    def build_it(folder: Path) -> None:
+        build(folder, plain_rows())
+        pq.write_table(pa.table({"id": [of]}), folder / "tombstones.parquet")
+
+    return build_it
+
+
+def outside_tiers(folder: Path) -> None:
+    build(folder, plain_rows(), policy=Policy(license_tiers=["attribution"], refused_consent=False))
+
+
+def edited_card(folder: Path) -> None:
+    build(folder, plain_rows())
+    with open(folder / "README.md", "a", encoding="utf-8") as file:
+        file.write("A word more.\n")
+
+
+def card_of_another(folder: Path) -> None:
+    build(folder, plain_rows())
+    text = (folder / "README.md").read_text("utf-8").replace("data/demo-none/train-*", "data/demo-none/train-00000*")
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+BROKEN: dict[str, list[tuple[Callable[[Path], None], str]]] = {
+    "files": [
+        (without_file, f"{FIRST}: is missing"),
+        (with_a_file_more, "data/notes.txt: the manifest does not know it"),
+    ],
+    "checksums": [
+        (flipped_byte, f"{FIRST}: its SHA-256"),
+        (edited_file(bytes=7), f"{FIRST}: has"),
+        (edited_file(sha256="0" * 64), f"{FIRST}: its SHA-256"),
+    ],
+    "schema": [(other_schema, f"{FIRST}: its columns are not those of demo: more int8")],
+    "counts": [
+        (edited_file(rows=5), f"{FIRST}: has 4 rows, the manifest says 5"),
+        (edited_file(characters=1), f"{FIRST}: has 28 characters, the manifest says 1"),
+    ],
+    "sums": [
+        (edited(rows_in=3), "demo: 3 rows in are not 24 here and 2 left out"),
+        (edited(left_out={}), "demo: 26 rows in are not 24 here and 0 left out"),
+        (edited(funnel=[FunnelStep(name="corpus", rows=9, characters=None)]), "demo: its funnel ends with 9 rows"),
+        (edited(languages={"ja": 23}), "demo: languages: ja has 24 rows, the manifest says 23"),
+        (edited(consent={"unknown": 24, "refused": 1}), "demo: consent: refused has 0 rows"),
+        (edited(licenses=[]), "demo: licenses: ('CC-BY-4.0', 'attribution') has 12 rows, the manifest says 0"),
+    ],
+    "ids": [
+        (changed_row(id="demo-none-train1-2"), f"'demo-none-train1-2': in {FIRST} row 1 and {OTHER.format(1)[:-6]}"),
+        (changed_row(id="demo-attribution-train0-0"), f"'demo-attribution-train0-0': in {FIRST} row 0 and {FIRST}"),
+    ],
+    "text": [
+        (changed_row(text=""), f"{FIRST}: row 1: its text is empty"),
+        (changed_row(text=" \n　"), f"{FIRST}: row 1: its text is empty"),
+        (changed_row(text=None), f"{FIRST}: row 1: its text is empty"),
+        (not_utf8, f"{FIRST}: rows from 0 on: "),
+    ],
+    "cells": [
+        (changed_row(license_tier="share-alike"), f"{FIRST}: row 1 (demo-attribution-train0-1): its license_tier is")
+    ],
+    "consent": [(changed_row(consent="refused"), f"{FIRST}: row 1 (demo-attribution-train0-1): refuses training")],
+    "licenses": [(outside_tiers, OTHER.format(0) + "0 (demo-none-train0-0): its license tier")],
+    "hosts": [(changed_row(host="validation-3.jp"), "host 'validation-3.jp': 2 splits: ")],
+    "tombstones": [
+        (tombstone("demo-none-train1-3"), OTHER.format(1) + "3 (demo-none-train1-3): was taken down"),
+        (tombstone("source-2"), f"{FIRST}: row 2 (demo-attribution-train0-2): was made of a row that was taken down"),
+    ],
+    "card": [(edited_card, "README.md: is not what the manifest makes")],
+    "configs": [(card_of_another, "data/demo-none/train-00001-of-00002.parquet: no config finds it")],
+}  # fmt: skip
+# What cannot be broken alone: rows that cannot be read are not counted either, and a card that finds less was edited.
+BESIDE = {
+    "files": {"sums", "configs"},
+    "checksums": set(),
+    "schema": {"sums"},
+    "text": {"counts", "sums"},
+    "cells": {"sums"},
+    "consent": {"sums"},
+    "configs": {"card"},
+    "counts": {"sums"},
+}
+
+
+def test_every_check_is_broken_by_a_test_and_documented():
+    assert BROKEN.keys() == CHECKS.keys()
+    page = (ROOT / "docs" / "card-and-verify.md").read_text(encoding="utf-8").partition("## Checks")[2]
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("check", "broken", "problem"), [(name, *case) for name, cases in BROKEN.items() for case in cases]
+)
+def test_what_is_broken_is_found_for_what_it_is(tmp_path, check, broken, problem):
+    broken(tmp_path)
+    found = wrong(verify(tmp_path))
+    assert any(line.startswith(problem) for line in found[check]), found
+    assert found.keys() - {check} <= BESIDE.get(check, set())
+
+
+def test_refused_rows_are_right_where_the_release_lets_them_in(tmp_path):
+    rows = plain_rows()
+    rows["demo-attribution", "train", 0][1]["consent"] = "refused"
+    build(tmp_path, rows, policy=Policy(license_tiers=None, refused_consent=True))
+    assert wrong(verify(tmp_path)) == {}
+
+
+def test_equal_hashes_of_other_names_are_no_duplicates(tmp_path, monkeypatch):
+    import pipeline.release.verify.rows as module
+
+    build(tmp_path, plain_rows())
+    monkeypatch.setattr(module.xxhash, "xxh64_intdigest", lambda name: 7)
+    assert wrong(verify(tmp_path)) == {}
+
+
+def test_the_spool_finds_what_was_added_twice(tmp_path):
+    import numpy as np
+
+    hashes = np.random.default_rng(1).integers(0, 2**64, 1000, np.uint64)
+    spool = Spool(tmp_path / "spool")
+    spool.add(hashes, 3, np.arange(1000))
+    spool.add(hashes[[5, 900]], 70_000, np.array([2**33, 4]))
+    assert sorted(spool.groups()) == [[(3, 5), (70_000, 2**33)], [(3, 900), (70_000, 4)]]
+
+
+def test_the_command_prints_checks_and_exits_with_1_where_one_fails(tmp_path, monkeypatch, capsys):
+    build(tmp_path, plain_rows())
+    code, printed, _ = run_cli(monkeypatch, capsys, "verify", str(tmp_path))
+    assert code == 0 and all(name in printed for name in CHECKS)
+    (tmp_path / FIRST).unlink()
+    code, printed, _ = run_cli(monkeypatch, capsys, "verify", str(tmp_path))
+    assert code == 1 and f"files: {FIRST}: is missing" in printed
+    code, printed, _ = run_cli(monkeypatch, capsys, "verify", str(tmp_path), "--json")
+    record = json.loads(printed)
+    assert code == 1 and record["whole"] is False and [c["name"] for c in record["checks"]] == list(CHECKS)
+    code, _, error = run_cli(monkeypatch, capsys, "verify", str(tmp_path / "nothing"))
+    assert code == 2 and "holds no release" in error
+
+
+def test_the_card_of_a_release_loads_it(tmp_path, monkeypatch):
+    """What the card's metadata say is what datasets, DuckDB, Polars and pyarrow load, whole and as a stream."""
+    import duckdb
+    import polars
+    import pyarrow.dataset as ds
+    from datasets import load_dataset
+
+    made = build(tmp_path / "release", plain_rows())
+    ids = {each["id"] for (_, split, _), of in plain_rows().items() if split == "train" for each in of}
+    place, cache = str(tmp_path / "release"), str(tmp_path / "cache")
+    whole = load_dataset(place, split="train", cache_dir=cache)
+    assert set(whole["id"]) == ids and len(whole) == len(ids)
+    assert {each["id"] for each in load_dataset(place, "demo", split="train", streaming=True)} == ids
+    one = load_dataset(place, "demo-none", cache_dir=cache)
+    assert {name: len(rows) for name, rows in one.items()} == {"train": 8, "validation": 4}
+    files = [f"{place}/{file.path}" for file in made.files_of(made.configs[0], "train")]
+    assert {found for (found,) in duckdb.read_parquet(files).select("id").fetchall()} == ids
+    assert set(polars.scan_parquet(files).select("id").collect()["id"]) == ids
+    assert set(ds.dataset(files).to_table(["id"]).column("id").to_pylist()) == ids
