@@ -137,6 +137,10 @@ bench-hostile: setup ## Pages made to hurt: work and time a byte at three sizes
 fuzz-reader: setup ## [SECONDS=600]: mutated pages through reader and main text, with bounds checked
 	$(BIN)/python tests/web/fuzz_reader.py --seconds $(SECONDS)
 
+.PHONY: push
+push: setup ## RELEASE=… REPO=owner/name [PUSH='--dry-run']: push a release to the Hugging Face Hub
+	$(BIN)/kamisuki push '$(RELEASE)' --repo '$(REPO)' $(PUSH)
+
 .PHONY: fuzz-inputs
 fuzz-inputs: bench-setup ## [SECONDS=600]: archives, charsets, licenses and consent by atheris, guided by coverage
 	$(BIN)/python tests/web/fuzz_inputs.py --seconds $(SECONDS)
