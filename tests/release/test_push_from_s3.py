@@ -1,0 +1,50 @@
+"""A release on S3 is pushed through scratch: the same files arrive, and nothing of it is left on this machine."""
+
+from __future__ import annotations
+
+import pytest
+from huggingface_hub.utils import close_session
+
+from pipeline.release.push.ledger import read_entries
+from pipeline.release.push.plan import Limits
+from pipeline.release.push.pushing import Wish
+from pipeline.storage import s3
+from pipeline.storage.places import RemotePath, put
+from tests.pipeline.loopback import moto_server
+from tests.release.hub import serving
+from tests.release.test_push import held, make_release, published, push
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    with moto_server() as port:
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "loopback",
+            "AWS_SECRET_ACCESS_KEY": "never-in-any-file",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "KAMISUKI_CACHE": str(tmp_path / "cache"),
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        }.items():
+            monkeypatch.setenv(name, value)
+        s3._client_of.cache_clear()
+        s3.client().create_bucket(Bucket="releases")
+        yield RemotePath("s3://releases")
+    s3._client_of.cache_clear()
+
+
+def test_a_release_on_s3_arrives_as_it_is_and_a_second_push_sends_nothing(bucket, tmp_path):
+    local, release = tmp_path / "local", bucket / "demo"
+    make_release(local, 6)
+    for path, _ in published(local).items():
+        put(local / path, release / path)
+    with serving() as hub:
+        push(release, hub, Wish(limits=Limits(files=4)))
+        assert held(hub) == published(local)
+        assert hub.commits == 2
+        assert [entry["what"] for entry in read_entries(release)].count("commit") == 2
+        received = len(hub.received)
+        push(release, hub)
+        assert (hub.commits, len(hub.received)) == (2, received)
+    close_session()
+    assert not list((tmp_path / "cache" / "scratch").glob("*"))
