@@ -1,0 +1,53 @@
+"""`kamisuki verify` on S3: the same checks, with each file fetched once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.release.verify import verify
+from pipeline.storage import s3
+from pipeline.storage.places import RemotePath, put
+from tests.pipeline.loopback import moto_server
+from tests.release.test_verify import FIRST, build, plain_rows, wrong
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch) -> Iterator[RemotePath]:
+    with moto_server() as port:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "loopback")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "never-in-any-file")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("KAMISUKI_CACHE", str(tmp_path / "cache"))
+        s3._client_of.cache_clear()
+        s3.client().create_bucket(Bucket="releases")
+        yield RemotePath("s3://releases/mine")
+        s3._client_of.cache_clear()
+
+
+def upload(folder: Path, to: RemotePath) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            put(path, to / path.relative_to(folder).as_posix())
+
+
+def test_a_release_on_s3_is_checked_like_one_in_a_folder(tmp_path, bucket):
+    folder = tmp_path / "release"
+    build(folder, plain_rows())
+    upload(folder, bucket)
+    found = verify(bucket)
+    assert wrong(found) == {}
+    assert found.as_record() == verify(folder).as_record()
+
+    rows = plain_rows()
+    rows["demo-attribution", "train", 0][1] |= {"id": "demo-none-train1-2", "text": " "}
+    build(folder, rows)
+    upload(folder, bucket)
+    found = verify(bucket)
+    assert wrong(found).keys() == {"ids", "text"}
+    assert wrong(found)["text"] == [f"{FIRST}: row 1: its text is empty"]
+    assert found.as_record() == verify(folder).as_record()
