@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,12 +18,20 @@ def add_verify_command(app: typer.Typer, console: Any) -> None:
     @app.command()
     def verify(
         release: Annotated[Any, typer.Argument(parser=as_place, help="The folder or s3:// prefix of a release.")],
+        load: Annotated[bool, typer.Option("--load", help="Load it with the libraries that are installed.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ) -> None:
         """Check a release against its manifest: files, rows, card and configs; exit with 1 where something is wrong."""
+        from pipeline.errors import UsageError
+        from pipeline.release.manifest import read_manifest
         from pipeline.release.verify import verify as check_all
+        from pipeline.release.verify.loading import load as load_all
 
+        if load and not isinstance(release, Path):
+            raise UsageError("--load loads from a folder: fetch the release first, or leave --load out")
         found = check_all(release)
+        if load:
+            found.checks |= {check.name: check for check in load_all(release, read_manifest(release))}
         if as_json:
             typer.echo(json.dumps(found.as_record(), ensure_ascii=False, indent=1))
         else:

@@ -26,6 +26,7 @@ from pipeline.release.manifest import (
     write_manifest,
 )
 from pipeline.release.verify import CHECKS, Findings, verify
+from pipeline.release.verify.loading import LOADERS, load
 from pipeline.release.verify.spool import Spool
 from tests.pipeline.conftest import ROOT, run_cli
 from tests.release.manifests import corpus_task, manifest
@@ -349,3 +350,28 @@ def test_the_card_of_a_release_loads_it(tmp_path, monkeypatch):
     assert {found for (found,) in duckdb.read_parquet(files).select("id").fetchall()} == ids
     assert set(polars.scan_parquet(files).select("id").collect()["id"]) == ids
     assert set(ds.dataset(files).to_table(["id"]).column("id").to_pylist()) == ids
+
+
+def test_every_loader_reads_the_rows_of_the_files_and_a_lost_one_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    made = build(tmp_path, plain_rows())
+    found = load(tmp_path, made)
+    assert [check.name for check in found] == [f"load: {name}" for name in LOADERS]
+    assert [(check.looked_at, check.problems) for check in found] == [(24, [])] * len(LOADERS)
+
+    # A card that finds one file less: by the manifest's files all is there, by the card it is not.
+    card_of_another(tmp_path)
+    found = load(tmp_path, made)
+    assert {check.name for check in found if check.wrong} == {"load: datasets", "load: datasets stream"}
+    (tmp_path / "README.md").write_text("---\nconfigs: 1\n---\n", encoding="utf-8")
+    assert all(check.wrong for check in load(tmp_path, made) if "datasets" in check.name)
+
+
+def test_the_command_loads_a_release(tmp_path, monkeypatch, capsys):
+    build(tmp_path, plain_rows())
+    code, printed, _ = run_cli(monkeypatch, capsys, "verify", str(tmp_path), "--load", "--json")
+    assert code == 0 and {f"load: {name}" for name in LOADERS} <= {
+        check["name"] for check in json.loads(printed)["checks"]
+    }
+    code, _, error = run_cli(monkeypatch, capsys, "verify", "s3://somewhere/else", "--load")
+    assert code == 2 and "--load loads from a folder" in error
