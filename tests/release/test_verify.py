@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -375,3 +378,20 @@ def test_the_command_loads_a_release(tmp_path, monkeypatch, capsys):
     }
     code, _, error = run_cli(monkeypatch, capsys, "verify", "s3://somewhere/else", "--load")
     assert code == 2 and "--load loads from a folder" in error
+
+
+def test_the_python_of_the_card_runs(tmp_path):
+    build(tmp_path / "release", plain_rows())
+    snippets = re.findall(
+        r"^```python\n(.*?)^```", (tmp_path / "release" / "README.md").read_text("utf-8"), re.M | re.S
+    )
+    assert len(snippets) == 2
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    for code in snippets:
+        code, places = re.subn(r"(hf://datasets/)?OWNER/NAME", str(tmp_path / "release"), code)
+        assert places == 1
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "demo-attribution-train0-" in done.stdout
