@@ -48,7 +48,7 @@ def audit_repeats(steps: Steps, settings: Audit, corpus: Finished) -> Repeated:
             Task(shard, audit.count_units, {
                 "shard": shard, "corpus": corpus.file("corpus", shard), "folder": str(exchange), "run": runs[index],
                 "partitions": partitions,
-            }, audit.MEMORY_BYTES)
+            }, audit.MEMORY_BYTES, corpus.bytes("corpus", shard))
             for index, shard in enumerate(shards)
         ]  # fmt: skip
         steps.do("audit: units", exchange, [Job(task) for task in tasks])

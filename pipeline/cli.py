@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
 import traceback
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,6 +25,10 @@ from pipeline.rewriting_commands import add_rewriting_commands
 from pipeline.storage.places import as_place, writable
 from pipeline.verify_command import add_verify_command
 
+if TYPE_CHECKING:
+    from pipeline.events import EventLog
+    from pipeline.run import Run
+
 app = typer.Typer(
     help="Japanese pretraining corpora from Common Crawl.",
     no_args_is_help=True,
@@ -31,11 +37,18 @@ app = typer.Typer(
 )
 Out = Annotated[Any, typer.Argument(parser=as_place, help="The OUT folder or s3:// prefix of a run.")]
 RecipeName = Annotated[str | None, typer.Option("--recipe", help="Which recipe's run; the latest one by default.")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Do the shards that failed, not others that are missing.")
+]
+LogJson = Annotated[
+    str | None, typer.Option("--log-json", help="Add events to this file, one JSON line each; - is standard output.")
+]
 
 
-def _console() -> Console:
+def _console(stderr: bool = False) -> Console:
     # A pipe or a file gets whole lines: a program that reads them must not meet a line broken at 80 columns.
-    return Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200)
+    wide = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(markup=False, highlight=False, width=None if wide else 200, stderr=stderr)
 
 
 @app.callback()
@@ -73,8 +86,11 @@ def run(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Change a key: select.rules.japanese_letters.min=300.")
     ] = None,
+    retry_failed: RetryFailed = False,
+    log_json: LogJson = None,
 ) -> None:
     """Run a recipe: only what is missing in OUT is done."""
+    from pipeline.events import STANDARD_OUTPUT, open_log
     from pipeline.progress import Progress, human_seconds
     from pipeline.recipe import find_recipe, load_recipe
     from pipeline.report.funnel import funnel, print_funnel
@@ -92,25 +108,45 @@ def run(
     runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
     # Workers of a cluster may stand in another folder; people are shown what they wrote.
     shown, out = out, writable(out)
-    progress = Progress(out)
-    job = Run(chosen, out, runner, progress)
-    try:
-        job.execute(inputs or [], first, last, robots or [], read_list(takedowns) if takedowns else [])
-    except KeyboardInterrupt:
-        typer.echo("kamisuki: stopped; finished shards are kept, run again to go on", err=True)
-        raise typer.Exit(130) from None
-    finally:
-        runner.close()
-    console = _console()
+    progress = Progress(out, events=open_log(log_json, sys.stdout))
+    job = Run(chosen, out, runner, progress, retry_failed)
+    with _told(progress.events, chosen.name, shown, job):
+        try:
+            job.execute(inputs or [], first, last, robots or [], read_list(takedowns) if takedowns else [])
+        finally:
+            runner.close()
+    console = _console(stderr=log_json == STANDARD_OUTPUT)
     if job.tasks_run == 0:
-        console.print(f"{chosen.name}: nothing to do, all shards of all stages are done")
-    if last in ("ingest", "select"):
-        made = "corpus" if last == "select" else "documents"
+        done = "no shard has failed" if retry_failed else "all shards of all stages are done"
+        console.print(f"{chosen.name}: nothing to do, {done}")
+    made = "corpus" if last == "select" else "documents"
+    if last in ("ingest", "select") and made in job.tables:
         print_funnel(console, funnel(out, job.tables), f"{chosen.name}: from records to {made}")
         console.print(f"{made}: {shown / job.tables[made]}", soft_wrap=True)
     for shard, error in sorted(job.waived.items()):
         console.print(f"without shard {shard}, waived by max_failed_shards: {error}", soft_wrap=True)
     console.print(f"took {human_seconds(time.monotonic() - started)}")
+
+
+@contextlib.contextmanager
+def _told(events: EventLog, recipe: str, out: Any, job: Run) -> Iterator[None]:
+    """Write the first and the last event of a run, and end the command where it was interrupted."""
+    started, code, told = time.monotonic(), 0, None
+    events.emit("run_begin", recipe=recipe, out=str(out), version=__version__)
+    try:
+        yield
+    except KeyboardInterrupt:
+        code, told = 130, "stopped"
+        typer.echo("kamisuki: stopped; finished shards are kept, run again to go on", err=True)
+        raise typer.Exit(code) from None
+    except Exception as error:
+        from pipeline.working import describe_error
+
+        code, told = error.exit_code if isinstance(error, KamisukiError) else 1, describe_error(error)
+        raise
+    finally:
+        took = time.monotonic() - started
+        events.emit("run_end", exit_code=code, error=told, tasks=job.tasks_run, waived=job.waived, seconds=took)
 
 
 @app.command()
@@ -125,9 +161,11 @@ def ingest(
     ] = None,
     ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Change a key: ingest.text=content.")] = None,
+    retry_failed: RetryFailed = False,
+    log_json: LogJson = None,
 ) -> None:
     """Turn Parquet, JSON lines and the like into documents: the first stage of `run`, alone."""
-    run(recipe, out, inputs, None, None, "ingest", "ingest", workers, ray_address, overrides)
+    run(recipe, out, inputs, None, None, "ingest", "ingest", workers, ray_address, overrides, retry_failed, log_json)
 
 
 @app.command()
@@ -325,14 +363,14 @@ def main() -> None:
     except OSError as error:
         if debug:
             traceback.print_exc()
-        from pipeline.runner import describe_error
+        from pipeline.working import describe_error
 
         typer.echo(f"kamisuki: {describe_error(error)}", err=True)
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - the last resort: one line, and the traceback for who asks for it
         if debug:
             traceback.print_exc()
-        from pipeline.runner import describe_error
+        from pipeline.working import describe_error
 
         typer.echo(f"kamisuki: unexpected error: {describe_error(error)} (--debug shows where)", err=True)
         sys.exit(1)

@@ -109,7 +109,7 @@ def _files(
                 tasks.append(Task(file.path, function, arguments, TASK_MEMORY_BYTES, weight=file.bytes))
     progress.begin("export", tasks, len(tasks) + len(done))
     failed: dict[str, str] = {}
-    for result in runner.run(tasks, progress.started):
+    for result in runner.run(tasks, progress):
         progress.finished(result)
         if result.counts is None:
             failed[result.task.shard] = result.error or ""

@@ -43,7 +43,7 @@ def find_host_rates(
                 "shard": shard, "shard_index": index, "documents": documents.file("documents", shard),
                 "signals": sources(shard, wanted), "rates": settings, "folder": str(exchange / "counts"),
                 "run": counts[index], "partitions": partitions,
-            }, host_rates.MEMORY_BYTES)
+            }, host_rates.MEMORY_BYTES, documents.bytes("documents", shard))
             for index, shard in enumerate(shards)
         ]  # fmt: skip
         steps.do("select: host counts", exchange / "counts", [Job(task) for task in tasks])
@@ -61,6 +61,7 @@ def find_host_rates(
         inputs = documents.inputs("documents", shard)
         arguments = {"shard": shard, "shard_index": index, "documents": documents.file("documents", shard)}
         arguments |= {"runs": sums, "rates": settings, "folder": str(folder), "inputs": inputs}
-        task = Task(shard, host_rates.write_rates, arguments, host_rates.MEMORY_BYTES)
+        weight = documents.bytes("documents", shard)
+        task = Task(shard, host_rates.write_rates, arguments, host_rates.MEMORY_BYTES, weight)
         jobs.append(Job(task, partial(was_made_of, inputs), documents.outputs("documents", shard)["rows"]))
     return steps.do("select: host rates", folder, jobs, before=work, scratch=exchange)

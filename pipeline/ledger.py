@@ -123,7 +123,10 @@ def _entry(path: Place, content: bytes) -> Entry:
         raise LedgerError(f"{path}: the ledger entry is damaged: remove it and run again")
     version = data.pop("schema_version", None)
     if version != SCHEMA_VERSION:
-        raise LedgerError(f"{path}: written with schema version {version}, this is {SCHEMA_VERSION}: use a new OUT")
+        raise LedgerError(
+            f"{path}: written with schema version {version}, this is {SCHEMA_VERSION}: run the recipe again, which "
+            "makes its tables anew beside the old ones, or read them with the Kamisuki that wrote them"
+        )
     try:
         return Entry(**data)
     except TypeError:
@@ -143,9 +146,10 @@ def load_entries_of(folder: Place, shards: list[str]) -> dict[str, Entry]:
     return {shard: _entry(path, content) for shard, path, content in found if content is not None}
 
 
-def note_failure(folder: Place, shard: str, message: str, trace: str, inputs: Any = None) -> None:
-    """Keep the error of a failed shard, and of which inputs it speaks, for status and for the next run."""
-    write_json(failure_path(folder, shard), {"shard": shard, "error": message, "trace": trace, "inputs": inputs})
+def note_failure(folder: Place, shard: str, kind: str, message: str, trace: str, inputs: Any = None) -> None:
+    """Keep the error of a failed shard, its kind, and of which inputs it speaks, for status and for the next run."""
+    record = {"shard": shard, "kind": kind, "error": message, "trace": trace, "inputs": inputs}
+    write_json(failure_path(folder, shard), record)
 
 
 def load_failure(folder: Place, shard: str) -> dict[str, Any] | None:

@@ -38,6 +38,7 @@ def find_quantile(
                     "inputs": found.inputs("signals", shard),
                 },
                 quantiles.MEMORY_BYTES,
+                found.bytes("signals", shard),
             )
             for index, shard in enumerate(shards)
         ]

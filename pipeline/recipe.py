@@ -365,6 +365,7 @@ class Shards(Section):
     yield_ratio: Positive = Field(
         0.009, description="expected document bytes for a byte of compressed WARC (Common Crawl: 1 GB gives some 9 MB)"
     )
+    cpu_seconds: Positive = Field(14_400.0, description="CPU time that a task may use, seconds")
 
 
 class Recipe(Section):

@@ -38,7 +38,7 @@ def find_repeats(
                 "shard": shard, "shard_index": index, "documents": documents.file("documents", shard),
                 "verdicts": verdicts.file("verdicts", shard), "outcomes": outcomes, "folder": str(exchange),
                 "run": runs[index], "partitions": partitions, "repeats": counted,
-            }, repeats.MEMORY_BYTES)
+            }, repeats.MEMORY_BYTES, documents.bytes("documents", shard))
             for index, shard in enumerate(shards)
         ]  # fmt: skip
         steps.do("select: lines", exchange, [Job(task) for task in tasks])

@@ -42,7 +42,7 @@ def decide_robots(steps: Steps, documents: Finished, captures: Finished, asked: 
             Task(shard, robots_verdicts.partition_pages, {
                 "shard": shard, "shard_index": index, "documents": documents.file("documents", shard),
                 "folder": str(exchange / "pages"), "run": runs["pages"][index], "partitions": partitions,
-            }, robots_verdicts.MEMORY_BYTES)
+            }, robots_verdicts.MEMORY_BYTES, documents.bytes("documents", shard))
             for index, shard in enumerate(shards)
         ]  # fmt: skip
         steps.do("select: robots pages", exchange / "pages", [Job(task) for task in tasks])
@@ -50,7 +50,7 @@ def decide_robots(steps: Steps, documents: Finished, captures: Finished, asked: 
             Task(shard, robots_verdicts.partition_captures, {
                 "shard": shard, "robots": captures.file("robots", shard),
                 "folder": str(exchange / "captures"), "run": runs["captures"][index], "partitions": partitions,
-            }, robots_verdicts.MEMORY_BYTES)
+            }, robots_verdicts.MEMORY_BYTES, captures.bytes("robots", shard))
             for index, shard in enumerate(sorted(captures.entries))
         ]  # fmt: skip
         steps.do("select: robots captures", exchange / "captures", [Job(task) for task in tasks])
@@ -75,7 +75,8 @@ def decide_robots(steps: Steps, documents: Finished, captures: Finished, asked: 
             "folder": str(folder),
             "inputs": inputs,
         }
-        task = Task(shard, robots_verdicts.write_verdicts, arguments, robots_verdicts.MEMORY_BYTES)
+        weight = documents.bytes("documents", shard)
+        task = Task(shard, robots_verdicts.write_verdicts, arguments, robots_verdicts.MEMORY_BYTES, weight)
         rows = documents.outputs("documents", shard)["rows"]
         jobs.append(Job(task, partial(was_made_of, inputs), rows))
     return steps.do("select: robots", folder, jobs, before=work, scratch=exchange)

@@ -12,16 +12,16 @@ from pipeline.audit_stage import Repeated, audit_repeats
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file, canonical_digest, read_json, remove_temporaries, write_json
 from pipeline.inputs import PAGES, ROBOTS_TXT, find_inputs
-from pipeline.ledger import load_entries
+from pipeline.ledger import FAILURE_SUFFIX, load_entries
 from pipeline.plan import Shard, extend_plan, load_plan, save_plan
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe, dump_recipe
 from pipeline.runner import Runner
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.stages import STAGES, Stages
-from pipeline.steps import Finished, Incomplete, Steps
+from pipeline.steps import SHARD_STAGES, Finished, Incomplete, Steps
 from pipeline.storage import lease, s3
-from pipeline.storage.places import Place, RemotePath
+from pipeline.storage.places import Place, RemotePath, tree_sizes
 from pipeline.storage.scratch import remove_orphans
 from pipeline.takedown_list import Request, remember_requests
 
@@ -31,11 +31,21 @@ ROBOTS_PLAN = "robots-plan"
 class Run:
     """One recipe over the inputs of one OUT folder."""
 
-    def __init__(self, recipe: Recipe, out: Place, runner: Runner, progress: Progress) -> None:
+    def __init__(
+        self, recipe: Recipe, out: Place, runner: Runner, progress: Progress, retry_failed: bool = False
+    ) -> None:
         self.recipe = recipe
         self.out = out
         self.progress = progress
-        self.steps = Steps(out, runner, progress, recipe.max_failed_shards, self._remember)
+        self.steps = Steps(
+            out,
+            runner,
+            progress,
+            recipe.max_failed_shards,
+            self._remember,
+            recipe.shards.cpu_seconds,
+            retry_failed,
+        )
         self.shards: list[Shard] = []
         self.robots_shards: list[Shard] = []
         self._check_lock: Callable[[], None] = lambda: None
@@ -66,7 +76,8 @@ class Run:
         """Run the stages from `first` to `last` over `inputs` and the robots.txt captures in the files `robots`.
 
         `takedowns` are added to the list of OUT, which keeps documents out of the corpus.
-        Raises Incomplete when a stage misses shards that are not waived.
+        Raises Incomplete when a stage misses shards that are not waived. With `retry_failed` nothing is done where no
+        shard has failed, and stages that look at all shards are not begun while some were never tried.
         """
         order = {stage: index for index, stage in enumerate(STAGES)}
         if order[first] > order[last]:
@@ -86,6 +97,8 @@ class Run:
                     f"a rule of {self.recipe.name} judges robots.txt and no captures of it are known here: give them "
                     "with --robots, or set the rule's limits to null"
                 )
+            if self.steps.retry_failed and not self._failed_before():
+                return {}
             stages = Stages(self.recipe, self.shards, self.steps, self.robots_shards)
             done: dict[str, Finished] = {}
             for stage in STAGES[: order[last] + 1]:
@@ -96,9 +109,29 @@ class Run:
                 if stage == "robots" and not self.robots_shards:
                     continue
                 self.steps.may_work = order[stage] >= order[first]
+                if stage not in SHARD_STAGES:
+                    self._refuse_left()
                 done |= getattr(stages, stage)(done)
                 self._remember()
+            self._refuse_left()
         return done
+
+    def _failed_before(self) -> bool:
+        """Whether a shard of a table of this recipe has failed when it was last tried. Raises UsageError."""
+        known = (read_run(self.out) or {"recipes": {}})["recipes"].get(self.recipe.name)
+        if known is None:
+            raise UsageError(f"recipe {self.recipe.name} has not run in {self.out} yet: run it without --retry-failed")
+        folders = sorted(set(known["tables"].values()))
+        return any(name.endswith(FAILURE_SUFFIX) for folder in folders for name in tree_sizes(self.out / folder))
+
+    def _refuse_left(self) -> None:
+        """Raises Incomplete where --retry-failed has left shards that were never tried."""
+        left = sorted(self.steps.left)
+        if left:
+            raise Incomplete(
+                f"{len(left)} shards have never been tried ({', '.join(left[:5])}): what had failed is done; run again "
+                "without --retry-failed to do the rest"
+            )
 
     def audit(self) -> Repeated:
         """Count what repeats in the recipe's corpus. Raises UsageError or Incomplete where there is no whole one."""
@@ -137,9 +170,8 @@ class Run:
             save_plan(path, shards)
         if shards:
             new = len(shards) - len(known)
-            size = sum(shard.bytes for shard in shards) / 1e6
             files = sum(len(shard.inputs) for shard in shards)
-            self.progress.say(f"{plan}: {files} inputs of {size:,.1f} MB in {len(shards)} shards, {new} of them new")
+            self.progress.planned(plan, files, sum(shard.bytes for shard in shards), len(shards), new)
         return shards
 
     def _remember(self) -> None:
@@ -147,6 +179,12 @@ class Run:
         self._check_lock()
         path = self.out / "run.json"
         record = read_run(self.out) or {"schema_version": SCHEMA_VERSION, "recipes": {}}
+        if record["schema_version"] != SCHEMA_VERSION:
+            self.progress.say(
+                f"this OUT has tables of schema version {record['schema_version']}: all are made anew beside them with "
+                f"version {SCHEMA_VERSION}; kamisuki gc removes the old ones"
+            )
+            record["schema_version"] = SCHEMA_VERSION
         # Tables of stages that this run has not reached stay known as long as what they were made from is the same.
         before = record["recipes"].get(self.recipe.name, {})
         old = before.get("tables", {})
@@ -172,13 +210,19 @@ def read_run(out: Place) -> dict[str, Any] | None:
     """OUT/run.json, or None. Raises UsageError when it is damaged."""
     try:
         record = dict(read_json(out / "run.json"))
+        version = int(record["schema_version"])
         if not all(entry["tables"] and entry["recipe"] for entry in record["recipes"].values()):
             raise ValueError
-        return record
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError):
         raise UsageError(f"{out / 'run.json'} is damaged: remove it and run again; the tables stay") from None
+    if version > SCHEMA_VERSION:
+        raise UsageError(
+            f"{out} was written with schema version {version}, and this Kamisuki knows {SCHEMA_VERSION}: use the newer "
+            "Kamisuki that wrote it, or another OUT"
+        )
+    return record
 
 
 @contextlib.contextmanager

@@ -5,28 +5,36 @@ Correctness rests on files and ledger alone; a runner only decides where and whe
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import time
-import traceback
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipeline.errors import KamisukiError
+from pipeline.working import NAMESPACE, Where, call, call_on_ray, describe_error, here, where_from
 
 # A worker that ran this many tasks is replaced, so that what parsers leak goes with it.
 TASKS_PER_WORKER = 32
 # Tasks in flight for each processor: enough to hide scheduling, few enough that a driver's memory is flat.
 IN_FLIGHT = 2
+# In flight where a cluster has no processor yet: what waits is what makes it grow.
+LEAST_IN_FLIGHT = 16
+# How often Ray tries a task again whose worker was lost, by whatever cause.
+RETRIES = 3
+# So often the driver asks which tasks have begun, and how many processors there are by now; and of so many at once.
+WATCH_SECONDS = 5.0
+WATCHED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
 class Task:
-    """One shard's work of one stage: `function(**arguments)` in a worker that has `memory_bytes` reserved.
+    """One shard's work of one stage: `function(**arguments)` in a worker that has `memory_bytes` and a CPU reserved.
 
-    `signature` is what a failure is noted with, so that a later run can tell whether its cause still stands.
+    `weight` is about how much there is to do, in bytes. `signature` is what a failure is noted with, so that a later
+    run can tell whether its cause still stands. `cpu_seconds` is the most CPU time that the task may use.
     """
 
     shard: str
@@ -35,17 +43,41 @@ class Task:
     memory_bytes: int
     weight: int = 0
     signature: Any = None
+    cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished task: its counts, or one line that says why there are none."""
+    """A finished task: its counts, or one line that says why there are none.
+
+    `kind` of an error is error (the work raised one), cpu_time (it used up its CPU time) or lost (its worker was lost,
+    each time that Ray tried it). `seconds` and `cpu_seconds` are the worker's, None where it was lost.
+    """
 
     task: Task
     counts: dict[str, Any] | None
     error: str | None = None
     trace: str = ""
-    lost: bool = False
+    kind: str = ""
+    where: Where | None = None
+    seconds: float | None = None
+    cpu_seconds: float | None = None
+
+
+class Watcher(Protocol):
+    """What is told of tasks while they run."""
+
+    def started(self, task: Task) -> None:
+        """A task was handed to whoever runs it."""
+        ...
+
+    def began(self, task: Task, where: Where) -> None:
+        """A worker began with it; a second time where it was tried again."""
+        ...
+
+    def watching(self) -> None:
+        """Nothing has ended for a while."""
+        ...
 
 
 class Runner(Protocol):
@@ -55,7 +87,7 @@ class Runner(Protocol):
         """Make workers ready and say in one line where tasks will run."""
         ...
 
-    def run(self, tasks: Sequence[Task], started: Callable[[Task], None]) -> Iterator[Result]:
+    def run(self, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Result]:
         """Run tasks, largest first, and yield each result as it comes."""
         ...
 
@@ -64,27 +96,22 @@ class Runner(Protocol):
         ...
 
 
-def describe_error(error: BaseException) -> str:
-    """An exception as one readable line."""
-    if isinstance(error, KamisukiError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        place = f" while writing {error.filename}" if error.filename else ""
-        return f"no space left for the output{place}: free some space and run again ({error.strerror})"
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def largest_first(tasks: Sequence[Task]) -> list[Task]:
+    """Tasks in the order in which they are handed out."""
+    return sorted(tasks, key=lambda task: (-task.weight, task.shard))
 
 
-def call(function: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Run a task and return its counts, or its error as data: an error of the work is no error of the worker."""
-    try:
-        return {"counts": function(**arguments)}
-    except Exception as error:  # noqa: BLE001 - every error of a shard is noted under its name and ends non-zero
-        return {"error": describe_error(error), "trace": traceback.format_exc()}
-
-
-def _result(task: Task, outcome: dict[str, Any]) -> Result:
-    return Result(task, outcome.get("counts"), outcome.get("error"), outcome.get("trace", ""))
+def _result(task: Task, outcome: dict[str, Any], where: Where | None) -> Result:
+    return Result(
+        task,
+        outcome.get("counts"),
+        outcome.get("error"),
+        outcome.get("trace", ""),
+        outcome.get("kind", ""),
+        where,
+        outcome["seconds"],
+        outcome["cpu_seconds"],
+    )
 
 
 class InProcessRunner:
@@ -94,11 +121,13 @@ class InProcessRunner:
         """This process is ready."""
         return "working in this process"
 
-    def run(self, tasks: Sequence[Task], started: Callable[[Task], None]) -> Iterator[Result]:
+    def run(self, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Result]:
         """Run tasks, largest first."""
-        for task in sorted(tasks, key=lambda task: (-task.weight, task.shard)):
-            started(task)
-            yield _result(task, call(task.function, task.arguments))
+        for task in largest_first(tasks):
+            watcher.started(task)
+            where = here()
+            watcher.began(task, where)
+            yield _result(task, call(task.function, task.arguments, task.cpu_seconds), where)
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -124,6 +153,8 @@ class RayRunner:
             return self._ray
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # Ray would try a task for ever that its memory monitor ends each time.
+        os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
         import ray
 
         if not ray.is_initialized():
@@ -148,44 +179,87 @@ class RayRunner:
         self._ray = ray
         return ray
 
-    def run(self, tasks: Sequence[Task], started: Callable[[Task], None]) -> Iterator[Result]:
+    def run(self, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Result]:
         """Submit tasks, largest first, a bounded number at a time, and yield results as they come."""
         ray = self._start()
-        remote = ray.remote(max_calls=TASKS_PER_WORKER)(call)
-        cpus = int(ray.cluster_resources().get("CPU", 1))
-        waiting = sorted(tasks, key=lambda task: (-task.weight, task.shard), reverse=True)
+        remote = ray.remote(max_calls=TASKS_PER_WORKER)(call_on_ray)
+        self._check_memory(tasks)
+        waiting = largest_first(tasks)[::-1]
+        flying: dict[Any, _Flight] = {}
+        batch, number, looked, room = uuid.uuid4().hex, 0, 0.0, LEAST_IN_FLIGHT
+        while waiting or flying:
+            if not looked or time.monotonic() - looked >= WATCH_SECONDS:
+                self._watch(flying, watcher)
+                room = max(LEAST_IN_FLIGHT, IN_FLIGHT * int(ray.cluster_resources().get("CPU", 0)))
+                looked = time.monotonic()
+            while waiting and len(flying) < room:
+                task, number = waiting.pop(), number + 1
+                key = f"{batch}/{number}"
+                reserved = remote.options(num_cpus=1, memory=task.memory_bytes, max_retries=RETRIES, name=task.shard)
+                handle = reserved.remote(key, task.function, task.arguments, task.cpu_seconds)
+                flying[handle] = _Flight(task, key)
+                watcher.started(task)
+            if ray.wait(list(flying), num_returns=1, timeout=WATCH_SECONDS)[0]:
+                # All that are there at once: asking anew for each would go over all of them each time.
+                done, _ = ray.wait(list(flying), num_returns=len(flying), timeout=0)
+                for handle in done:
+                    yield self._land(handle, flying.pop(handle), watcher)
+
+    def _land(self, handle: Any, flight: _Flight, watcher: Watcher) -> Result:
+        from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get
+
+        ray, task = self._ray, flight.task
+        try:
+            outcome = ray.get(handle)
+            where: Where | None = Where(**outcome["where"])
+        except ray.exceptions.RayError as error:
+            # The work did not fail, its place did: such a shard is never waived.
+            where = where_from(_internal_kv_get(flight.key, namespace=NAMESPACE))
+            outcome = {"error": f"the worker was lost: {describe_error(error)}"[:500], "kind": "lost"}
+            outcome |= {"seconds": None, "cpu_seconds": None}
+        _internal_kv_del(flight.key, namespace=NAMESPACE)
+        if where and where != flight.where:
+            watcher.began(task, where)
+        return _result(task, outcome, where)
+
+    def _watch(self, flying: dict[Any, _Flight], watcher: Watcher) -> None:
+        """Tell which tasks have begun, those first that are longest in flight."""
+        from ray.experimental.internal_kv import _internal_kv_get
+
+        unknown = [flight for flight in flying.values() if flight.where is None]
+        known = [flight for flight in flying.values() if flight.where is not None]
+        for flight in [*unknown[: WATCHED_AT_ONCE // 2], *known[: WATCHED_AT_ONCE // 2]]:
+            where = where_from(_internal_kv_get(flight.key, namespace=NAMESPACE))
+            if where and where != flight.where:
+                flight.where = where
+                watcher.began(flight.task, where)
+        watcher.watching()
+
+    def _check_memory(self, tasks: Sequence[Task]) -> None:
         most = max((task.memory_bytes for task in tasks), default=0)
-        nodes = [node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"]]
+        # A cluster that grows may have no node for work yet.
+        alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        nodes = [resources.get("memory", 0) for resources in alive if resources.get("CPU")]
         if nodes and most > max(nodes):
             raise KamisukiError(
                 f"a task needs {most:,} bytes of memory and the largest node has {int(max(nodes)):,}: "
                 "use larger nodes, or lower extract.limits.memory_bytes"
             )
-        flying: dict[Any, Task] = {}
-        while waiting or flying:
-            while waiting and len(flying) < IN_FLIGHT * cpus:
-                task = waiting.pop()
-                handle = remote.options(num_cpus=1, memory=task.memory_bytes, max_retries=3, name=task.shard).remote(
-                    task.function, task.arguments
-                )
-                flying[handle] = task
-                started(task)
-            done, _ = ray.wait(list(flying), num_returns=1)
-            for handle in done:
-                task = flying.pop(handle)
-                try:
-                    outcome = ray.get(handle)
-                except ray.exceptions.RayError as error:
-                    # The work did not fail, its place did: such a shard is never waived.
-                    yield Result(task, None, f"the worker was lost: {describe_error(error)}"[:500], lost=True)
-                    continue
-                yield _result(task, outcome)
 
     def close(self) -> None:
         """Stop Ray if this runner started it."""
         if self._ray is not None and self._started_here:
             self._ray.shutdown()
         self._ray = None
+
+
+@dataclass
+class _Flight:
+    """A task that was submitted, the key under which its worker says that it began, and what it said."""
+
+    task: Task
+    key: str
+    where: Where | None = None
 
 
 @dataclass

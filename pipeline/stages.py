@@ -169,7 +169,7 @@ class Stages:
                     "signatures": signatures.file("signatures", shard), "folder": str(exchange / "keys"),
                     "run": key_runs[index], "partitions": partitions, "kinds": list(dedup.kinds),
                     "scope": dedup.scope, "sources": dedup.sources,
-                }, candidates.MEMORY_BYTES)
+                }, candidates.MEMORY_BYTES, signatures.bytes("signatures", shard))
                 for index, shard in enumerate(shards)
             ]  # fmt: skip
             self.steps.do("dedup: keys", exchange / "keys", [Job(task) for task in tasks])
@@ -195,7 +195,8 @@ class Stages:
                 "folder": str(folder),
                 "inputs": inputs,
             }
-            task = Task(shard, candidates.write_candidates, arguments, candidates.MEMORY_BYTES)
+            weight = signatures.bytes("signatures", shard)
+            task = Task(shard, candidates.write_candidates, arguments, candidates.MEMORY_BYTES, weight)
             rows = signatures.outputs("signatures", shard)["rows"]
             jobs.append(Job(task, partial(was_made_of, inputs), rows))
         return {"candidates": self.steps.do("dedup", folder, jobs, before=work, scratch=exchange)}
@@ -340,7 +341,7 @@ class Stages:
                     "signals": self._signal_sources(signals, shard, ordering),
                     "verdicts": verdicts.file("verdicts", shard), "candidates": members.file("candidates", shard),
                     "folder": str(exchange), "run": runs[index], "partitions": partitions, "dedup": settings,
-                }, resolve.MEMORY_BYTES)
+                }, resolve.MEMORY_BYTES, documents.bytes("documents", shard))
                 for index, shard in enumerate(shards)
             ]  # fmt: skip
             self.steps.do("select: gather", exchange, [Job(task) for task in tasks])
@@ -405,7 +406,7 @@ class Stages:
                 "inputs": documents.inputs("documents", shard) + verdicts.inputs("verdicts", shard),
                 "takedowns": str(self.steps.out) if "takedowns" in made_by else None,
             }
-            weight = documents.outputs("documents", shard)["bytes"]
+            weight = documents.bytes("documents", shard)
             task = Task(shard, select.write_corpus, arguments, memory, weight)
             jobs.append(Job(task, expected_read=documents.outputs("documents", shard)["rows"]))
         return self.steps.do("select", corpus, jobs, also=[rejects])

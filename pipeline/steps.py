@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.errors import KamisukiError
@@ -34,6 +34,9 @@ from pipeline.storage.places import (
 )
 
 STEPS_FILE = "steps.json"
+# Stages whose shards do not look at each other: one can be done while others are missing.
+SHARD_STAGES = ("extract", "ingest", "robots", "annotate", "sign")
+WAIVABLE_STAGES = ("extract", "ingest")
 
 
 class Incomplete(KamisukiError):
@@ -60,6 +63,10 @@ class Finished:
         """The path of a shard's file of a table."""
         return str(self.folder / self.outputs(table, shard)["file"])
 
+    def bytes(self, table: str, shard: str) -> int:
+        """The size of a shard's file of a table."""
+        return int(self.outputs(table, shard)["bytes"])
+
     def inputs(self, table: str, shard: str) -> list[dict[str, Any]]:
         """What the next stage notes as its input."""
         found = self.outputs(table, shard)
@@ -85,16 +92,31 @@ class Job:
 
 
 class Steps:
-    """Does steps in OUT and remembers which folder holds which table, which shards are waived and how much was done."""
+    """Does steps in OUT and remembers which folder holds which table, which shards are waived and how much was done.
+
+    With `retry_failed`, stages of single shards do those that failed before and what depends on them; what else is
+    missing there stands in `left`. No task may use more than `cpu_seconds` of CPU time.
+    """
 
     def __init__(
-        self, out: Place, runner: Runner, progress: Progress, max_failed_shards: int, remember: Callable[[], None]
+        self,
+        out: Place,
+        runner: Runner,
+        progress: Progress,
+        max_failed_shards: int,
+        remember: Callable[[], None],
+        cpu_seconds: float | None = None,
+        retry_failed: bool = False,
     ) -> None:
         self.out = out
         self.remember = remember
         self.runner = runner
         self.progress = progress
         self.max_failed_shards = max_failed_shards
+        self.cpu_seconds = cpu_seconds
+        self.retry_failed = retry_failed
+        self.retried: set[str] = set()
+        self.left: set[str] = set()
         self.tables: dict[str, str] = {}
         self.waived: dict[str, str] = {}
         self.tasks_run = 0
@@ -130,6 +152,8 @@ class Steps:
                 entries[job.task.shard] = entry
             else:
                 missing.append(job)
+        if self.retry_failed and stage.partition(":")[0] in SHARD_STAGES:
+            missing = self._to_retry(missing, listed[folder.name])
         failures, missing = self._known_failures(folder, missing, listed[folder.name])
         if missing and not self.may_work:
             names = ", ".join(sorted(job.task.shard for job in missing)[:5])
@@ -151,23 +175,23 @@ class Steps:
             for shard in by_shard.keys() & known.keys():
                 # An entry that no longer holds must not outlive the files that are about to be made anew.
                 delete(entry_path(folder, shard))
-            tasks = [job.task for job in missing]
+            tasks = [replace(job.task, cpu_seconds=self.cpu_seconds) for job in missing]
             self.progress.begin(stage, tasks, len(jobs))
-            for result in self.runner.run(tasks, self.progress.started):
+            for result in self.runner.run(tasks, self.progress):
                 self.tasks_run += 1
                 shard = result.task.shard
                 if result.counts is None:
                     failures[shard] = str(result.error)
-                    lost = lost or result.lost
+                    lost = lost or result.kind == "lost"
                     with contextlib.suppress(OSError):
                         # The failure is in `failures` already; a full disk must not hide it.
-                        note_failure(folder, shard, str(result.error), result.trace, by_shard[shard].task.signature)
+                        note_failure(folder, shard, result.kind, str(result.error), result.trace, result.task.signature)
                 self.progress.finished(result)
             self.progress.end()
             succeeded = sorted(by_shard.keys() - failures.keys())
             entries |= load_entries_of(folder, succeeded)
             failures |= {shard: "its ledger entry is missing" for shard in succeeded if shard not in entries}
-        self._judge_failures(stage, failures, waivable=stage in ("extract", "ingest") and not lost)
+        self._judge_failures(stage, failures, waivable=stage in WAIVABLE_STAGES and not lost)
         for job in jobs:
             entry = entries.get(job.task.shard)
             if entry is not None and (entry.balance() != 0 or job.expected_read not in (None, entry.read)):
@@ -190,10 +214,22 @@ class Steps:
                 return False
         return True
 
+    def _to_retry(self, missing: list[Job], listed: dict[str, int]) -> list[Job]:
+        """Of what is missing, the jobs that failed before or whose shard was retried by a stage before."""
+        chosen = [
+            job for job in missing if f"{job.task.shard}{FAILURE_SUFFIX}" in listed or job.task.shard in self.retried
+        ]
+        names = {job.task.shard for job in chosen}
+        self.retried |= names
+        self.left |= {job.task.shard for job in missing} - names
+        return chosen
+
     def _known_failures(
         self, folder: Place, missing: list[Job], listed: dict[str, int]
     ) -> tuple[dict[str, str], list[Job]]:
         """Failures that need no second try because they are waived and nothing about them changed; and the rest."""
+        if self.retry_failed:
+            return {}, missing
         there = [job.task.shard for job in missing if f"{job.task.shard}{FAILURE_SUFFIX}" in listed]
         noted = {shard: load_failure(folder, shard) for shard in there}
         holding = {
@@ -211,7 +247,7 @@ class Steps:
         if waivable and len(failures) <= self.max_failed_shards:
             self.waived |= failures
             for shard, error in sorted(failures.items()):
-                self.progress.say(f"{stage}: shard {shard} is waived by max_failed_shards: {error}")
+                self.progress.waived(stage, shard, error)
             return
         listed = "; ".join(f"{shard}: {error}" for shard, error in sorted(failures.items())[:3])
         more = f" and {len(failures) - 3} more" if len(failures) > 3 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import socket
 import time
 from typing import Any
@@ -67,8 +68,7 @@ def print_status(console: Console, out: Place, tables: dict[str, str]) -> None:
     if state:
         age = human_seconds(time.time() - state["time"])
         console.print(f"running (process {state['pid']} on {state['host']}, {age} ago): {state['line']}")
-        for shard, since in sorted(state["running"].items(), key=lambda item: item[1]):
-            console.print(f"  {shard}: for {human_seconds(time.time() - since)}")
+        _print_running(console, state)
     else:
         console.print("no run is at work here")
     planned = len(load_plan(out / "plan.json"))
@@ -95,6 +95,21 @@ def print_status(console: Console, out: Place, tables: dict[str, str]) -> None:
         console.print(line, soft_wrap=True)
     slow = sorted(slowest, reverse=True)[:SLOWEST]
     console.print("slowest shards: " + "; ".join(f"{name} {human_seconds(seconds)}" for seconds, name in slow))
+
+
+def _print_running(console: Console, state: dict[str, Any]) -> None:
+    """What runs and since when; stragglers first, with what others would have taken for as many bytes."""
+    now = time.time()
+    console.print(f"{state['running']} tasks at work, {state['waiting']} handed out that have not begun")
+    slow = {one["shard"]: one for one in state["stragglers"]}
+    for one in [*slow.values(), *(one for one in state["longest"] if one["shard"] not in slow)]:
+        started = datetime.datetime.fromtimestamp(one["since"]).strftime("%Y-%m-%d %H:%M:%S")
+        line = f"{one['shard']}: for {human_seconds(now - one['since'])} on {one['node']} (process {one['pid']})"
+        line += f", since {started}"
+        line += f", attempt {one['attempt']}" if one.get("attempt", 1) > 1 else ""
+        if one["shard"] in slow:
+            line = f"SLOW {line}; others take {human_seconds(one['expected_seconds'])} for as much"
+        console.print(f"  {line}", soft_wrap=True)
 
 
 def known_tables(out: Place, recipe: str | None) -> tuple[str, dict[str, str]]:

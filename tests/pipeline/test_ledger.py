@@ -15,7 +15,7 @@ def balanced() -> Entry:
 
 def test_an_entry_that_adds_up_is_saved_and_read_back(tmp_path):
     entry = balanced()
-    note_failure(tmp_path, "s", "it broke", "trace")
+    note_failure(tmp_path, "s", "error", "it broke", "trace")
     assert load_failures(tmp_path) == {"s": "it broke"}
     entry.save(tmp_path)
     assert load_entry(tmp_path, "s") == entry
