@@ -154,7 +154,10 @@ check-swallow: setup ## TEXTS='runs/…/documents-*/*.parquet': Swallow's recipe
 export: setup ## RELEASE=… OUT=… AS=jsonl|text|tokens [SIZES=100MB,1GB] [TOKENIZER=tokenizer.json]: a release in other formats
 	$(BIN)/kamisuki export '$(RELEASE)' --to '$(OUT)' --as $(AS) $(if $(SIZES),--sizes '$(SIZES)') $(if $(TOKENIZER),--tokenizer '$(TOKENIZER)') $(if $(WORKERS),--workers $(WORKERS))
 
-.PHONY: export
+.PHONY: export release
+release: setup ## OUT=… TO=…: make a data set of a corpus that people can load
+	$(BIN)/kamisuki release '$(OUT)' --to '$(TO)' $(if $(WORKERS),--workers $(WORKERS))
+
 rewrite: setup ## RECIPE=… OUT=… ENDPOINT=http://HOST:PORT/v1: rewrite a table of a run with a language model
 	$(BIN)/kamisuki rewrite $(RECIPE) --out '$(OUT)' $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(foreach pair,$(SET),--set '$(pair)')
 

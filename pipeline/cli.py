@@ -21,6 +21,7 @@ from pipeline.export_command import add_export_command
 from pipeline.index_command import add_index_command
 from pipeline.push_command import add_push_command
 from pipeline.record_command import add_record_command
+from pipeline.release_commands import add_release_commands
 from pipeline.rewriting_commands import add_rewriting_commands
 from pipeline.storage.places import as_place, writable
 from pipeline.verify_command import add_verify_command
@@ -255,6 +256,7 @@ add_export_command(app, _console)
 add_verify_command(app, _console)
 add_push_command(app, _console)
 add_record_command(app)
+add_release_commands(app, _console)
 
 
 @app.command()

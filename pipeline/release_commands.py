@@ -1,0 +1,143 @@
+"""The commands of releases: `kamisuki release` and what is done with one."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from pipeline.errors import UsageError
+from pipeline.storage.places import as_place, writable
+
+Out = Annotated[Any, typer.Argument(parser=as_place, help="The OUT folder or s3:// prefix of a run.")]
+
+
+def add_release_commands(app: typer.Typer, console: Any) -> None:
+    """Add the commands to the command line; `console` makes what they print on."""
+
+    @app.command()
+    def release(
+        out: Out,
+        to: Annotated[Any, typer.Option("--to", parser=as_place, help="Folder or s3:// prefix for the release.")],
+        recipe: Annotated[str | None, typer.Option("--recipe", help="Whose corpus; the latest one by default.")] = None,
+        by: Annotated[
+            str, typer.Option("--by", help="Columns to cut the release by, with commas; '' for none.")
+        ] = "license_tier",
+        license_tiers: Annotated[
+            str | None, typer.Option("--license-tiers", help="Only rows of these tiers, with commas.")
+        ] = None,
+        allow_refused: Annotated[
+            bool, typer.Option("--allow-refused", help="Keep pages that refuse to be used for training.")
+        ] = False,
+        validation: Annotated[
+            float, typer.Option("--validation", help="Share of hosts held out for validation.")
+        ] = 0.01,
+        shard_bytes: Annotated[
+            int, typer.Option("--shard-bytes", help="Size of a Parquet file to aim at.")
+        ] = 500_000_000,
+        seed: Annotated[int, typer.Option("--seed", help="Decides order and split.")] = 20_240_607,
+        name: Annotated[
+            str | None, typer.Option("--name", help="Name of the data set; the folder's by default.")
+        ] = None,
+        contact: Annotated[
+            str | None, typer.Option("--contact", help="Address of e-mail or of a page for removal requests.")
+        ] = None,
+        replace: Annotated[
+            bool, typer.Option("--replace", help="Build in the place of another release that the folder holds.")
+        ] = False,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and show what would be written.")] = False,
+        workers: Annotated[
+            int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
+        ] = None,
+        ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
+    ) -> None:
+        """Make a data set of a corpus that people can load: only what is missing is done."""
+        from pipeline.progress import Progress, human_seconds
+        from pipeline.release.manifest import LOCAL
+        from pipeline.release_run import ReleaseRun, Settings
+        from pipeline.runner import InProcessRunner, RayRunner
+
+        started = time.monotonic()
+        if workers == 0 and ray_address:
+            raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
+        settings = Settings(
+            by=tuple(_names(by)),
+            seed=seed,
+            validation=validation,
+            shard_bytes=shard_bytes,
+            license_tiers=tuple(_tiers(license_tiers)) if license_tiers is not None else None,
+            refused_consent=allow_refused,
+        )
+        runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
+        place = writable(to)
+        job = ReleaseRun(writable(out), place, settings, runner, Progress(place / LOCAL), recipe, name, contact)
+        try:
+            if dry_run:
+                _print_plans(console(), job.plan())
+                return
+            built = job.build(replace)
+        except KeyboardInterrupt:
+            typer.echo("kamisuki: stopped; finished files are kept, run again to go on", err=True)
+            raise typer.Exit(130) from None
+        finally:
+            runner.close()
+        if not built.worked:
+            typer.echo(f"{built.manifest.name}: nothing to do, the release is whole")
+        _print_release(console(), built.manifest)
+        console().print(f"release: {to}", soft_wrap=True)
+        console().print(f"took {human_seconds(time.monotonic() - started)}")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _tiers(text: str) -> list[str]:
+    from pipeline.web.license.tiers import TIERS
+
+    names = _names(text)
+    unknown = [name for name in names if name not in TIERS]
+    if unknown or not names:
+        given = repr(unknown[0]) if unknown else "nothing"
+        raise UsageError(f"--license-tiers {given}: the tiers are {', '.join(TIERS)}")
+    return names
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, justify="left" if name in ("cell", "split") else "right")
+    return table
+
+
+def _print_plans(console: Any, plans: list[Any]) -> None:
+    table = _table("cell", "split", "rows", "files", "about MB")
+    for plan in plans:
+        for part in plan.parts:
+            table.add_row(part.cell, part.split, f"{part.rows:,}", str(part.files), f"{part.bytes / 1e6:,.1f}")
+    console.print(table)
+    for plan in plans:
+        _print_left_out(console, plan.source.task, plan.left_out)
+
+
+def _print_release(console: Any, manifest: Any) -> None:
+    table = _table("cell", "split", "rows", "characters", "files", "MB")
+    parts: dict[tuple[str, str], list[Any]] = {}
+    for file in manifest.files:
+        parts.setdefault((file.config, file.split), []).append(file)
+    for (cell, split), files in parts.items():
+        rows, characters = (f"{sum(getattr(file, of) for file in files):,}" for of in ("rows", "characters"))
+        size = sum(file.bytes for file in files) / 1e6
+        table.add_row(cell, split, rows, characters, str(len(files)), f"{size:,.1f}")
+    console.print(table)
+    for task in manifest.tasks:
+        _print_left_out(console, task.name, task.left_out)
+        for shard, error in sorted(task.waived.items()):
+            console.print(f"{task.name}: without shard {shard}, waived by max_failed_shards: {error}", soft_wrap=True)
+
+
+def _print_left_out(console: Any, task: str, left_out: dict[str, int]) -> None:
+    for reason, count in left_out.items():
+        console.print(f"{task}: {count:,} rows left out: {reason}")

@@ -1,0 +1,396 @@
+"""Building a release: the tables of OUT become data files by cell, split and key; only what is missing is done."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import __version__
+from pipeline.errors import KamisukiError, UsageError
+from pipeline.files import canonical_digest, read_json, remove_temporaries, write_json
+from pipeline.progress import Progress
+from pipeline.release import rows
+from pipeline.release.card import write_card
+from pipeline.release.keys import file_path
+from pipeline.release.layout import AXES, Part, Size, Values, check_names, configs_of, parts_of, slug
+from pipeline.release.manifest import (
+    CARD,
+    DATA,
+    LOCAL,
+    MANIFEST,
+    File,
+    Manifest,
+    Policy,
+    Task,
+    read_manifest,
+    write_manifest,
+)
+from pipeline.release.tally import add_up, license_counts, source_counts
+from pipeline.release_sources import Source, find_source
+from pipeline.run import locked
+from pipeline.runner import Runner
+from pipeline.runner import Task as Work
+from pipeline.steps import Finished, Job, Steps, was_made_of
+from pipeline.storage import s3
+from pipeline.storage.places import (
+    Place,
+    RemotePath,
+    delete,
+    delete_tree,
+    exists,
+    folder_exists,
+    make_folder,
+    tree_sizes,
+)
+
+ORIGIN = "origin.json"
+SEED = 20_240_607
+VALIDATION = 0.01
+SHARD_BYTES = 500_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the data files of a release, beside the tables that it is made of.
+
+    `by` are columns, `validation` is the share of hosts held out, `shard_bytes` the size of a Parquet file,
+    `license_tiers` those let in (None: all).
+    """
+
+    by: tuple[str, ...] = ("license_tier",)
+    seed: int = SEED
+    validation: float = VALIDATION
+    shard_bytes: int = SHARD_BYTES
+    license_tiers: tuple[str, ...] | None = None
+    refused_consent: bool = False
+
+    def check(self) -> None:
+        """Raise UsageError for settings that make no release."""
+        unknown = [axis for axis in self.by if axis not in AXES]
+        if unknown:
+            raise UsageError(f"--by {unknown[0]}: a release is cut by {', '.join(AXES)}")
+        if len(set(self.by)) < len(self.by):
+            raise UsageError("--by names a column twice: name it once")
+        if not 0 <= self.validation < 1:
+            raise UsageError(f"--validation {self.validation}: give a share of hosts from 0 to below 1, such as 0.01")
+        if self.shard_bytes < 1:
+            raise UsageError("--shard-bytes must be at least 1")
+
+    def policy(self) -> dict[str, Any]:
+        """What lets a row in, as the tasks read it."""
+        tiers = sorted(self.license_tiers) if self.license_tiers is not None else None
+        return {"license_tiers": tiers, "refused_consent": self.refused_consent}
+
+
+@dataclass(frozen=True)
+class Built:
+    """A release that stands: its manifest, and whether anything had to be done for it."""
+
+    manifest: Manifest
+    worked: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A task of the release before its files are written: rows read, rows left out by reason, and where rows go."""
+
+    source: Source
+    rows_in: int
+    left_out: dict[str, int]
+    parts: list[Part]
+
+
+class ReleaseRun:
+    """A release of the tables of OUT in a folder or below an s3:// prefix."""
+
+    def __init__(
+        self, out: Place, release: Place, settings: Settings, runner: Runner, progress: Progress,
+        recipe: str | None = None,
+        name: str | None = None, contact: str | None = None,
+    ) -> None:  # fmt: skip
+        settings.check()
+        if str(out) == str(release):
+            raise UsageError("--to is the OUT folder itself: give the release a folder of its own")
+        self.out = out
+        self.release = release
+        self.settings = settings
+        self.progress = progress
+        self.recipe = recipe
+        self.name = name
+        self.contact = contact
+        self._check_lock: Callable[[], None] = lambda: None
+        self.steps = Steps(release, runner, progress, 0, lambda: self._check_lock())
+
+    def plan(self) -> list[Plan]:
+        """Count what would go where. Only counts are written, below `.local`, and a later build uses them.
+
+        Raises UsageError or Incomplete as `build`.
+        """
+        with self._locked():
+            return self._count([find_source(self.out, self.recipe)])
+
+    def build(self, replace: bool = False) -> Built:
+        """Do what is missing of the release, its manifest last.
+
+        Raises UsageError for tables that are not there, and for another release in its folder unless `replace`;
+        Incomplete for a table that misses shards, or when a task fails.
+        """
+        with self._locked():
+            sources = [find_source(self.out, self.recipe)]
+            before = self._begin(sources, replace)
+            if before is not None:
+                return self._rename(before)
+            plans = self._count(sources)
+            tasks, files = [], []
+            for plan in plans:
+                written = self._write(plan)
+                tasks.append(_describe(plan, written))
+                files += _files(written)
+            manifest = self._manifest(plans, tasks, files)
+            known = {file.path for file in files}
+            for name in tree_sizes(self.release / DATA):
+                if f"{DATA}/{name}" not in known:
+                    delete(self.release / DATA / name)
+            self._publish(manifest)
+            exchange = self.release / LOCAL / "exchange"
+            if folder_exists(exchange):
+                delete_tree(exchange)
+            return Built(manifest, True)
+
+    def _locked(self) -> Any:
+        return _holding(self)
+
+    def _identity(self, sources: list[Source]) -> dict[str, Any]:
+        """What tells this release from another one in the same folder."""
+        return {
+            "recipe": sources[0].task,
+            "settings": {**asdict(self.settings), "by": list(self.settings.by), **self.settings.policy()},
+            "tables": {source.task: source.identity() for source in sources},
+        }
+
+    def _begin(self, sources: list[Source], replace: bool) -> Manifest | None:
+        """Make the folder this release's own; its manifest where all of it stands already."""
+        path = self.release / LOCAL / ORIGIN
+        identity = self._identity(sources)
+        try:
+            known = dict(read_json(path))
+        except FileNotFoundError:
+            known = {}
+        except ValueError:
+            raise UsageError(f"{path} is damaged: give --replace to build the release anew") from None
+        stands = exists(self.release / MANIFEST)
+        if {key: known.get(key) for key in identity} == identity:
+            return self._whole() if stands else None
+        if (known or stands or folder_exists(self.release / DATA)) and not replace:
+            changed = [key for key in identity if known.get(key) != identity[key]] if known else []
+            what = f"another release (other {', '.join(changed)})" if changed else "a release that was not built here"
+            raise UsageError(
+                f"{self.release} holds {what}: give another folder with --to, or --replace to build this one in its "
+                "place"
+            )
+        takedowns = known.get("takedowns", [])
+        if stands:
+            takedowns = [each.model_dump(mode="json") for each in read_manifest(self.release).takedowns]
+        # What was taken down stays on record when a build in its place is cut off.
+        write_json(path, {**known, "settings": None, "takedowns": takedowns})
+        for file in (MANIFEST, CARD):
+            delete(self.release / file)
+        for folder in (self.release / DATA, self.release / LOCAL / "ledger", self.release / LOCAL / "exchange"):
+            if folder_exists(folder):
+                delete_tree(folder)
+        write_json(path, {"out": str(self.out), **identity, "takedowns": takedowns})
+        return None
+
+    def _whole(self) -> Manifest | None:
+        """The manifest of the release that stands here, None where a file of it is missing."""
+        manifest = read_manifest(self.release)
+        there = tree_sizes(self.release / DATA)
+        if all(there.get(file.path.removeprefix(f"{DATA}/")) == file.bytes for file in manifest.files):
+            return manifest
+        return None
+
+    def _rename(self, manifest: Manifest) -> Built:
+        name, contact = self.name or manifest.name, self.contact or manifest.contact
+        if (name, contact) == (manifest.name, manifest.contact):
+            return Built(manifest, False)
+        renamed = manifest.model_copy(update={"name": name, "contact": contact})
+        self._publish(renamed)
+        return Built(renamed, True)
+
+    def _ledger(self, source: Source, step: str) -> Place:
+        made_by = {"rule_version": rows.RULE_VERSION, "pyarrow": pa.__version__, "table": source.identity()}
+        made_by |= {"settings": {**asdict(self.settings), **self.settings.policy()}}
+        return self.release / LOCAL / "ledger" / f"{slug(source.task)}-{canonical_digest(made_by)}" / step
+
+    def _given(self) -> dict[str, Any]:
+        return {
+            "by": list(self.settings.by),
+            "policy": self.settings.policy(),
+            "seed": self.settings.seed,
+            "validation": self.settings.validation,
+        }
+
+    def _count(self, sources: list[Source]) -> list[Plan]:
+        plans = []
+        for source in sources:
+            folder = self._ledger(source, "count")
+            jobs = [
+                self._job(rows.count_shard, source, shard, {"folder": str(folder), **self._given()})
+                for shard in sorted(source.found.entries)
+            ]
+            counted = self.steps.do("release: count", folder, jobs)
+            sizes: dict[tuple[Values, str], Size] = {}
+            left_out: dict[str, int] = {}
+            for entry in counted.entries.values():
+                for values, split, *numbers in entry.notes["parts"]:
+                    key = (tuple(values), split)
+                    sizes[key] = sizes.get(key, Size()) + Size(*numbers)
+                for reason, count in entry.rejected.items():
+                    left_out[reason] = left_out.get(reason, 0) + count
+            rows_in = sum(entry.read for entry in counted.entries.values())
+            plans.append(Plan(source, rows_in, left_out, parts_of(source.task, sizes, self.settings.shard_bytes)))
+        check_names(config for plan in plans for config in configs_of(plan.source.task, self.settings.by, plan.parts))
+        return plans
+
+    def _job(self, function: Any, source: Source, shard: str, given: dict[str, Any]) -> Job:
+        inputs = source.found.inputs(source.table, shard)
+        arguments = {"shard": shard, "table": source.found.file(source.table, shard), "inputs": inputs, **given}
+        task = Work(shard, function, arguments, rows.MEMORY_BYTES, inputs[0]["bytes"])
+        return Job(task, partial(was_made_of, inputs), source.found.outputs(source.table, shard)["rows"])
+
+    def _write(self, plan: Plan) -> Finished:
+        """The data files of a task: its shards dealt out first where a file is missing."""
+        source = plan.source
+        scattered = self._ledger(source, "scatter")
+        exchange = f"{LOCAL}/exchange/{scattered.parent.name}"
+        shards = sorted(source.found.entries)
+        runs = {shard: f"{exchange}/{shard}.run" for shard in shards}
+        parts = [asdict(part) for part in plan.parts]
+
+        def scatter() -> None:
+            given = {"folder": str(scattered), "release": str(self.release), "parts": parts, **self._given()}
+            jobs = [self._job(rows.scatter_shard, source, shard, given | {"run": runs[shard]}) for shard in shards]
+            make_folder(self.release / exchange)
+            self.steps.do("release: scatter", scattered, jobs, also=[self.release / exchange])
+
+        jobs = []
+        inputs = [{"name": source.table, **source.identity()}]
+        folder = self._ledger(source, "write")
+        table = source.found.file(source.table, shards[0])
+        bases, _ = rows.partition_bases(plan.parts)
+        for part in plan.parts:
+            first, _ = bases[part.values, part.split]
+            for index in range(part.files):
+                path = file_path(part.cell, part.split, index, part.files)
+                start = first + index * part.slices
+                arguments = {
+                    "shard": path.removeprefix(f"{DATA}/").replace("/", ".").removesuffix(".parquet"),
+                    "release": str(self.release),
+                    "path": path,
+                    "cell": part.cell,
+                    "split": part.split,
+                    "runs": [runs[shard] for shard in shards],
+                    "partitions": list(range(start, start + part.slices)),
+                    "table": table,
+                    "folder": str(folder),
+                    "inputs": inputs,
+                }
+                weight = part.bytes // part.files
+                task = Work(str(arguments["shard"]), rows.write_file, arguments, rows.MEMORY_BYTES, weight)
+                jobs.append(Job(task, partial(was_made_of, inputs)))
+        cells = sorted({part.cell for part in plan.parts})
+        written = self.steps.do(
+            "release: write", folder, jobs, before=scatter, also=[self.release / DATA / cell for cell in cells]
+        )
+        came = sum(entry.written for entry in written.entries.values())
+        if came != sum(part.rows for part in plan.parts):
+            raise KamisukiError(
+                f"release: {source.task}: {sum(part.rows for part in plan.parts)} rows were counted, {came} written: "
+                f"remove {self.release / LOCAL} and run again"
+            )
+        return written
+
+    def _manifest(self, plans: list[Plan], tasks: list[Task], files: list[File]) -> Manifest:
+        origin = read_json(self.release / LOCAL / ORIGIN)
+        return Manifest(
+            name=self.name or self.release.name,
+            date=datetime.datetime.now(datetime.UTC).date(),
+            contact=self.contact,
+            kamisuki=__version__,
+            seed=self.settings.seed,
+            validation=self.settings.validation,
+            by=list(self.settings.by),
+            policy=Policy(**self.settings.policy()),
+            tasks=tasks,
+            configs=[config for plan in plans for config in configs_of(plan.source.task, self.settings.by, plan.parts)],
+            files=files,
+            takedowns=origin["takedowns"],
+        )
+
+    def _publish(self, manifest: Manifest) -> None:
+        self._check_lock()
+        write_card(self.release, manifest)
+        write_manifest(self.release, manifest)
+
+
+class _holding:
+    """The lock of a release, and what killed builds left put away."""
+
+    def __init__(self, run: ReleaseRun) -> None:
+        self._run = run
+        self._lock = locked(run.release / LOCAL)
+
+    def __enter__(self) -> None:
+        self._run._check_lock = self._lock.__enter__()
+        if isinstance(self._run.release, RemotePath):
+            s3.abort_uploads(self._run.release.url)
+        remove_temporaries(self._run.release)
+
+    def __exit__(self, *error: Any) -> None:
+        self._lock.__exit__(*error)
+
+
+def _files(written: Finished) -> list[File]:
+    """The files of a task, cell after cell, and in a split by the order of their keys."""
+    found = []
+    for entry in written.entries.values():
+        data = entry.outputs["data"]
+        found.append(
+            File(
+                **entry.notes["file"],
+                rows=data["rows"],
+                characters=entry.characters_out,
+                bytes=data["bytes"],
+                sha256=data["digest"],
+            )
+        )
+    return sorted(found, key=lambda file: file.path)
+
+
+def _describe(plan: Plan, written: Finished) -> Task:
+    source = plan.source
+    total = add_up(entry.notes["tally"] for entry in written.entries.values())
+    if plan.rows_in != total["rows"] + sum(plan.left_out.values()):
+        raise KamisukiError(f"release: {source.task}: {plan.rows_in} rows went in and not as many are accounted for")
+    shard = sorted(source.found.entries)[0]
+    schema = rows.table_schema(source.found.file(source.table, shard))
+    return Task(
+        name=source.task,
+        kind=source.kind,
+        recipe=source.recipe,
+        columns=[(field.name, str(field.type)) for field in schema],
+        rows_in=plan.rows_in,
+        left_out=dict(sorted(plan.left_out.items())),
+        funnel=source.funnel,
+        sources=source_counts(total),
+        licenses=license_counts(total),
+        languages=total["languages"],
+        consent=total["consent"],
+        waived=source.waived,
+        versions={**source.versions, "pyarrow": pa.__version__},
+    )
