@@ -34,6 +34,7 @@ from pipeline.storage.places import (
 )
 
 STEPS_FILE = "steps.json"
+MADE_BY = "made_by.json"
 # Stages whose shards do not look at each other: one can be done while others are missing.
 SHARD_STAGES = ("extract", "ingest", "robots", "annotate", "sign")
 WAIVABLE_STAGES = ("extract", "ingest")
@@ -127,8 +128,8 @@ class Steps:
         made_by = {"schema_version": SCHEMA_VERSION, **made_by}
         folder = self.out / folder_name(table, made_by)
         self.tables[name or table] = folder.name
-        if not exists(folder / "made_by.json"):
-            write_json(folder / "made_by.json", made_by)
+        if not exists(folder / MADE_BY):
+            write_json(folder / MADE_BY, made_by)
         return folder
 
     def do(

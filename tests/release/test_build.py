@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import signal
 import subprocess
@@ -19,11 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
+from pipeline.files import write_json
 from pipeline.release.keys import file_index, parse_file_path, row_keys
 from pipeline.release.layout import cell_names, slug
 from pipeline.release.manifest import MANIFEST, read_manifest
 from pipeline.storage import s3
 from pipeline.storage.places import RemotePath, put, read_bytes, tree_sizes
+from pipeline.takedown_list import make_request, remember_requests, requests_digest
 from tests.pipeline.conftest import ENVIRONMENT, run_cli
 from tests.pipeline.loopback import moto_server
 from tests.release.made import SCHEMA, made_out, made_rows, release
@@ -129,6 +132,18 @@ def test_policy_keeps_only_what_it_names(out, tmp_path):
     assert {config.name for config in manifest.configs} == {"made", "made-attribution"}
     assert sum(file.rows for file in manifest.files) == 200
     assert manifest.tasks[0].left_out == {"license_tier": 400}
+
+
+def test_a_corpus_that_knows_not_of_the_takedowns_is_not_released(tmp_path):
+    out = made_out(tmp_path / "out", made_rows(20))
+    requests = [make_request("host", "h1.example", datetime.date(2026, 11, 26), "asked by letter")]
+    remember_requests(out, requests)
+    with pytest.raises(UsageError, match="may hold rows of it: run the recipe again"):
+        release(out, tmp_path / "release", **SMALL)
+    assert not list((tmp_path / "release").rglob("*.parquet"))
+    # As select writes it where it left the listed rows out.
+    write_json(out / "corpus-made" / "made_by.json", {"takedowns": requests_digest(requests)})
+    assert release(out, tmp_path / "release", **SMALL).worked
 
 
 def test_several_axes_give_cells_and_a_config_for_each_value(out, tmp_path):
