@@ -12,8 +12,9 @@ from pipeline.release.derived_record import Derived, DerivedFile, begin, compani
 from pipeline.release.exports import tokens
 from pipeline.release.exports.making import make_jsonl, make_samples, make_text, make_tokens, remove_leftovers
 from pipeline.release.exports.text import size_named
+from pipeline.release.keys import SPLITS
 from pipeline.release.manifest import Config, File, Manifest, read_manifest
-from pipeline.release.reading import SPLITS, chosen_config
+from pipeline.release.reading import chosen_config
 from pipeline.release.tokenizer import load_tokenizer
 from pipeline.runner import Runner, Task
 from pipeline.storage.places import Place
@@ -58,6 +59,10 @@ def export(
                 progress.say(f"export: {file.path} is all there is: {file.bytes:,} bytes")
     else:
         record.files = _files(release, manifest, chosen, to, record, earlier, runner, progress, tokenizer, eos)
+        given = sum(file.rows for split in SPLITS for file in manifest.files_of(chosen, split))
+        empty = given - sum(file.rows for file in record.files)
+        if empty:
+            progress.say(f"export: {empty:,} of {given:,} rows have no text to write and are not in it")
     if tokenizer is not None:
         facts = companion(tokenizer.parent, tokenizer.name)
         publish(tokenizer, to / "tokenizer.json")

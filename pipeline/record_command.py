@@ -28,6 +28,7 @@ def add_record_command(app: typer.Typer) -> None:
         contact: Annotated[str, typer.Option("--contact", help="Who asks, for web servers.")] = "",
     ) -> None:
         """Read the WARC record behind a row of a release, check that it is the one, and tell what was done to it."""
+        from pipeline.release.card.markup import visible
         from pipeline.release.record import fetch_record as fetch
         from pipeline.release.record import story, text_of
         from pipeline.storage.http import Politeness
@@ -40,4 +41,5 @@ def add_record_command(app: typer.Typer) -> None:
             typer.echo(text_of(found))
         else:
             for line in story(found):
-                typer.echo(line)
+                # Of a page come its letters, and nothing that a terminal would obey.
+                typer.echo(visible(line))

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.files import read_json
 from pipeline.release.manifest import FunnelStep
 from pipeline.report.funnel import funnel
+from pipeline.steps import MADE_BY
 from pipeline.storage.places import Place
 
 # Keys of recipes that say where and how to ask servers; they decide no row.
@@ -46,7 +47,7 @@ def versions_of(out: Place, folders: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for folder in folders:
         try:
-            made_by = read_json(out / folder / "made_by.json")
+            made_by = read_json(out / folder / MADE_BY)
         except FileNotFoundError:
             continue
         found |= {name: str(version) for name, version in (made_by.get("versions") or {}).items()}

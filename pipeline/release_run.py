@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -162,8 +163,15 @@ class ReleaseRun:
                 delete_tree(exchange)
             return Built(manifest, True)
 
-    def _locked(self) -> Any:
-        return _holding(self)
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the release, with what killed builds left put away."""
+        with locked(self.release / LOCAL) as check:
+            self._check_lock = check
+            if isinstance(self.release, RemotePath):
+                s3.abort_uploads(self.release.url)
+            remove_temporaries(self.release)
+            yield
 
     def _identity(self, sources: list[Source]) -> dict[str, Any]:
         """What tells this release from another one in the same folder."""
@@ -182,7 +190,9 @@ class ReleaseRun:
         except FileNotFoundError:
             known = {}
         except ValueError:
-            raise UsageError(f"{path} is damaged: give --replace to build the release anew") from None
+            if not replace:
+                raise UsageError(f"{path} is damaged: give --replace to build the release anew") from None
+            known = {}
         stands = exists(self.release / MANIFEST)
         if {key: known.get(key) for key in identity} == identity:
             return self._whole() if stands else None
@@ -336,23 +346,6 @@ class ReleaseRun:
         self._check_lock()
         write_card(self.release, manifest)
         write_manifest(self.release, manifest)
-
-
-class _holding:
-    """The lock of a release, and what killed builds left put away."""
-
-    def __init__(self, run: ReleaseRun) -> None:
-        self._run = run
-        self._lock = locked(run.release / LOCAL)
-
-    def __enter__(self) -> None:
-        self._run._check_lock = self._lock.__enter__()
-        if isinstance(self._run.release, RemotePath):
-            s3.abort_uploads(self._run.release.url)
-        remove_temporaries(self._run.release)
-
-    def __exit__(self, *error: Any) -> None:
-        self._lock.__exit__(*error)
 
 
 def _files(written: Finished) -> list[File]:

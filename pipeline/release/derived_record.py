@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file, file_digest
+from pipeline.release.json_record import InnerPath, Part, read_record
 from pipeline.release.manifest import LOCAL, MANIFEST, Manifest
 from pipeline.storage.places import Place, RemotePath, read_bytes
 
@@ -21,23 +22,19 @@ DERIVED = "derived.json"
 REGISTER = "derived.jsonl"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-class Companion(_Part):
+class Companion(Part):
     """A file that only makes sense with the data file beside it: its index, or the ids of its documents."""
 
-    path: str
+    path: InnerPath
     bytes: int
     sha256: str
 
 
-class DerivedFile(_Part):
+class DerivedFile(Part):
     """A data file: its path in the place, rows, tokens where they were counted, bytes, SHA-256, and of which data
     files of the release its rows are (`from` in JSON)."""
 
-    path: str
+    path: InnerPath
     rows: int
     tokens: int | None = None
     bytes: int
@@ -46,7 +43,7 @@ class DerivedFile(_Part):
     beside: list[Companion] = Field(default_factory=list)
 
 
-class Origin(_Part):
+class Origin(Part):
     """A release that rows came from: its name, its place (the last part of a local path), the digest of its
     manifest when they were taken."""
 
@@ -55,7 +52,7 @@ class Origin(_Part):
     manifest_sha256: str
 
 
-class Derived(_Part):
+class Derived(Part):
     """The whole record. `finished` is false while files are being made; `taken_out` counts rows removed since."""
 
     format: int = FORMAT
@@ -70,22 +67,10 @@ class Derived(_Part):
 
 def read_derived(place: Place) -> Derived | None:
     """The record of a place, or None where there is none. Raises UsageError for one that cannot be read."""
-    path = place / DERIVED
     try:
-        data = json.loads(read_bytes(path))
+        return read_record(place / DERIVED, Derived, FORMAT)
     except FileNotFoundError:
         return None
-    except ValueError:
-        raise UsageError(f"{path} is damaged: it is no JSON: make the export again into another folder") from None
-    version = data.get("format") if isinstance(data, dict) else None
-    if version != FORMAT:
-        raise UsageError(f"{path} has format {version}, and this version reads {FORMAT}")
-    try:
-        return Derived.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path} is damaged: {where}: {first['msg']}") from None
 
 
 def derived_bytes(record: Derived) -> bytes:

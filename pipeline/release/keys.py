@@ -18,7 +18,12 @@ _FILE = re.compile(r"data/([^/]+)/([a-z]+)-(\d{5})-of-(\d{5})\.parquet")
 
 def row_keys(ids: pa.Array, seed: int) -> np.ndarray:
     """The keys of rows, uint64 [n]: the xxHash64 of their ids with the release's seed. Raises KamisukiError on null."""
-    return np.fromiter((xxhash.xxh64_intdigest(_bytes(name), seed) for name in ids.to_pylist()), np.uint64, len(ids))
+    return np.fromiter((row_key(name, seed) for name in ids.to_pylist()), np.uint64, len(ids))
+
+
+def row_key(identity: str | None, seed: int) -> int:
+    """The key of one row, by its id. Raises KamisukiError on null."""
+    return int(xxhash.xxh64_intdigest(_bytes(identity), seed))
 
 
 def _bytes(name: str | None) -> bytes:

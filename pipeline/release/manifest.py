@@ -6,11 +6,12 @@ import datetime
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file
-from pipeline.storage.places import Place, read_bytes
+from pipeline.release.json_record import InnerPath, Part, read_record
+from pipeline.storage.places import Place
 
 FORMAT = 1
 MANIFEST = "release.json"
@@ -22,14 +23,10 @@ TOMBSTONES = "tombstones.parquet"
 LOCAL = ".local"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class File(_Part):
+class File(Part):
     """A data file. `path` is within the release, `bytes` are those of the file, `characters` code points of `text`."""
 
-    path: str
+    path: InnerPath
     config: str
     split: str
     rows: int
@@ -38,7 +35,7 @@ class File(_Part):
     sha256: str
 
 
-class Config(_Part):
+class Config(Part):
     """What one name loads. A config with `values` is a cell and its files lie in `data/NAME/`; others are unions of
     cells. The files of a split are in the order in which they are read."""
 
@@ -48,7 +45,7 @@ class Config(_Part):
     cells: list[str]
 
 
-class LicenseCount(_Part):
+class LicenseCount(Part):
     """Rows under one license; `license` is an SPDX id or null, `tier` as the table's column."""
 
     license: str | None
@@ -57,7 +54,7 @@ class LicenseCount(_Part):
     characters: int
 
 
-class SourceCount(_Part):
+class SourceCount(Part):
     """Rows of one source: a crawl, or the `source` of ingested files. Dates are those of fetching."""
 
     source: str
@@ -67,7 +64,7 @@ class SourceCount(_Part):
     last: datetime.date | None = None
 
 
-class FunnelStep(_Part):
+class FunnelStep(Part):
     """A line of the funnel as `kamisuki funnel --json` gives it; `removed` lines say what went."""
 
     name: str
@@ -76,7 +73,7 @@ class FunnelStep(_Part):
     removed: bool = False
 
 
-class Task(_Part):
+class Task(Part):
     """A corpus, or what one rewriting recipe made. `recipe` is the recipe in full, `kind` corpus or rewritten.
 
     `left_out` counts rows that the release itself refused, by reason; `waived` are shards that the run did without,
@@ -98,7 +95,7 @@ class Task(_Part):
     versions: dict[str, str]
 
 
-class Takedown(_Part):
+class Takedown(Part):
     """One request that was followed: when, why, what kind of names it gave (ids, urls, hosts), how many rows went."""
 
     date: datetime.date
@@ -107,14 +104,14 @@ class Takedown(_Part):
     rows: int
 
 
-class Policy(_Part):
+class Policy(Part):
     """What the release lets in: tiers of license (null: all), and pages whose consent is refused."""
 
     license_tiers: list[str] | None
     refused_consent: bool
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """The whole. `by` are the columns that cells are cut by, `seed` and `validation` decide order and split.
 
     `contact` is where people ask that rows be removed: an address of e-mail or of a page, as its maker gave it.
@@ -141,22 +138,10 @@ class Manifest(_Part):
 
 def read_manifest(release: Place) -> Manifest:
     """The manifest of a release. Raises UsageError where there is none, or none that this version reads."""
-    path = release / MANIFEST
     try:
-        data = json.loads(read_bytes(path))
+        return read_record(release / MANIFEST, Manifest, FORMAT)
     except FileNotFoundError:
         raise UsageError(f"{release} holds no release: make one with kamisuki release OUT --to {release}") from None
-    except ValueError:
-        raise UsageError(f"{path} is damaged: it is no JSON") from None
-    version = data.get("format") if isinstance(data, dict) else None
-    if version != FORMAT:
-        raise UsageError(f"{path} has format {version}, and this version reads {FORMAT}")
-    try:
-        return Manifest.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path} is damaged: {place}: {first['msg']}") from None
 
 
 def write_manifest(release: Place, manifest: Manifest) -> None:

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-import xxhash
-
-from pipeline.errors import UsageError
+from pipeline.errors import KamisukiError, UsageError
 from pipeline.files import open_parquet, read_batches
+from pipeline.release.keys import row_key
 from pipeline.release.manifest import Config, File, Manifest
 from pipeline.storage.places import Place
 
@@ -29,7 +28,6 @@ HUMAN_LANGUAGES = frozenset(
     """.split()
 )
 _TAG = re.compile(r"[a-z]{2,3}[-_][A-Za-z0-9_-]+")  # zh-Hant, jpn_Jpan
-SPLITS = ("train", "validation")
 
 
 def is_code(language: str | None) -> bool:
@@ -72,15 +70,20 @@ def present(path: Place, wanted: tuple[str, ...]) -> list[str]:
 
 
 def rows_of(release: Place, file: File, wanted: tuple[str, ...], batch: int = 256) -> Iterator[dict[str, Any]]:
-    """The rows of a data file in its order, with those of the wanted columns that it has."""
+    """The rows of a data file in its order, with those of the wanted columns that it has.
+
+    Raises KamisukiError at its end where it has not as many rows as the manifest says.
+    """
     columns = present(release / file.path, wanted)
+    rows = 0
     for found in read_batches(release / file.path, columns, batch):
+        rows += found.num_rows
         yield from found.to_pylist()
-
-
-def row_key(seed: int, identity: str) -> int:
-    """Where a row stands in its release: rows of a file are in the order of this number, then of their ids."""
-    return int(xxhash.xxh64_intdigest(identity.encode(), seed))
+    if rows != file.rows:
+        raise KamisukiError(
+            f"{release / file.path} has {rows:,} rows and the manifest says {file.rows:,}: see kamisuki verify "
+            f"{release}"
+        )
 
 
 def in_key_order(
@@ -91,7 +94,7 @@ def in_key_order(
     def stream(files: list[File]) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
         for file in files:
             for row in rows_of(release, file, wanted):
-                yield row_key(manifest.seed, row["id"]), row["id"], file.path, row
+                yield row_key(row["id"], manifest.seed), row["id"], file.path, row
 
     files = manifest.files_of(config, split)
     cells = [stream(list(of_cell)) for _, of_cell in groupby(files, key=lambda file: file.config)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.files import read_json
 from pipeline.run import locked, read_run
+from pipeline.steps import MADE_BY
 from pipeline.storage.places import Place, delete_tree, tree_sizes
 
 
@@ -33,10 +34,10 @@ def list_folders(out: Place) -> list[TableFolder]:
     for name, size in tree_sizes(out).items():
         folder, _, rest = name.partition("/")
         sizes.setdefault(folder, {})[rest] = size
-    for folder in sorted(name for name, files in sizes.items() if "made_by.json" in files):
+    for folder in sorted(name for name, files in sizes.items() if MADE_BY in files):
         path, files = out / folder, sizes[folder]
         table = path.name.rsplit("-", 1)[0]
-        stage = str(read_json(path / "made_by.json").get("stage", ""))
+        stage = str(read_json(path / MADE_BY).get("stage", ""))
         shards = sum(name.endswith(".parquet") and "/" not in name for name in files)
         users_here = tuple(sorted(users.get(path.name, [])))
         folders.append(TableFolder(path, table, stage, users_here, shards, sum(files.values())))

@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
 from moto.server import ThreadedMotoServer
+
+from pipeline.storage import s3
+from pipeline.storage.places import RemotePath
 
 # What may happen to an answer. "more" tells a length that is larger than what comes, "less" a smaller one; "refuse" and
 # "busy" are 503.
@@ -179,3 +183,23 @@ def moto_server() -> Iterator[int]:
         yield server.get_host_and_port()[1]
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def made_bucket(port: int, name: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemotePath]:
+    """A new bucket of moto's server, found by the platform's own chain of credentials, with a cache of its own."""
+    for key, value in {
+        "AWS_ACCESS_KEY_ID": "loopback",
+        "AWS_SECRET_ACCESS_KEY": "never-in-any-file",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "KAMISUKI_CACHE": str(cache),
+    }.items():
+        monkeypatch.setenv(key, value)
+    s3._client_of.cache_clear()
+    s3.client().create_bucket(Bucket=name)
+    try:
+        yield RemotePath(f"s3://{name}")
+    finally:
+        s3._client_of.cache_clear()

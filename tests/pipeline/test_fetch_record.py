@@ -151,3 +151,13 @@ def test_the_command_prints_the_story_the_page_and_its_bytes(release, corpus, mo
 def test_the_command_says_what_is_wrong_in_a_line(release, monkeypatch, capsys):
     code, _, error = run_cli(monkeypatch, capsys, "fetch-record", str(release), "nothing")
     assert code == 2 and error.count("\n") == 1 and "check the id" in error
+
+
+def test_nothing_of_a_row_reaches_the_terminal_as_a_command(corpus, tmp_path, monkeypatch, capsys):
+    urls = pa.array(["https://a.example/\x1b]0;owned\x07\u202e"] * corpus.num_rows)
+    made = corpus.set_column(corpus.schema.get_field_index("url"), "url", urls)
+    release = released(tmp_path / "release", corpus=made)
+    key = corpus.column("id")[0].as_py()
+    code, printed, _ = run_cli(monkeypatch, capsys, "fetch-record", str(release), key, "--input", str(SAMPLE))
+    assert code == 0 and "https://a.example/\\x1b]0;owned\\x07\\u202e" in printed
+    assert not {"\x1b", "\x07", "\u202e"} & set(printed)

@@ -127,6 +127,15 @@ def test_another_release_is_not_overwritten_unless_it_is_asked_for(out, tmp_path
     assert {file.path for file in read_manifest(tmp_path).files} == set(data(tmp_path))
 
 
+def test_a_damaged_note_of_the_origin_is_mended_by_what_its_error_says(out, built, tmp_path):
+    release(out, tmp_path, **SMALL)
+    (tmp_path / ".local" / "origin.json").write_text("{")
+    with pytest.raises(UsageError, match="damaged: give --replace"):
+        release(out, tmp_path, **SMALL)
+    assert release(out, tmp_path, replace=True, **SMALL).worked
+    assert data(tmp_path) == data(built)
+
+
 def test_policy_keeps_only_what_it_names(out, tmp_path):
     manifest = release(out, tmp_path, license_tiers=("attribution",), refused_consent=True).manifest
     assert {config.name for config in manifest.configs} == {"made", "made-attribution"}

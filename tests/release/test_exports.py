@@ -11,20 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import UsageError
+from pipeline.errors import KamisukiError, UsageError
 from pipeline.export_run import export
 from pipeline.progress import Progress
 from pipeline.release.derived_record import read_derived, registered, write_derived
 from pipeline.release.exports import jsonl, text, tokens
 from pipeline.release.exports.sidecar import read_places
+from pipeline.release.manifest import write_manifest
 from pipeline.release.reading import in_key_order, is_code, slug
 from pipeline.release.tokenizer import load_tokenizer
 from pipeline.runner import InProcessRunner
 from tests.pipeline.conftest import run_cli
-from tests.release.handmade import HOSTILE, bytes_of, hostile_rows, make_release, row
+from tests.release.handmade import HOSTILE, bytes_of, export_rows, make_release, row
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.sampled_from(HOSTILE)
-ROWS = [row(number) for number in range(120)] + hostile_rows()
+ROWS = export_rows()
 
 
 def quiet() -> Progress:
@@ -33,28 +34,6 @@ def quiet() -> Progress:
 
 def run(release, to, kind, **options):
     return export(release, to, kind, InProcessRunner(), quiet(), **options)
-
-
-@pytest.fixture(scope="session")
-def tokenizer_file(tmp_path_factory):
-    """A byte-level BPE tokenizer of the test's own texts, with an end of text and the traps that files may hold."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=600,
-        special_tokens=["<|endoftext|>", "<pad>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator([row["text"] for row in ROWS], trainer)
-    tokenizer.enable_truncation(8)
-    tokenizer.enable_padding(pad_token="<pad>", length=512)
-    path = tmp_path_factory.mktemp("tokenizer") / "small.json"
-    tokenizer.save(str(path))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -313,3 +292,21 @@ def test_the_command_says_what_was_made(release, tmp_path, monkeypatch, capsys):
     assert code == 0 and "nothing to do" in err
     code, _, err = run_cli(monkeypatch, capsys, *arguments[:-3], "csv")
     assert code == 2 and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "text", "tokens"])
+def test_a_file_with_fewer_rows_than_the_manifest_says_is_no_silent_loss(tmp_path, kind, tokenizer_file):
+    made = make_release(tmp_path / "release", ROWS)
+    made.files[0].rows += 1
+    write_manifest(tmp_path / "release", made)
+    options = {"tokenizer": tokenizer_file} if kind == "tokens" else {}
+    with pytest.raises(KamisukiError, match=r"rows and the manifest says .* see kamisuki verify"):
+        run(tmp_path / "release", tmp_path / "export", kind, **options)
+    assert not read_derived(tmp_path / "export").finished
+
+
+def test_rows_without_a_text_to_write_are_counted(tmp_path):
+    make_release(tmp_path / "release", [row(1), row(2, id="nothing", text="\x00\x1f \n")])
+    said = io.StringIO()
+    export(tmp_path / "release", tmp_path / "export", "text", InProcessRunner(), Progress(stream=said))
+    assert "1 of 2 rows have no text to write" in said.getvalue()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pipeline.release.derived import take_out
-from pipeline.storage import s3
 from pipeline.storage.places import RemotePath, read_bytes, tree_sizes
-from tests.pipeline.loopback import moto_server
+from tests.pipeline.loopback import made_bucket, moto_server
 from tests.release.handmade import bytes_of, make_release
-from tests.release.test_exports import run, tokenizer_file  # noqa: F401 - a fixture
+from tests.release.test_exports import run
 from tests.release.test_taking_out import GONE, KINDS, ROWS
 
 
@@ -21,26 +20,15 @@ def moto():
 
 @pytest.fixture
 def bucket(moto, tmp_path, monkeypatch):
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "loopback",
-        "AWS_SECRET_ACCESS_KEY": "never-in-any-file",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "KAMISUKI_CACHE": str(tmp_path / "cache"),
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{moto}",
-    }.items():
-        monkeypatch.setenv(name, value)
-    s3._client_of.cache_clear()
-    s3.client().create_bucket(Bucket="exports")
-    yield RemotePath("s3://exports")
-    s3._client_of.cache_clear()
+    with made_bucket(moto, "exports", tmp_path / "cache", monkeypatch) as place:
+        yield place
 
 
 def remote_bytes(place: RemotePath) -> dict[str, bytes]:
     return {path: read_bytes(place / path) for path in tree_sizes(place)}
 
 
-def test_a_bucket_holds_what_a_folder_does(bucket, tmp_path, tokenizer_file):  # noqa: F811
+def test_a_bucket_holds_what_a_folder_does(bucket, tmp_path, tokenizer_file):
     make_release(tmp_path / "release", ROWS, files=3)
     for name, options in KINDS.items():
         kind = {"samples": "text", "megatron": "tokens", "nanotron": "tokens"}.get(name, name)

@@ -74,6 +74,19 @@ def test_a_config_has_the_files_of_its_cells_in_order():
     assert [file.config for file in made.files_of(made.configs[1], "validation")] == ["corpus-unknown"]
 
 
+@pytest.mark.parametrize(
+    "path", ["../../secret", "/etc/passwd", "data/../../secret", "data//x", "data/./x", "a\\b", ""]
+)
+def test_a_path_out_of_the_release_is_refused(tmp_path, path):
+    """What a manifest names is read, pushed and deleted, and it may be anybody's."""
+    write_manifest(tmp_path, manifest())
+    data = json.loads((tmp_path / MANIFEST).read_bytes())
+    data["files"][1]["path"] = path
+    (tmp_path / MANIFEST).write_text(json.dumps(data))
+    with pytest.raises(UsageError, match=r"damaged: files\.1\.path: .*does not stay within the folder"):
+        read_manifest(tmp_path)
+
+
 def test_no_release_is_said_with_what_makes_one(tmp_path):
     with pytest.raises(UsageError, match=r"holds no release.*kamisuki release"):
         read_manifest(tmp_path)

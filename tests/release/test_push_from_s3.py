@@ -8,29 +8,16 @@ from huggingface_hub.utils import close_session
 from pipeline.release.push.ledger import read_entries
 from pipeline.release.push.plan import Limits
 from pipeline.release.push.pushing import Wish
-from pipeline.storage import s3
-from pipeline.storage.places import RemotePath, put
-from tests.pipeline.loopback import moto_server
+from pipeline.storage.places import put
+from tests.pipeline.loopback import made_bucket, moto_server
 from tests.release.hub import serving
 from tests.release.test_push import held, make_release, published, push
 
 
 @pytest.fixture
 def bucket(tmp_path, monkeypatch):
-    with moto_server() as port:
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": "loopback",
-            "AWS_SECRET_ACCESS_KEY": "never-in-any-file",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "KAMISUKI_CACHE": str(tmp_path / "cache"),
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        }.items():
-            monkeypatch.setenv(name, value)
-        s3._client_of.cache_clear()
-        s3.client().create_bucket(Bucket="releases")
-        yield RemotePath("s3://releases")
-    s3._client_of.cache_clear()
+    with moto_server() as port, made_bucket(port, "releases", tmp_path / "cache", monkeypatch) as place:
+        yield place
 
 
 def test_a_release_on_s3_arrives_as_it_is_and_a_second_push_sends_nothing(bucket, tmp_path):

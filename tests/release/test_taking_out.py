@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 
 import pyarrow.parquet as pq
@@ -10,10 +11,10 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.release import derived
-from pipeline.release.derived import read_derived, take_out
+from pipeline.release.derived import DERIVED, read_derived, take_out
 from pipeline.release.derived_record import write_derived
 from tests.release.handmade import bytes_of, make_release, row
-from tests.release.test_exports import run, tokenizer_file  # noqa: F401 - a fixture
+from tests.release.test_exports import run
 
 MARK = "ここだけの秘密の名前"
 ROWS = [row(number) for number in range(120)] + [
@@ -40,7 +41,7 @@ def readable(path) -> bytes:
 
 
 @pytest.fixture(params=KINDS)
-def made(request, tmp_path, tokenizer_file):  # noqa: F811
+def made(request, tmp_path, tokenizer_file):
     options = dict(KINDS[request.param])
     kind = {"samples": "text", "megatron": "tokens", "nanotron": "tokens"}.get(request.param, request.param)
     if kind == "tokens":
@@ -134,3 +135,21 @@ def test_a_place_that_is_gone_gives_nothing_and_one_without_a_record_is_an_error
     (made / "made" / "derived.json").unlink()
     with pytest.raises(UsageError, match="delete it and make it again"):
         take_out(made / "made", GONE)
+
+
+@pytest.mark.parametrize("where", ["files", "beside"])
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_record_that_points_out_of_its_place_is_refused_and_nothing_is_touched(tmp_path, where, finished):
+    outside = tmp_path / "kept.jsonl.gz"
+    outside.write_bytes(b"not of the export")
+    make_release(tmp_path / "release", ROWS)
+    place = tmp_path / "export"
+    run(tmp_path / "release", place, "text")
+    data = json.loads((place / DERIVED).read_bytes())
+    named = data["files"][0] if where == "files" else data["files"][0]["beside"][0]
+    named["path"] = "../kept.jsonl.gz"
+    (place / DERIVED).write_text(json.dumps(data | {"finished": finished}))
+    before = bytes_of(place)
+    with pytest.raises(UsageError, match="does not stay within the folder"):
+        take_out(place, GONE)
+    assert bytes_of(place) == before and outside.read_bytes() == b"not of the export"

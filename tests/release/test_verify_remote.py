@@ -8,25 +8,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.release.verify import verify
-from pipeline.storage import s3
 from pipeline.storage.places import RemotePath, put
-from tests.pipeline.loopback import moto_server
+from tests.pipeline.loopback import made_bucket, moto_server
 from tests.release.test_verify import FIRST, build, plain_rows, wrong
 
 
 @pytest.fixture
 def bucket(tmp_path, monkeypatch) -> Iterator[RemotePath]:
-    with moto_server() as port:
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "loopback")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "never-in-any-file")
-        monkeypatch.setenv("AWS_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("KAMISUKI_CACHE", str(tmp_path / "cache"))
-        s3._client_of.cache_clear()
-        s3.client().create_bucket(Bucket="releases")
-        yield RemotePath("s3://releases/mine")
-        s3._client_of.cache_clear()
+    with moto_server() as port, made_bucket(port, "releases", tmp_path / "cache", monkeypatch) as place:
+        yield place / "mine"
 
 
 def upload(folder: Path, to: RemotePath) -> None:

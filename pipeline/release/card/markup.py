@@ -96,14 +96,16 @@ def fence(content: str, language: str) -> str:
 class _Dumper(yaml.SafeDumper):
     """Writes strings so that every reader of YAML finds them: what is not a simple word is quoted, on one line."""
 
+    def ignore_aliases(self, data: Any) -> bool:
+        """A list that stands in two places is written twice: not every reader of YAML knows anchors."""
+        return True
+
 
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if _UNQUOTED.fullmatch(text) else '"')
 
 
 _Dumper.add_representer(str, _string)
-# A list that stands in two places is written twice: not every reader of YAML knows anchors.
-_Dumper.ignore_aliases = lambda self, data: True  # type: ignore[method-assign]
 
 
 def yaml_text(data: Any) -> str:

@@ -8,7 +8,7 @@ them or read them as ends of a sentence.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +50,6 @@ def write_text(rows: Iterable[dict[str, Any]], path: Path) -> int:
                 places.add(row["id"], len(block))
     places.write(ids_path(path))
     return len(places.ids)
-
-
-def first_bytes(rows: Iterable[dict[str, Any]], size: int) -> Iterator[dict[str, Any]]:
-    """Rows until their blocks together have reached a size in bytes; the last one stays whole."""
-    written = 0
-    for row in rows:
-        if written >= size:
-            return
-        written += len(block_of(row["text"] or ""))
-        yield row
 
 
 def ids_path(path: Path) -> Path:

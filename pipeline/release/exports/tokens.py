@@ -8,7 +8,7 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,10 @@ def write_shard(
     return Shard(names, len(places.ids), sum(places.lengths))
 
 
-def _writer(folder: Path, stem: str, layout: str, token_size: int, tokenizer: str):  # type: ignore[no-untyped-def]
+def _writer(
+    folder: Path, stem: str, layout: str, token_size: int, tokenizer: str
+) -> tuple[Callable[[list[int]], None], Callable[[], None]]:
+    """What writes a document's tokens, and what ends the shard."""
     if layout == "megatron":
         from datatrove.pipeline.tokens.megatron_tokenizer import MegatronTokenizedFile
 
