@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import re
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -186,8 +187,12 @@ def moto_server() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def made_bucket(port: int, name: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemotePath]:
-    """A new bucket of moto's server, found by the platform's own chain of credentials, with a cache of its own."""
+def made_bucket(port: int, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemotePath]:
+    """A new bucket of moto's server, found by the platform's own chain of credentials, with a cache of its own.
+
+    All of moto's servers in one process hold the same buckets, so that each needs a name of its own.
+    """
+    name = f"bucket-{uuid.uuid4().hex}"
     for key, value in {
         "AWS_ACCESS_KEY_ID": "loopback",
         "AWS_SECRET_ACCESS_KEY": "never-in-any-file",

@@ -13,12 +13,11 @@ from pipeline.errors import KamisukiError, UsageError
 from pipeline.files import file_digest
 from pipeline.release.manifest import TOMBSTONES, File, Manifest, Policy, write_manifest
 from pipeline.release.record import COMMON_CRAWL, fetch_record, places_of
-from pipeline.storage import s3
 from pipeline.storage.http import Politeness
-from pipeline.storage.places import as_place, put
+from pipeline.storage.places import put
 from pipeline.web.warc import read_records
 from tests.pipeline.conftest import SAMPLE, run_cli
-from tests.pipeline.loopback import moto_server, web_server
+from tests.pipeline.loopback import made_bucket, moto_server, web_server
 
 QUICK = Politeness(wait_seconds=0.01, tries=2)
 
@@ -67,23 +66,18 @@ def test_what_was_rewritten_leads_to_the_page_that_it_was_made_of(release, corpu
         fetch_record(release, "lost", [str(SAMPLE)], QUICK)
 
 
-def test_the_file_may_lie_on_a_web_server_or_on_s3(release, corpus, monkeypatch):
+def test_the_file_may_lie_on_a_web_server_or_on_s3(release, corpus, tmp_path, monkeypatch):
     row = corpus.slice(5, 1).to_pylist()[0]
     with web_server(SAMPLE.parent) as (url, seen):
         found = fetch_record(release, row["id"], [url], QUICK)
     assert found.record.url == row["url"]
     asked = [headers for _, _, headers in seen.requests]
     assert len(asked) == 1 and {name.lower() for name in asked[0]} >= {"range"}
-    with moto_server() as port:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "loopback")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        s3.client().create_bucket(Bucket="warcs")
-        put(SAMPLE, as_place("s3://warcs/crawl/sample.warc.gz"))
+    with moto_server() as port, made_bucket(port, tmp_path / "cache", monkeypatch) as bucket:
+        put(SAMPLE, bucket / "crawl" / "sample.warc.gz")
         # The second place is the right one.
-        found = fetch_record(release, row["id"], ["s3://warcs/other", "s3://warcs/crawl"], QUICK)
-    assert found.record.url == row["url"] and found.where.startswith("s3://warcs/crawl")
+        found = fetch_record(release, row["id"], [f"{bucket}/other", f"{bucket}/crawl"], QUICK)
+    assert found.record.url == row["url"] and found.where.startswith(f"{bucket}/crawl")
 
 
 def test_common_crawls_own_names_need_no_place():

@@ -24,11 +24,10 @@ from pipeline.files import write_json
 from pipeline.release.keys import file_index, parse_file_path, row_keys
 from pipeline.release.layout import cell_names, slug
 from pipeline.release.manifest import MANIFEST, read_manifest
-from pipeline.storage import s3
-from pipeline.storage.places import RemotePath, put, read_bytes, tree_sizes
+from pipeline.storage.places import put, read_bytes, tree_sizes
 from pipeline.takedown_list import make_request, remember_requests, requests_digest
 from tests.pipeline.conftest import ENVIRONMENT, run_cli
-from tests.pipeline.loopback import moto_server
+from tests.pipeline.loopback import made_bucket, moto_server
 from tests.release.made import SCHEMA, made_out, made_rows, release
 
 SMALL = {"shard_bytes": 3_000, "validation": 0.1}
@@ -190,23 +189,15 @@ def test_two_workers_write_the_same_bytes(out, built, tmp_path):
 
 
 def test_a_run_on_s3_is_released_on_s3_with_the_same_bytes(out, built, tmp_path, monkeypatch):
-    for name, value in (("ACCESS_KEY_ID", "loopback"), ("SECRET_ACCESS_KEY", "unused"), ("REGION", "us-east-1")):
-        monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("KAMISUKI_CACHE", str(tmp_path / "cache"))
-    s3._client_of.cache_clear()
-    with moto_server() as port:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        s3.client().create_bucket(Bucket="releases")
+    with moto_server() as port, made_bucket(port, tmp_path / "cache", monkeypatch) as bucket:
         for path in sorted(out.rglob("*.*")):
             if path.is_file():
-                put(path, RemotePath(f"s3://releases/out/{path.relative_to(out)}"))
-        place = RemotePath("s3://releases/mine")
-        assert release(RemotePath("s3://releases/out"), place, **SMALL).worked
-        assert not release(RemotePath("s3://releases/out"), place, **SMALL).worked
+                put(path, bucket / "out" / path.relative_to(out).as_posix())
+        place = bucket / "mine"
+        assert release(bucket / "out", place, **SMALL).worked
+        assert not release(bucket / "out", place, **SMALL).worked
         names = [name for name in tree_sizes(place) if name.startswith("data/")]
         assert {name: read_bytes(place / name) for name in sorted(names)} == data(built)
-    s3._client_of.cache_clear()
 
 
 def test_readers_load_it(built):

@@ -20,7 +20,7 @@ def moto():
 
 @pytest.fixture
 def bucket(moto, tmp_path, monkeypatch):
-    with made_bucket(moto, "exports", tmp_path / "cache", monkeypatch) as place:
+    with made_bucket(moto, tmp_path / "cache", monkeypatch) as place:
         yield place
 
 

@@ -16,7 +16,7 @@ from tests.release.test_push import held, make_release, published, push
 
 @pytest.fixture
 def bucket(tmp_path, monkeypatch):
-    with moto_server() as port, made_bucket(port, "releases", tmp_path / "cache", monkeypatch) as place:
+    with moto_server() as port, made_bucket(port, tmp_path / "cache", monkeypatch) as place:
         yield place
 
 

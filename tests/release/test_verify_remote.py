@@ -15,7 +15,7 @@ from tests.release.test_verify import FIRST, build, plain_rows, wrong
 
 @pytest.fixture
 def bucket(tmp_path, monkeypatch) -> Iterator[RemotePath]:
-    with moto_server() as port, made_bucket(port, "releases", tmp_path / "cache", monkeypatch) as place:
+    with moto_server() as port, made_bucket(port, tmp_path / "cache", monkeypatch) as place:
         yield place / "mine"
 
 
