@@ -32,6 +32,7 @@ from pipeline.release.manifest import (
     write_manifest,
 )
 from pipeline.release.tally import add_up, license_counts, source_counts
+from pipeline.release.tombstones import buried, listed_for
 from pipeline.release_sources import Source, find_source
 from pipeline.run import locked
 from pipeline.runner import Runner
@@ -48,8 +49,11 @@ from pipeline.storage.places import (
     make_folder,
     tree_sizes,
 )
+from pipeline.takedown_list import Request, requests_digest, together, write_requests
 
 ORIGIN = "origin.json"
+# While a release is built: what must not come in, as its tasks read it.
+LISTED = "listed"
 SEED = 20_240_607
 VALIDATION = 0.01
 SHARD_BYTES = 500_000_000
@@ -124,6 +128,8 @@ class ReleaseRun:
         self.recipe = recipe
         self.name = name
         self.contact = contact
+        self._requests: list[Request] = []
+        self._listed: Place | None = None
         self._check_lock: Callable[[], None] = lambda: None
         self.steps = Steps(release, runner, progress, 0, lambda: self._check_lock())
 
@@ -158,9 +164,9 @@ class ReleaseRun:
                 if f"{DATA}/{name}" not in known:
                     delete(self.release / DATA / name)
             self._publish(manifest)
-            exchange = self.release / LOCAL / "exchange"
-            if folder_exists(exchange):
-                delete_tree(exchange)
+            for scratch in (self.release / LOCAL / "exchange", self.release / LOCAL / LISTED):
+                if folder_exists(scratch):
+                    delete_tree(scratch)
             return Built(manifest, True)
 
     @contextlib.contextmanager
@@ -171,6 +177,7 @@ class ReleaseRun:
             if isinstance(self.release, RemotePath):
                 s3.abort_uploads(self.release.url)
             remove_temporaries(self.release)
+            self._requests = listed_for(self.release, self.out)
             yield
 
     def _identity(self, sources: list[Source]) -> dict[str, Any]:
@@ -179,7 +186,17 @@ class ReleaseRun:
             "recipe": sources[0].task,
             "settings": {**asdict(self.settings), "by": list(self.settings.by), **self.settings.policy()},
             "tables": {source.task: source.identity() for source in sources},
+            "requests": requests_digest(self._requests),
         }
+
+    def _list_takedowns(self) -> Place | None:
+        """A folder with the list of what must not come in, for tasks to read; None where there is no list."""
+        listed = together(self._requests, buried(self.release))
+        if not listed:
+            return None
+        folder = self.release / LOCAL / LISTED / str(requests_digest(listed))
+        write_requests(folder, listed)
+        return folder
 
     def _begin(self, sources: list[Source], replace: bool) -> Manifest | None:
         """Make the folder this release's own; its manifest where all of it stands already."""
@@ -198,6 +215,11 @@ class ReleaseRun:
             return self._whole() if stands else None
         if (known or stands or folder_exists(self.release / DATA)) and not replace:
             changed = [key for key in identity if known.get(key) != identity[key]] if known else []
+            if changed == ["requests"]:
+                raise UsageError(
+                    f"{self.release} may hold rows that are on the list of takedowns by now: kamisuki takedown "
+                    f"{self.release} takes them out; or give --replace to build the release anew"
+                )
             what = f"another release (other {', '.join(changed)})" if changed else "a release that was not built here"
             raise UsageError(
                 f"{self.release} holds {what}: give another folder with --to, or --replace to build this one in its "
@@ -235,18 +257,20 @@ class ReleaseRun:
     def _ledger(self, source: Source, step: str) -> Place:
         made_by = {"rule_version": rows.RULE_VERSION, "pyarrow": pa.__version__, "table": source.identity()}
         made_by |= {"settings": {**asdict(self.settings), **self.settings.policy()}}
+        made_by |= {"takedowns": self._listed.name} if self._listed is not None else {}
         return self.release / LOCAL / "ledger" / f"{slug(source.task)}-{canonical_digest(made_by)}" / step
 
     def _given(self) -> dict[str, Any]:
         return {
             "by": list(self.settings.by),
-            "policy": self.settings.policy(),
+            "policy": self.settings.policy() | {"takedowns": str(self._listed) if self._listed is not None else None},
             "seed": self.settings.seed,
             "validation": self.settings.validation,
         }
 
     def _count(self, sources: list[Source]) -> list[Plan]:
         plans = []
+        self._listed = self._list_takedowns()
         for source in sources:
             folder = self._ledger(source, "count")
             jobs = [

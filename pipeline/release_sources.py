@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.files import read_json
 from pipeline.ledger import load_entries
 from pipeline.plan import load_plan
 from pipeline.release.manifest import FunnelStep
 from pipeline.release_described import corpus_funnel, published_recipe, versions_of, without_folders
 from pipeline.run import read_run
-from pipeline.steps import MADE_BY, Finished, Incomplete
+from pipeline.steps import Finished, Incomplete
 from pipeline.storage.places import Place
-from pipeline.takedown_list import read_requests, requests_digest
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,6 @@ def _corpus(out: Place, record: dict[str, Any], name: str) -> Source:
     if "corpus" not in known["tables"]:
         raise UsageError(f"recipe {name} has no corpus in {out} yet: run it first, to its last stage")
     folder = out / known["tables"]["corpus"]
-    _check_takedowns(out, folder, name)
     found = Finished(folder, {entry.shard: entry for entry in load_entries(folder)})
     planned = {shard.name for shard in load_plan(out / "plan.json")} - known["waived"].keys()
     _check_whole(f"the corpus of {name}", found, planned, "corpus")
@@ -68,19 +65,6 @@ def _corpus(out: Place, record: dict[str, Any], name: str) -> Source:
         waived=without_folders(known["waived"]),
         versions=versions_of(out, known["tables"].values()),
     )
-
-
-def _check_takedowns(out: Place, folder: Place, name: str) -> None:
-    """Raise UsageError where OUT has a list of takedowns that the corpus was not chosen with: its rows may be there."""
-    try:
-        chosen_with = read_json(folder / MADE_BY).get("takedowns")
-    except FileNotFoundError:
-        chosen_with = None
-    if requests_digest(read_requests(out)) != chosen_with:
-        raise UsageError(
-            f"the corpus of {name} was chosen before the list of takedowns in {out} was what it is now, and may hold "
-            "rows of it: run the recipe again first"
-        )
 
 
 def _check_whole(what: str, found: Finished, wanted: set[str], table: str) -> None:

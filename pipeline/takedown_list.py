@@ -160,13 +160,18 @@ def together(*lists: Sequence[Request]) -> list[Request]:
 
 def remember_requests(folder: Place, requests: Sequence[Request]) -> list[Request]:
     """Add requests to a folder's list; returns those that were not there."""
-    known = read_requests(folder)
+    known = together(read_requests(folder))
     merged = together(known, requests)
     if len(merged) > len(known):
-        lines = [json.dumps(request.model_dump(mode="json"), ensure_ascii=False) for request in merged]
-        with atomic_file(folder / TAKEDOWNS) as file:
-            file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass"))
-    return merged[len(together(known)) :]
+        write_requests(folder, merged)
+    return merged[len(known) :]
+
+
+def write_requests(folder: Place, requests: Sequence[Request]) -> None:
+    """Write a folder's list."""
+    lines = [json.dumps(request.model_dump(mode="json"), ensure_ascii=False) for request in requests]
+    with atomic_file(folder / TAKEDOWNS) as file:
+        file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass"))
 
 
 def requests_digest(requests: Sequence[Request]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from pipeline.release.keys import TRAIN, VALIDATION, file_index, held_out, row_k
 from pipeline.release.layout import Part, Values
 from pipeline.release.tally import add_up, tally
 from pipeline.storage.places import as_place, size_of
+from pipeline.takedown_list import MATCHED_BY, TAKEN_DOWN, Takedowns, read_requests
 
 RULE_VERSION = 1
 MEMORY_BYTES = 1_000_000_000
@@ -41,6 +43,8 @@ def _read(table: str, columns: list[str] | None, rows: int = ROWS_AT_ONCE) -> It
 def left_out(batch: pa.RecordBatch, policy: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
     """By reason which rows the policy leaves out, bool [n]; a row has the first reason that holds."""
     reasons = []
+    if policy["takedowns"] is not None:
+        reasons.append((TAKEN_DOWN, _listed(policy["takedowns"]).find(batch) >= 0))
     if not policy["refused_consent"] and "consent" in batch.schema.names:
         reasons.append((REFUSED, _mask(pc.equal(batch.column("consent"), "refused"))))
     if policy["license_tiers"] is not None:
@@ -59,9 +63,14 @@ def _mask(values: pa.Array) -> np.ndarray:
     return pc.fill_null(values, False).to_numpy(zero_copy_only=False)
 
 
+@functools.lru_cache(1)
+def _listed(folder: str) -> Takedowns:
+    return Takedowns(read_requests(as_place(folder)))
+
+
 def policy_columns(names: list[str]) -> list[str]:
     """The columns of a table that decide whether, and in which split, a row is released."""
-    wanted = ("id", "source_ids", "host", "consent", "license_tier")
+    wanted = (*MATCHED_BY, "consent", "license_tier")
     return [name for name in wanted if name in names]
 
 

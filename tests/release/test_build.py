@@ -20,12 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.files import write_json
 from pipeline.release.keys import file_index, parse_file_path, row_keys
 from pipeline.release.layout import cell_names, slug
 from pipeline.release.manifest import MANIFEST, read_manifest
 from pipeline.storage.places import put, read_bytes, tree_sizes
-from pipeline.takedown_list import make_request, remember_requests, requests_digest
+from pipeline.takedown_list import make_request, remember_requests
 from tests.pipeline.conftest import ENVIRONMENT, run_cli
 from tests.pipeline.loopback import made_bucket, moto_server
 from tests.release.made import SCHEMA, made_out, made_rows, release
@@ -142,16 +141,23 @@ def test_policy_keeps_only_what_it_names(out, tmp_path):
     assert manifest.tasks[0].left_out == {"license_tier": 400}
 
 
-def test_a_corpus_that_knows_not_of_the_takedowns_is_not_released(tmp_path):
-    out = made_out(tmp_path / "out", made_rows(20))
-    requests = [make_request("host", "h1.example", datetime.date(2026, 11, 26), "asked by letter")]
-    remember_requests(out, requests)
-    with pytest.raises(UsageError, match="may hold rows of it: run the recipe again"):
-        release(out, tmp_path / "release", **SMALL)
-    assert not list((tmp_path / "release").rglob("*.parquet"))
-    # As select writes it where it left the listed rows out.
-    write_json(out / "corpus-made" / "made_by.json", {"takedowns": requests_digest(requests)})
-    assert release(out, tmp_path / "release", **SMALL).worked
+def test_what_the_list_of_the_run_names_is_left_out_of_a_corpus_that_still_has_it(tmp_path):
+    rows = made_rows(90)
+    day = datetime.date(2026, 11, 26)
+    remember_requests(made_out(tmp_path / "out", rows), [make_request("host", "h1.example", day, "asked by letter")])
+    manifest = release(tmp_path / "out", tmp_path / "release", **SMALL).manifest
+    listed = {row["id"] for row in rows if row["url"].startswith("https://h1.example/")}
+    refused = {row["id"] for row in rows if row["consent"] == "refused"} - listed
+    assert listed and manifest.tasks[0].left_out == {"consent_refused": len(refused), "taken_down": len(listed)}
+    ids = {key for path in (tmp_path / "release").glob("data/*/*") for key in pq.read_table(path)["id"].to_pylist()}
+    assert ids == {row["id"] for row in rows} - listed - refused
+    assert not release(tmp_path / "out", tmp_path / "release", **SMALL).worked
+    # A release that stands and a list that grew since: its rows are there.
+    remember_requests(tmp_path / "out", [make_request("id", "row-5", day, "asked again")])
+    with pytest.raises(UsageError, match=r"kamisuki takedown .* takes them out; or give --replace"):
+        release(tmp_path / "out", tmp_path / "release", **SMALL)
+    release(tmp_path / "out", tmp_path / "release", replace=True, **SMALL)
+    assert read_manifest(tmp_path / "release").tasks[0].left_out["taken_down"] == len(listed) + 1
 
 
 def test_several_axes_give_cells_and_a_config_for_each_value(out, tmp_path):
