@@ -123,7 +123,7 @@ class Manifest(Part):
     contact: str | None = None
     kamisuki: str
     seed: int
-    validation: float
+    validation: float = Field(ge=0, lt=1)
     by: list[str]
     policy: Policy
     tasks: list[Task]

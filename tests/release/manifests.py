@@ -11,6 +11,7 @@ from pipeline.recipe import find_recipe, load_recipe
 from pipeline.release.manifest import Config, File, FunnelStep, LicenseCount, Manifest, Policy, SourceCount, Takedown
 from pipeline.release.manifest import Task as Part
 
+SEED, SHARE = 1, 0.01
 DAY = datetime.date(2026, 11, 26)
 
 
@@ -51,8 +52,8 @@ def manifest(tasks: list[Part] | None = None, **changed: Any) -> Manifest:
         "name": "Demo",
         "date": DAY,
         "kamisuki": "0.1.0",
-        "seed": 1,
-        "validation": 0.01,
+        "seed": SEED,
+        "validation": SHARE,
         "by": ["license_tier"],
         "policy": Policy(license_tiers=None, refused_consent=False),
         "tasks": parts,

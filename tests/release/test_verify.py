@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import functools
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -13,11 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.release.card import write_card
+from pipeline.release.card.markup import is_seen
+from pipeline.release.keys import row_key
 from pipeline.release.manifest import (
     Config,
     File,
@@ -31,35 +37,53 @@ from pipeline.release.manifest import (
 from pipeline.release.verify import CHECKS, Findings, verify
 from pipeline.release.verify.loading import LOADERS, load
 from pipeline.release.verify.spool import Spool
+from pipeline.takedown_list import make_request, remember_requests
 from tests.pipeline.conftest import ROOT, run_cli
-from tests.release.manifests import corpus_task, manifest
+from tests.release.manifests import SEED, SHARE, corpus_task, manifest
 
 SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("id", "host", "text", "language", "license", "license_tier", "consent")]
+    [(name, pa.string()) for name in ("id", "url", "host", "text", "language", "license", "license_tier", "consent")]
     + [("source_ids", pa.list_(pa.string()))]
 )
 CELLS = {"demo-attribution": "attribution", "demo-none": "none"}
 
 
-def row(number: int, cell: str, split: str, **changed: Any) -> dict[str, Any]:
+def row(number: int, cell: str, split: str) -> dict[str, Any]:
     cc = cell == "demo-attribution"
-    made = {
-        "id": f"{cell}-{split}-{number}",
-        "host": f"{split}-{number % 3}.example.jp",
-        "text": f"日本語の文{number}。",
-    }
+    made = {"text": f"日本語の文{number}。"}
     made |= {"language": "ja", "license": "CC-BY-4.0" if cc else None, "license_tier": "attribution" if cc else None}
-    return made | {"consent": "unknown", "source_ids": [f"source-{number}"]} | changed
+    return made | {"consent": "unknown", "source_ids": [f"source-{number}"]}
 
 
 Rows = dict[tuple[str, str, int], list[dict[str, Any]]]
 
 
+FILES = {"train": 2, "validation": 1}
+
+
+def named(beginning: str, fits: Callable[[int], bool]) -> str:
+    """The first name of those that begin so whose key, by the manifest's seed, fits."""
+    return next(name for k in itertools.count() if fits(row_key(name := f"{beginning}-{k}.jp", SEED)))
+
+
+@functools.cache
+def host_of(split: str, number: int) -> str:
+    return named(f"{split}-{number}", lambda key: (key < int(SHARE * 2**64)) == (split == "validation"))
+
+
+@functools.cache
+def id_of(cell: str, split: str, index: int, number: int) -> str:
+    """An id whose key lies in the file, the ids of one file in ascending order."""
+    place = index * 4 + number
+    return named(f"{cell}-{split}{index}-{number}", lambda key: key * FILES[split] * 4 >> 64 == place)
+
+
 def plain_rows() -> Rows:
-    """Two cells; train in two files and validation in one."""
-    places = [("train", 0), ("train", 1), ("validation", 0)]
-    return {(cell, *place): [row(n, cell, f"{place[0]}{place[1]}") | {"host": f"{place[0]}-{n}.jp"} for n in range(4)]
-            for cell in CELLS for place in places}  # fmt: skip
+    """Two cells; train in two files and validation in one; each row where its key says."""
+    places = [(split, index) for split, files in FILES.items() for index in range(files)]
+    return {(cell, split, index): [row(n, cell, split) | {"id": id_of(cell, split, index, n), "host": host_of(split, n),
+             "url": f"https://{host_of(split, n)}/{index}"}
+            for n in range(4)] for cell in CELLS for split, index in places}  # fmt: skip
 
 
 def build(folder: Path, rows: Rows, schema: pa.Schema = SCHEMA, **changed: Any) -> Manifest:
@@ -110,11 +134,14 @@ def test_a_whole_release_is_found_whole_and_everything_is_looked_at(tmp_path):
     found = verify(tmp_path)
     assert wrong(found) == {} and found.whole()
     unlooked = {name for name, check in found.checks.items() if not check.looked_at}
-    assert unlooked == {"tombstones", "licenses"}, "there are no tombstones and no chosen tiers"
+    assert unlooked == {"tombstones", "takedowns", "licenses"}, "none was asked for"
 
 
-OTHER = "data/demo-none/train-0000{}-of-00002.parquet: row "
-FIRST = "data/demo-attribution/train-00000-of-00002.parquet"
+OTHER = "data/demo-none/train-0000{}-of-00002.parquet row "
+HIS, MINE = id_of("demo-none", "train", 1, 2), id_of("demo-attribution", "train", 0, 0)
+THEIRS = id_of("demo-attribution", "train", 1, 1)
+DIR = "data/demo-attribution"
+FIRST = f"{DIR}/train-00000-of-00002.parquet"
 
 
 def changed_row(**changed: Any) -> Callable[[Path], None]:
@@ -149,6 +176,49 @@ def edited_file(**changed: Any) -> Callable[[Path], None]:
         made.files[0] = made.files[0].model_copy(update=changed)
         write_manifest(folder, made)
         write_card(folder, made)
+
+    return build_it
+
+
+def edited_release(**changed: Any) -> Callable[[Path], None]:
+    def build_it(folder: Path) -> None:
+        build(folder, plain_rows())
+        made = read_manifest(folder).model_copy(update=changed)
+        write_manifest(folder, made)
+        write_card(folder, made)
+
+    return build_it
+
+
+def exchanged(one: tuple[int, int], other: tuple[int, int]) -> Callable[[Path], None]:
+    """A release in which two rows of a cell, each given by file and place, lie where the other belongs."""
+
+    def build_it(folder: Path) -> None:
+        rows = plain_rows()
+        ours, theirs = (rows["demo-attribution", "train", file] for file, _ in (one, other))
+        ours[one[1]], theirs[other[1]] = theirs[other[1]], ours[one[1]]
+        build(folder, rows)
+
+    return build_it
+
+
+def renamed(name: str) -> Callable[[Path], None]:
+    """A release whose first file has another name, in the manifest too."""
+
+    def build_it(folder: Path) -> None:
+        edited_file(path=f"data/demo-attribution/{name}.parquet")(folder)
+        (folder / FIRST).rename(folder / "data" / "demo-attribution" / f"{name}.parquet")
+
+    return build_it
+
+
+def asked_for(kind: Any, value: str) -> Callable[[Path], None]:
+    """A release whose list of takedowns names something that is still there."""
+
+    def build_it(folder: Path) -> None:
+        build(folder, plain_rows())
+        (folder / ".local").mkdir()
+        remember_requests(folder / ".local", [make_request(kind, value, datetime.date(2026, 11, 26), "asked for")])
 
     return build_it
 
@@ -220,6 +290,12 @@ def card_of_another(folder: Path) -> None:
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
+def at(cell: str, file: int, number: int) -> str:
+    return f"data/{cell}/train-0000{file}-of-00002.parquet: row {number} ({id_of(cell, 'train', file, number)})"
+
+
+ROW_ID = id_of("demo-attribution", "train", 0, 1)
+ROW = at("demo-attribution", 0, 1)
 BROKEN: dict[str, list[tuple[Callable[[Path], None], str]]] = {
     "files": [
         (without_file, f"{FIRST}: is missing"),
@@ -244,8 +320,9 @@ BROKEN: dict[str, list[tuple[Callable[[Path], None], str]]] = {
         (edited(licenses=[]), "demo: licenses: ('CC-BY-4.0', 'attribution') has 12 rows, the manifest says 0"),
     ],
     "ids": [
-        (changed_row(id="demo-none-train1-2"), f"'demo-none-train1-2': in {FIRST} row 1 and {OTHER.format(1)[:-6]}"),
-        (changed_row(id="demo-attribution-train0-0"), f"'demo-attribution-train0-0': in {FIRST} row 0 and {FIRST}"),
+        (changed_row(id=HIS), f"{HIS}: in {FIRST} row 1 and {OTHER.format(1)}2"),
+        (changed_row(id=MINE), f"{MINE}: in {FIRST} row 0 and {FIRST} row 1"),
+        (changed_row(id=None), f"{FIRST}: row 1 (): has no id"),
     ],
     "text": [
         (changed_row(text=""), f"{FIRST}: row 1: its text is empty"),
@@ -254,14 +331,28 @@ BROKEN: dict[str, list[tuple[Callable[[Path], None], str]]] = {
         (not_utf8, f"{FIRST}: rows from 0 on: "),
     ],
     "cells": [
-        (changed_row(license_tier="share-alike"), f"{FIRST}: row 1 (demo-attribution-train0-1): its license_tier is")
+        (changed_row(license_tier="share-alike"), f"{ROW}: its license_tier is")],
+    "places": [
+        (exchanged((0, 1), (0, 2)), f"{FIRST}: row 2 ({ROW_ID}): its key comes before that of the row before it"),
+        (exchanged((0, 1), (1, 1)), f"{FIRST}: row 1 ({THEIRS}): its key belongs to file 1 of 2"),
+        (changed_row(host=host_of("validation", 77)), f"{ROW}: it belongs to validation"),
+        (edited_release(seed=SEED + 1), "data/demo-"),
+        (renamed("train-00000-of-00003"), f"{DIR}/train-00001-of-00002.parquet: other files of its split are of 3"),
+        (renamed("train-00002-of-00002"), f"{DIR}/train-00002-of-00002.parquet: a split of 2 files has no such file"),
+        (renamed("train-0"), f"{DIR}/train-0.parquet is not the path of a data file"),
+        (edited_file(split="validation"), f"{FIRST}: the manifest says that it is of demo-attribution, validation"),
     ],
-    "consent": [(changed_row(consent="refused"), f"{FIRST}: row 1 (demo-attribution-train0-1): refuses training")],
-    "licenses": [(outside_tiers, OTHER.format(0) + "0 (demo-none-train0-0): its license tier")],
-    "hosts": [(changed_row(host="validation-3.jp"), "host 'validation-3.jp': 2 splits: ")],
+    "consent": [(changed_row(consent="refused"), f"{ROW}: refuses training")],
+    "licenses": [(outside_tiers, at("demo-none", 0, 0) + ": its license tier")],
+    "hosts": [(changed_row(host=host_of("validation", 3)), f"host {host_of('validation', 3)}: 2 splits: ")],
     "tombstones": [
-        (tombstone("demo-none-train1-3"), OTHER.format(1) + "3 (demo-none-train1-3): was taken down"),
-        (tombstone("source-2"), f"{FIRST}: row 2 (demo-attribution-train0-2): was made of a row that was taken down"),
+        (tombstone(HIS), at("demo-none", 1, 2) + ": was taken down"),
+        (tombstone("source-2"), at("demo-attribution", 0, 2) + ": was made of a row that was taken down"),
+    ],
+    "takedowns": [
+        (asked_for("id", HIS), at("demo-none", 1, 2) + ": a request for takedown names it"),
+        (asked_for("id", "source-2"), at("demo-attribution", 0, 2) + ": a request for takedown names it"),
+        (asked_for("host", host_of("train", 1).upper()), ROW + ": a request for takedown names it"),
     ],
     "card": [(edited_card, "README.md: is not what the manifest makes")],
     "configs": [(card_of_another, "data/demo-none/train-00001-of-00002.parquet: no config finds it")],
@@ -276,6 +367,9 @@ BESIDE = {
     "consent": {"sums"},
     "configs": {"card"},
     "counts": {"sums"},
+    "ids": {"places"},
+    "hosts": {"places"},
+    "places": {"configs", "hosts"},
 }
 
 
@@ -295,6 +389,20 @@ def test_what_is_broken_is_found_for_what_it_is(tmp_path, check, broken, problem
     assert found.keys() - {check} <= BESIDE.get(check, set())
 
 
+def test_what_others_wrote_is_printed_as_what_it_is_and_obeyed_by_nothing(tmp_path, monkeypatch, capsys):
+    hostile = "\x1b[2J\u202e[bold]\x07\n\u2028/b.jp"
+    changed_row(id=hostile, consent="refused", license_tier=None)(tmp_path)
+    (tmp_path / "data" / hostile.replace("/", "")).write_text("x")
+    code, printed, _ = run_cli(monkeypatch, capsys, "verify", str(tmp_path))
+    assert code == 1 and all(is_seen(character) for character in printed if character != "\n")
+    shown = r"\x1b[2J\u202e[bold]\x07\n\u2028"
+    assert f"consent: {FIRST}: row 1 ({shown}/b.jp): refuses training" in printed
+    assert f"files: data/{shown}b.jp: the manifest does not know it" in printed
+    code, printed, _ = run_cli(monkeypatch, capsys, "verify", str(tmp_path), "--json")
+    problems = [problem for check in json.loads(printed)["checks"] for problem in check["problems"]]
+    assert len(problems) > 4 and all(map(is_seen, "".join(problems)))
+
+
 def test_refused_rows_are_right_where_the_release_lets_them_in(tmp_path):
     rows = plain_rows()
     rows["demo-attribution", "train", 0][1]["consent"] = "refused"
@@ -306,13 +414,11 @@ def test_equal_hashes_of_other_names_are_no_duplicates(tmp_path, monkeypatch):
     import pipeline.release.verify.rows as module
 
     build(tmp_path, plain_rows())
-    monkeypatch.setattr(module.xxhash, "xxh64_intdigest", lambda name: 7)
+    monkeypatch.setattr(module, "_hashes", lambda names: np.full(len(names), 7, np.uint64))
     assert wrong(verify(tmp_path)) == {}
 
 
 def test_the_spool_finds_what_was_added_twice(tmp_path):
-    import numpy as np
-
     hashes = np.random.default_rng(1).integers(0, 2**64, 1000, np.uint64)
     spool = Spool(tmp_path / "spool")
     spool.add(hashes, 3, np.arange(1000))

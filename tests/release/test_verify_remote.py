@@ -34,10 +34,10 @@ def test_a_release_on_s3_is_checked_like_one_in_a_folder(tmp_path, bucket):
     assert found.as_record() == verify(folder).as_record()
 
     rows = plain_rows()
-    rows["demo-attribution", "train", 0][1] |= {"id": "demo-none-train1-2", "text": " "}
+    rows["demo-attribution", "train", 0][1] |= {"id": rows["demo-none", "train", 1][2]["id"], "text": " "}
     build(folder, rows)
     upload(folder, bucket)
     found = verify(bucket)
-    assert wrong(found).keys() == {"ids", "text"}
+    assert wrong(found).keys() == {"ids", "places", "text"}
     assert wrong(found)["text"] == [f"{FIRST}: row 1: its text is empty"]
     assert found.as_record() == verify(folder).as_record()

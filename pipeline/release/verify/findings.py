@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pipeline.release.card.markup import visible
+
 # Of one mistake there may be millions: the first ones say where to look.
 SHOWN = 20
 
@@ -20,10 +22,11 @@ class Check:
     problems: list[str] = field(default_factory=list)
 
     def fail(self, problem: str, count: int = 1) -> None:
-        """Note what is wrong; `count` things of the kind."""
+        """Note what is wrong; `count` things of the kind. Ids, hosts and paths come from anybody: what a terminal would
+        obey, and what turns the direction of writing, is kept as its escape."""
         self.wrong += count
         if len(self.problems) < SHOWN:
-            self.problems.append(problem)
+            self.problems.append(visible(problem))
 
 
 CHECKS = {
@@ -35,10 +38,12 @@ CHECKS = {
     "ids": "no id is there twice",
     "text": "every text is valid UTF-8 and not empty",
     "cells": "every row has the values of its file's cell",
+    "places": "every row is in the split, the file and at the place that its key decides",
     "consent": "no row refuses training, unless the release lets such rows in",
     "licenses": "no row is outside of the release's license tiers",
     "hosts": "no host is in two splits",
     "tombstones": "no row that was taken down, nor one made of it, is there",
+    "takedowns": "no row that this copy's list of takedowns names is there",
     "card": "README.md is what the manifest makes",
     "configs": "every config of the card finds its files, and every file is found",
 }

@@ -1,4 +1,4 @@
-"""What every row of a release must hold: text, consent, license, cell, and no name twice."""
+"""What every row of a release must hold: text, consent, license, cell, no name twice, and none taken down."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipeline.files import open_parquet
-from pipeline.release.manifest import TOMBSTONES, Config, File, Manifest, Task
+from pipeline.release.manifest import LOCAL, TOMBSTONES, Config, File, Manifest, Task
 from pipeline.release.verify.findings import Findings
+from pipeline.release.verify.places import PlaceChecks
 from pipeline.release.verify.spool import Spool
 from pipeline.storage.places import Place, exists
+from pipeline.takedown_list import Takedowns, read_requests
 
 ROWS_AT_ONCE = 2048
 # The value of a row's cell, and the name of its license tier and verdicts, where the column has none.
@@ -32,6 +34,12 @@ def _hashes(names: list[str]) -> np.ndarray:
     return np.fromiter((xxhash.xxh64_intdigest(name.encode()) for name in names), np.uint64, len(names))
 
 
+def _with_ids(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch in which a missing id is an empty one."""
+    place = batch.schema.get_field_index("id")
+    return batch.set_column(place, batch.schema.field(place), pc.fill_null(batch.column(place), ""))
+
+
 class RowChecks:
     """The checks of rows, file after file; `finish` compares what only all of them together show."""
 
@@ -43,6 +51,8 @@ class RowChecks:
         self._cells = {config.name: config for config in manifest.configs if config.cells == [config.name]}
         self._tasks = {task.name: task for task in manifest.tasks}
         self._counts: dict[str, dict[str, Counter[Any]]] = {}
+        self._places = PlaceChecks(manifest, found)
+        self._takedowns = Takedowns(read_requests(release / LOCAL))
         self._gone = pa.array([], pa.string())
         if exists(release / TOMBSTONES):
             with open_parquet(release / TOMBSTONES) as file:
@@ -64,17 +74,24 @@ class RowChecks:
                     what = ", ".join(differing[:3]) or "their order"
                     self.found["schema"].fail(f"{file.path}: its columns are not those of {task.name}: {what}")
                     return
+                if lacking := [name for name in ("id", "text") if (name, "string") not in columns]:
+                    self.found["schema"].fail(f"{file.path}: it has no {' and no '.join(lacking)} of type string")
+                    return
                 self._read(number, file, parquet, cell, task)
         except (pa.ArrowException, OSError) as error:
             self.found["counts"].fail(f"{file.path}: cannot be read: {error}")
 
     def _read(self, number: int, file: File, parquet: pq.ParquetFile, cell: Config, task: Task) -> None:
         rows = characters = 0
+        placed = self._places.begin(file)
         for batch in parquet.iter_batches(ROWS_AT_ONCE):
             self.found["text"].looked_at += batch.num_rows
             if self._valid(file, rows, batch):
+                batch = _with_ids(batch)
                 characters += pc.sum(pc.utf8_length(batch.column("text"))).as_py() or 0
                 self._batch(number, file, rows, batch, cell, task)
+                if placed:
+                    self._places.rows(file, rows, batch)
             rows += batch.num_rows
         self.found["counts"].looked_at += 1
         for what, counted, wanted in (("rows", rows, file.rows), ("characters", characters, file.characters)):
@@ -95,15 +112,15 @@ class RowChecks:
 
     def _batch(self, number: int, file: File, start: int, batch: pa.RecordBatch, cell: Config, task: Task) -> None:
         ids = batch.column("id")
-        names = pc.fill_null(ids, "").to_pylist()
+        names = ids.to_pylist()
         self._ids.add(_hashes(names), number, start + np.arange(len(names)))
-        self.found["ids"].looked_at += len(names)
 
         def fail(check: str, mask: pa.Array, what: str) -> None:
             self.found[check].looked_at += batch.num_rows
             for row in _rows(mask):
                 self.found[check].fail(f"{file.path}: row {start + row} ({names[row]}): {what}")
 
+        fail("ids", pc.equal(ids, ""), "has no id")
         for axis, value in cell.values.items():
             values = self._column(batch, axis, NONE)
             values = pc.if_else(pc.equal(values, ""), NONE, values)
@@ -122,6 +139,8 @@ class RowChecks:
                 of = pc.list_parent_indices(sources).filter(pc.is_in(pc.list_flatten(sources), self._gone))
                 made = pc.is_in(pa.array(np.arange(batch.num_rows)), of.cast(pa.int64()))
                 fail("tombstones", made, "was made of a row that was taken down")
+        if self._takedowns.requests:
+            fail("takedowns", pa.array(self._takedowns.find(batch) >= 0), "a request for takedown names it")
         self._hosts_of(number, start, batch)
         counts = self._counts.setdefault(
             task.name, {"languages": Counter(), "consent": Counter(), "licenses": Counter()}
@@ -151,13 +170,13 @@ class RowChecks:
         files = self.manifest.files
         for name, places in self._alike(self._ids, "id", lambda places: True):
             first, *others = [f"{files[file].path} row {row}" for file, row in places]
-            self.found["ids"].fail(f"{name!r}: in {first} and {', '.join(others[:3])}", len(others))
+            self.found["ids"].fail(f"{name}: in {first} and {', '.join(others[:3])}", len(others))
         for name, places in self._alike(
             self._hosts, "host", lambda places: len({files[f].split for f, _ in places}) > 1
         ):
             if len(splits := {files[file].split: row for file, row in places}) > 1:
                 where = {files[file].split: f"{files[file].path} row {row}" for file, row in places}
-                self.found["hosts"].fail(f"host {name!r}: {len(splits)} splits: {', '.join(where.values())}")
+                self.found["hosts"].fail(f"host {name}: {len(splits)} splits: {', '.join(where.values())}")
         for task in self.manifest.tasks:
             self._sums(task)
 
