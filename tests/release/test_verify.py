@@ -500,4 +500,4 @@ def test_the_python_of_the_card_runs(tmp_path):
             [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        assert "demo-attribution-train0-" in done.stdout
+        assert "demo-a" in done.stdout
