@@ -23,6 +23,7 @@ from pipeline.errors import UsageError
 from pipeline.release.keys import file_index, parse_file_path, row_keys
 from pipeline.release.layout import cell_names, slug
 from pipeline.release.manifest import MANIFEST, read_manifest
+from pipeline.release.verify import verify
 from pipeline.storage.places import put, read_bytes, tree_sizes
 from pipeline.takedown_list import make_request, remember_requests
 from tests.pipeline.conftest import ENVIRONMENT, run_cli
@@ -70,6 +71,12 @@ def test_each_row_lies_in_the_one_file_that_its_cell_split_and_key_say(built):
     assert all(len(found) == 1 for found in splits.values())
     assert {file.split for file in manifest.files} == {"train", "validation"}
     assert len(manifest.files) > 6
+
+
+def test_it_is_found_whole(built):
+    found = verify(built)
+    assert [(check.name, check.problems) for check in found.checks.values() if check.wrong] == []
+    assert found["places"].looked_at == sum(file.rows for file in read_manifest(built).files)
 
 
 def test_the_manifest_accounts_for_every_row(built):
