@@ -29,6 +29,14 @@ WATCH_SECONDS = 5.0
 WATCHED_AT_ONCE = 500
 
 
+# `ray start --head` asks for the token of ~/.ray where there is one, and a run on one machine makes one there; a driver
+# that names a cluster's address sends none unless it is told to (Ray's documentation, "Token authentication").
+TOKEN_HINT = (
+    ": the cluster asks for a token: set RAY_AUTH_MODE=token here and on every node, with the cluster's token in "
+    "RAY_AUTH_TOKEN or ~/.ray/auth_token"
+)
+
+
 @dataclass(frozen=True)
 class Task:
     """One shard's work of one stage: `function(**arguments)` in a worker that has `memory_bytes` and a CPU reserved.
@@ -133,6 +141,16 @@ class InProcessRunner:
         """Nothing to let go of."""
 
 
+def _asks_for_token(error: BaseException) -> bool:
+    """Whether an error, or what led to it, is that Ray's token was missing or wrong."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if "uthentication" in f"{type(cause).__name__}: {cause}":
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
 class RayRunner:
     """Runs tasks on Ray: started at the first task, local with `workers` processors or on the cluster at `address`."""
 
@@ -172,9 +190,10 @@ class RayRunner:
                         log_to_driver=False,
                         logging_level=logging.ERROR,
                     )
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                where = f"the Ray cluster at {self.address}" if self.address else "Ray on this machine"
-                raise KamisukiError(f"cannot start {where}: {describe_error(error)}") from None
+            except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+                where = f"cannot join the Ray cluster at {self.address}" if self.address else "cannot start Ray"
+                hint = TOKEN_HINT if _asks_for_token(error) else ""
+                raise KamisukiError(f"{where}: {describe_error(error).splitlines()[0][:300]}{hint}") from None
             self._started_here = True
         self._ray = ray
         return ray

@@ -43,8 +43,14 @@ class Outcome:
                 if name not in mine or name not in theirs:
                     found.append(f"{name}: only in one of the two")
                 elif mine[name] != theirs[name]:
-                    found.append(f"{name}: differs")
+                    found.append(f"{name}: differs{_where(mine[name], theirs[name])}")
         return found
+
+
+def _where(mine: Any, theirs: Any) -> str:
+    if not isinstance(mine, dict) or not isinstance(theirs, dict):
+        return ""
+    return " in " + ", ".join(sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key)))
 
 
 def outcome_of(out: Place) -> Outcome:
@@ -56,5 +62,8 @@ def outcome_of(out: Place) -> Outcome:
     noted = [name for name in names if name.endswith(ENTRY_SUFFIX)]
     entries = {}
     for name, content in zip(noted, read_many([out / name for name in noted]), strict=True):
-        entries[name] = {key: value for key, value in json.loads(content or b"").items() if key not in OF_TIME}
+        entry = json.loads(content or b"")
+        # Of a file of this machine the time when it was changed is noted too; an object has none.
+        entry["notes"].pop("stat", None)
+        entries[name] = {key: value for key, value in entry.items() if key not in OF_TIME}
     return Outcome(tables, entries, tuple(name for name in names if name.endswith(FAILURE_SUFFIX)))

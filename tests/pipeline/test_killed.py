@@ -1,4 +1,4 @@
-"""Drivers, workers, sandboxes, raylets and nodes are killed; the run that follows ends with the same bytes."""
+"""Drivers, workers, sandboxes and raylets are killed; the run that follows ends with the same bytes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+from tests.cluster.nodes import descendants
 from tests.pipeline.conftest import ENVIRONMENT, TRAFILATURA, command, execute, table_bytes
 
 
@@ -92,21 +93,6 @@ def processes(text: str, session: int | None = None) -> list[int]:
     return found
 
 
-def descendants(root: int) -> set[int]:
-    """A process and all below it."""
-    parents = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    family = {root}
-    while more := {child for child, parent in parents.items() if parent in family} - family:
-        family |= more
-    return family
-
-
 def kill_some(root: int, text: str, stop: threading.Event, killed: list[int], most: int) -> None:
     """Kill processes below `root` whose command line holds a text, one every third of a second, `most` in all."""
     while not stop.is_set() and len(killed) < most:
@@ -148,41 +134,4 @@ def test_a_run_whose_raylet_was_killed_ends_and_the_next_one_gives_the_same_byte
     again = start(tmp_path, parts, "--workers", "0")
     printed, _ = again.communicate(timeout=150)
     assert again.returncode == 0, printed
-    assert table_bytes(tmp_path) == reference
-
-
-CLUSTER = """
-import sys, threading, time, glob
-import ray
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-second = cluster.add_node(num_cpus=1)
-def lose_a_node():
-    while not glob.glob(sys.argv[1] + "/documents-*/.part*.tmp"):
-        time.sleep(0.01)
-    cluster.remove_node(second, allow_graceful=False)
-threading.Thread(target=lose_a_node, daemon=True).start()
-sys.argv = ["kamisuki", "run", "demo", "--out", sys.argv[1], "--ray-address", cluster.address, *sys.argv[2:]]
-from pipeline.cli import main
-code = 0
-try:
-    main()
-except SystemExit as stop:
-    code = stop.code or 0
-ray.shutdown()
-cluster.shutdown()
-sys.exit(code)
-"""
-
-
-def test_a_run_over_two_nodes_of_which_one_dies_gives_the_same_bytes(parts, reference, tmp_path):
-    given = [word for item in parts for word in ("--input", str(item))]
-    done = subprocess.run(
-        [sys.executable, "-c", CLUSTER, str(tmp_path), *given],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
     assert table_bytes(tmp_path) == reference

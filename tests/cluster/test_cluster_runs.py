@@ -1,0 +1,43 @@
+"""A run on Ray nodes that are processes of their own, with an S3 server between them, writes what a local run writes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from pipeline.storage.places import RemotePath, tree_sizes
+from tests.cluster.nodes import ray_nodes, s3_server
+from tests.cluster.outcome import outcome_of
+from tests.cluster.scale import BUCKET, Work, nodes_at_work, run_on, upload, using_s3
+from tests.pipeline.conftest import ROOT, execute
+
+
+def test_a_run_over_s3_and_two_nodes_of_which_one_is_killed_leaves_what_a_local_run_leaves(parts, tmp_path):
+    """One start of a cluster for all that only a cluster can show."""
+    execute(tmp_path / "local", parts)
+    local = outcome_of(tmp_path / "local")
+    work, out = Work("demo", parts), f"s3://{BUCKET}/out"
+    with s3_server() as port, ray_nodes(2, f"http://127.0.0.1:{port}") as nodes, using_s3(nodes.environment):
+        without_token = {name: value for name, value in nodes.environment.items() if not name.startswith("RAY_AUTH")}
+        strangers = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.cli", "run", "demo", "--out", str(tmp_path / "stranger"),
+             "--input", str(parts[0]), "--ray-address", nodes.address],
+            env={**without_token, "RAY_gcs_rpc_server_reconnect_timeout_s": "3"}, cwd=ROOT, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        inputs = upload(work)
+        nodes.wait_for_all()
+        process = run_on(nodes, work, inputs, out)
+        while process.poll() is None and len(nodes_at_work(nodes)) < 2:
+            time.sleep(0.05)
+        assert nodes_at_work(nodes) == [1, 2]
+        nodes.workers[1].kill()
+        printed, _ = process.communicate(timeout=150)
+        assert process.returncode == 0, printed + nodes.logs()
+        assert not list(tree_sizes(RemotePath(f"{out}/.lock")))
+        remote = outcome_of(RemotePath(out))
+        told, _ = strangers.communicate(timeout=60)
+    assert local.differences(remote) == []
+    assert remote.wrong() == []
+    assert strangers.returncode == 1 and "RAY_AUTH_MODE=token" in told.splitlines()[-1] and "Traceback" not in told
