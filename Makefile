@@ -11,6 +11,7 @@ BENCH ?=
 SECONDS ?= 600
 DOCUMENTS ?= 1000000 3000000 10000000
 SET ?=
+NODES ?=
 UV_VERSION := 0.13.9
 
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
@@ -206,6 +207,10 @@ bench-consent: warm ## Time license, consent and robots.txt (WARC='folder/*.warc
 
 bench-choose: warm ## Time choosing again over a million rows of signals: judge, sweep, filters, compare
 	@$(BIN)/python -m benchmarks.choose
+
+.PHONY: scale-test
+scale-test: warm ## [BENCH=…] [NODES='2 3 4']: runs on Ray nodes over an S3 server, byte for byte beside one on this machine
+	$(BIN)/python -m tests.cluster.scale $(if $(BENCH),--bench '$(BENCH)') $(if $(NODES),--nodes $(NODES))
 
 lock: ## Resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-header --upgrade -q -o requirements-bench.lock

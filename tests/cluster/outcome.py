@@ -56,9 +56,7 @@ def _where(mine: Any, theirs: Any) -> str:
 def outcome_of(out: Place) -> Outcome:
     """Read all of an OUT, on this machine or on S3."""
     names = sorted(tree_sizes(out))
-    tables = {
-        name: hashlib.sha256(read_bytes(out / name)).hexdigest() for name in names if name.endswith(".parquet")
-    }
+    tables = {name: hashlib.sha256(read_bytes(out / name)).hexdigest() for name in names if name.endswith(".parquet")}
     noted = [name for name in names if name.endswith(ENTRY_SUFFIX)]
     entries = {}
     for name, content in zip(noted, read_many([out / name for name in noted]), strict=True):

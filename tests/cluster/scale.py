@@ -80,7 +80,9 @@ def run_on(nodes: Nodes, work: Work, inputs: list[str], out: str, *more: str) ->
 
 def nodes_at_work(nodes: Nodes) -> list[int]:
     """Numbers of the nodes that have fetched an input."""
-    return [number for number in nodes.workers if any((nodes.folder / f"n{number}" / "cache" / "inputs").glob("*.data"))]
+    return [
+        number for number in nodes.workers if any((nodes.folder / f"n{number}" / "cache" / "inputs").glob("*.data"))
+    ]
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from pipeline.storage.places import RemotePath, tree_sizes
 from tests.cluster.nodes import ray_nodes, s3_server
 from tests.cluster.outcome import outcome_of
 from tests.cluster.scale import BUCKET, Work, nodes_at_work, run_on, upload, using_s3
-from tests.pipeline.conftest import ROOT, execute
+from tests.pipeline.conftest import ROOT, execute, split_sample
 
 
-def test_a_run_over_s3_and_two_nodes_of_which_one_is_killed_leaves_what_a_local_run_leaves(parts, tmp_path):
+def test_a_run_over_s3_and_two_nodes_of_which_one_is_killed_leaves_what_a_local_run_leaves(tmp_path):
     """One start of a cluster for all that only a cluster can show."""
+    parts = split_sample(tmp_path / "parts", 6)
     execute(tmp_path / "local", parts)
     local = outcome_of(tmp_path / "local")
     work, out = Work("demo", parts), f"s3://{BUCKET}/out"
@@ -23,7 +24,7 @@ def test_a_run_over_s3_and_two_nodes_of_which_one_is_killed_leaves_what_a_local_
         strangers = subprocess.Popen(
             [sys.executable, "-m", "pipeline.cli", "run", "demo", "--out", str(tmp_path / "stranger"),
              "--input", str(parts[0]), "--ray-address", nodes.address],
-            env={**without_token, "RAY_gcs_rpc_server_reconnect_timeout_s": "3"}, cwd=ROOT, text=True,
+            env={**without_token, "RAY_NUM_REDIS_GET_RETRIES": "2"}, cwd=ROOT, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         inputs = upload(work)
