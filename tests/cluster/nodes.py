@@ -143,7 +143,8 @@ class Nodes:
             process = subprocess.Popen(
                 [
                     str(BIN / "ray"), "start", "--block", "--disable-usage-stats", f"--node-ip-address={address}",
-                    f"--temp-dir={folder}", "--include-log-monitor=false", f"--object-store-memory={OBJECT_STORE_BYTES}",
+                    "--include-log-monitor=false", f"--temp-dir={folder}",
+                    f"--object-store-memory={OBJECT_STORE_BYTES}",
                     "--min-worker-port=0", "--max-worker-port=0", f"--dashboard-agent-listen-port={free_port(address)}",
                     *more,
                 ],

@@ -1,4 +1,4 @@
-"""A run on Ray nodes that are processes of their own, with an S3 server between them, writes what a local run writes."""
+"""A run on Ray nodes that are processes of their own, over an S3 server, writes what a local run writes."""
 
 from __future__ import annotations
 
