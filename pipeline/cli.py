@@ -19,6 +19,7 @@ from pipeline.choosing_commands import add_commands
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.export_command import add_export_command
 from pipeline.index_command import add_index_command
+from pipeline.mix_commands import add_mix_commands
 from pipeline.push_command import add_push_command
 from pipeline.record_command import add_record_command
 from pipeline.release_commands import add_release_commands
@@ -253,6 +254,7 @@ add_commands(app, _console)
 add_index_command(app)
 add_rewriting_commands(app, _console)
 add_export_command(app, _console)
+add_mix_commands(app, _console)
 add_verify_command(app, _console)
 add_push_command(app, _console)
 add_record_command(app)

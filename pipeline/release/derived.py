@@ -17,6 +17,8 @@ from pipeline.errors import UsageError
 from pipeline.files import atomic_file
 from pipeline.release.derived_record import (
     DERIVED,
+    MIXED,
+    PACK,
     Derived,
     DerivedFile,
     companion,
@@ -27,9 +29,12 @@ from pipeline.release.derived_record import (
     registered,
     write_derived,
 )
-from pipeline.release.exports import jsonl, text, tokens
+from pipeline.release.exports import jsonl, parquet, text, tokens
 from pipeline.release.exports.sidecar import SUFFIX as IDS
 from pipeline.release.exports.sidecar import read_places
+from pipeline.release.mixing.card import write_mix_card
+from pipeline.release.mixing.pack import write_checksums
+from pipeline.release.mixing.tally import tally_of
 from pipeline.storage.places import Place, delete, folder_exists, local_copy, read_bytes, tree_sizes
 
 __all__ = ["DERIVED", "TakenOut", "read_derived", "register", "registered", "take_out"]
@@ -49,9 +54,9 @@ class TakenOut:
 
 
 def take_out(place: Place, ids: frozenset[str]) -> TakenOut:
-    """Take the rows of some ids out of an export.
+    """Take the rows of some ids out of an export, a mix or a pack.
 
-    Only files that hold one of them are touched; the others stay as they are to the byte. Samples of text
+    Only files that hold one of them are touched; the others stay as they are to the byte. Samples and budgets
     are not filled up again. What an unfinished export has written is removed: it is made anew by the next try. A place
     that is no longer there gives nothing. Raises UsageError where files lie in a place without a record of them.
     """
@@ -137,6 +142,8 @@ def _ids_of(path: Path) -> Path:
 def _holds(path: Path, ids: frozenset[str]) -> bool:
     if path.name.endswith(jsonl.SUFFIX):
         return any(json.loads(line)["meta"]["id"] in ids for line in jsonl.read_lines(path))
+    if path.name.endswith(parquet.SUFFIX):
+        return parquet.holds(path, ids)
     return any(identity in ids for identity, _, _ in read_places(_ids_of(path)))
 
 
@@ -146,16 +153,22 @@ def _without(record: Derived, file: DerivedFile, here: Path, made: Path, ids: fr
     source, target = here / name, made / name
     if name.endswith(jsonl.SUFFIX):
         removed = jsonl.without(source, ids, target)
+    elif name.endswith(parquet.SUFFIX):
+        removed = parquet.without(source, ids, target)
     elif name.endswith(text.SUFFIX):
         removed = text.without(source, ids, target)
     else:
         size, tokenizer = record.settings["token_size"], record.settings["tokenizer"]
         removed = tokens.without(source, ids, target, size, tokenizer)
     rows = file.rows - removed
-    if rows == 0:
+    # A budget of a mix that has no row left is still loaded by its files.
+    if rows == 0 and not file.tally:
         return None
+    tally = tally_of(target) if file.tally else []
     counted = file.tokens
-    if counted is not None:
+    if file.tally:
+        counted = sum(line.tokens for line in tally)
+    elif counted is not None:
         counted = sum(length for _, _, length in read_places(_ids_of(target)))
     folder = file.path.removesuffix(name)
     facts = companion(made, name)
@@ -166,6 +179,7 @@ def _without(record: Derived, file: DerivedFile, here: Path, made: Path, ids: fr
         bytes=facts.bytes,
         sha256=facts.sha256,
         origin=file.origin,
+        tally=tally,
         beside=[
             companion(made, _name(part.path)).model_copy(update={"path": folder + _name(part.path)})
             for part in file.beside
@@ -193,6 +207,10 @@ def _finish(place: Place) -> None:
                 publish(staged, place / path)
         for path in data["gone"]:
             delete(place / path)
+        if record.kind == PACK:
+            write_checksums(place, record)
+        if record.kind in MIXED:
+            write_mix_card(place, record)
         write_derived(place, record)
         # Without this file the staged ones are leftovers that any later run removes.
         delete(place / STAGED / READY)

@@ -1,4 +1,4 @@
-"""What was made of a release: `derived.json` of an export, and the release's own list of them."""
+"""What was made of releases: `derived.json` of an export, a mix or a pack, and a release's own list of them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from pipeline.storage.places import Place, RemotePath, read_bytes
 
 FORMAT = 1
 DERIVED = "derived.json"
-# In the release's .local: a line for each export that was made of it, so that a takedown finds them.
+# In the release's .local: a line for each thing that was made of it, so that a takedown finds them.
 REGISTER = "derived.jsonl"
+# Kinds of what several releases go into.
+MIX, PACK = "mix", "pack"
+MIXED = (MIX, PACK)
 
 
 class Companion(Part):
@@ -30,9 +33,21 @@ class Companion(Part):
     sha256: str
 
 
+class TallyLine(Part):
+    """Rows and tokens of a file of a mix that share a source, an epoch (from 1), a language and a license."""
+
+    source: str
+    epoch: int
+    language: str | None
+    license: str | None
+    license_tier: str | None
+    rows: int
+    tokens: int
+
+
 class DerivedFile(Part):
     """A data file: its path in the place, rows, tokens where they were counted, bytes, SHA-256, and of which data
-    files of the release its rows are (`from` in JSON)."""
+    files of the release its rows are (`from` in JSON; of a mix the names of its sources)."""
 
     path: InnerPath
     rows: int
@@ -41,6 +56,7 @@ class DerivedFile(Part):
     sha256: str
     origin: list[str] = Field(alias="from")
     beside: list[Companion] = Field(default_factory=list)
+    tally: list[TallyLine] = Field(default_factory=list)
 
 
 class Origin(Part):

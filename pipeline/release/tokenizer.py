@@ -45,6 +45,11 @@ class TextTokenizer:
         end = [] if self.eos_id is None else [self.eos_id]
         return [found.ids + end for found in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
+    def lengths(self, texts: list[str]) -> list[int]:
+        """How many tokens texts have, each with its end."""
+        end = 0 if self.eos_id is None else 1
+        return [len(found) + end for found in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
     def encoded(self, rows: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], list[int]]]:
         """Rows with the tokens of their text."""
         source = iter(rows)

@@ -1,0 +1,79 @@
+"""The commands `kamisuki mix` and `kamisuki compare-pack`: several releases put together by tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from pipeline.errors import UsageError
+from pipeline.storage.places import as_place, writable
+
+MixFile = Annotated[Path, typer.Argument(help="The manifest: a YAML file.")]
+To = Annotated[Any, typer.Option("--to", parser=as_place, help="A new folder or s3:// prefix.")]
+Force = Annotated[bool, typer.Option("--force", help="Go through sources more often than max_epochs allows.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
+]
+RayAddress = Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")]
+
+
+def _make(kind: str, manifest: Path, to: Any, force: bool, workers: int | None, ray_address: str | None) -> Any:
+    from pipeline.mix_run import make_mix, make_pack
+    from pipeline.progress import Progress
+    from pipeline.runner import InProcessRunner, RayRunner
+
+    if workers == 0 and ray_address:
+        raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
+    runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
+    make = make_mix if kind == "mix" else make_pack
+    try:
+        return make(manifest, writable(to), runner, Progress(), force)
+    finally:
+        runner.close()
+
+
+def _print(console: Any, record: Any) -> None:
+    from pipeline.release.mixing.report import budgets_of, epochs_used, kind_of, largest, tokens_by
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("config", "tokens", "rows", "files"):
+        table.add_column(name, justify="left" if name == "config" else "right")
+    for budget in budgets_of(record):
+        table.add_row(budget.config, f"{budget.tokens:,}", f"{budget.rows:,}", str(len(budget.files)))
+    console.print(table)
+    for budget in largest(record):
+        lines = budget.lines()
+        used = tokens_by(lines, lambda line: line.source)
+        for source, epochs in epochs_used(record, budget).items():
+            share = 100 * used[source] / budget.tokens
+            console.print(f"{source}: {used[source]:,} tokens, {share:.2f} %, {epochs:.2f} epochs", soft_wrap=True)
+        for what, key in (("kind", kind_of(record)), ("language", lambda line: line.language or "none found")):
+            counted = tokens_by(lines, key).most_common()
+            shares = ", ".join(f"{name} {100 * count / budget.tokens:.2f} %" for name, count in counted)
+            console.print(f"{budget.config}: by {what}: {shares}", soft_wrap=True)
+    for source in record.settings["sources"]:
+        if source["rows_without_text"]:
+            console.print(f"{source['name']}: {source['rows_without_text']:,} rows have no text and are not in it")
+
+
+def add_mix_commands(app: typer.Typer, console: Any) -> None:
+    """Add the commands to the command line; `console` makes what they print on."""
+
+    @app.command()
+    def mix(
+        manifest: MixFile, to: To, force: Force = False, workers: Workers = None, ray_address: RayAddress = None
+    ) -> None:
+        """Mix releases by weights or budgets of tokens: budgets are nested, and every part holds the shares."""
+        _print(console(), _make("mix", manifest, to, force, workers, ray_address))
+        console().print(f"mix: {to}", soft_wrap=True)
+
+    @app.command("compare-pack")
+    def compare_pack(
+        manifest: MixFile, to: To, force: Force = False, workers: Workers = None, ray_address: RayAddress = None
+    ) -> None:
+        """Cut corpora to equal tokens, with all that others need to train on them and compare."""
+        _print(console(), _make("pack", manifest, to, force, workers, ray_address))
+        console().print(f"pack: {to}", soft_wrap=True)

@@ -1,0 +1,358 @@
+"""Mixing releases: tokens are counted once, each file of the mix is a task of its own, what was done before is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import UsageError
+from pipeline.files import atomic_file, canonical_digest
+from pipeline.ledger import Entry
+from pipeline.progress import Progress
+from pipeline.release.derived_record import (
+    MIX,
+    PACK,
+    Companion,
+    Derived,
+    DerivedFile,
+    Origin,
+    begin,
+    companion,
+    origin_of,
+    publish,
+    write_derived,
+)
+from pipeline.release.keys import TRAIN
+from pipeline.release.manifest import LOCAL, Config, File, Manifest, read_manifest
+from pipeline.release.mixing import counting, rows
+from pipeline.release.mixing.card import write_mix_card
+from pipeline.release.mixing.manifest import MixManifest, PackManifest, Source, load_manifest, tokens_name
+from pipeline.release.mixing.pack import pack_files, write_checksums
+from pipeline.release.mixing.placing import Lane, LaneFile, epochs_needed, first_range
+from pipeline.release.reading import chosen_config
+from pipeline.release.tokenizer import TextTokenizer, load_tokenizer
+from pipeline.run import locked
+from pipeline.runner import Runner, Task
+from pipeline.steps import Job, Steps, was_made_of
+from pipeline.storage.places import Place, delete_tree, folder_exists
+
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A source with its release, the training files of its config, and the most epochs that it may be gone through."""
+
+    source: Source
+    place: Place
+    manifest: Manifest
+    config: Config
+    files: list[File]
+    max_epochs: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A source whose tokens are counted: as it goes into a mix, its rows with text, and those without."""
+
+    lane: Lane
+    rows: int
+    empty: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What is mixed together: lanes with their exact shares, the folder of its files, and the budgets."""
+
+    name: str
+    folder: str
+    lanes: tuple[Lane, ...]
+    shares: tuple[Fraction, ...]
+    budgets: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a budget adds to the one below it: places from `low` to before `high` in files of its own."""
+
+    stream: Stream
+    budget: int
+    folder: str
+    low: int
+    files: int
+
+    def paths(self) -> list[tuple[str, int, int]]:
+        """Each file with the places of its rows, from, to before."""
+        width = self.budget - self.low
+        return [
+            (
+                f"{self.folder}/{TRAIN}-{index:05d}-of-{self.files:05d}.parquet",
+                self.low + width * index // self.files,
+                self.low + width * (index + 1) // self.files,
+            )
+            for index in range(self.files)
+        ]
+
+
+def make_mix(path: Path, to: Place, runner: Runner, progress: Progress, force: bool = False) -> Derived:
+    """Make the mix of a manifest and return its record. Raises UsageError and KamisukiError."""
+    wanted = load_manifest(path, MixManifest)
+    mixing = _Mixing(MIX, wanted, to, runner, progress)
+    taken = [_take(source, source.max_epochs or wanted.max_epochs, to) for source in wanted.sources]
+    measured = mixing.measure(taken, wanted.source_shares(), same_start=False)
+    shares = tuple(wanted.source_shares())
+    stream = Stream("", "data", tuple(each.lane for each in measured), shares, wanted.steps())
+    mixing.check_epochs([stream], taken, force)
+    kinds = {"kinds": {source.name: source.kind for source in wanted.sources}, "force": force}
+    return mixing.make([stream], taken, measured, kinds)
+
+
+def make_pack(path: Path, to: Place, runner: Runner, progress: Progress, force: bool = False) -> Derived:
+    """Make the compare pack of a manifest and return its record. Raises UsageError and KamisukiError."""
+    wanted = load_manifest(path, PackManifest)
+    mixing = _Mixing(PACK, wanted, to, runner, progress)
+    taken = [_take(corpus, corpus.max_epochs or wanted.max_epochs, to) for corpus in wanted.corpora]
+    one = Fraction(1)
+    measured = mixing.measure(taken, [one] * len(taken), same_start=True)
+    budgets = wanted.budgets or (min(each.lane.total for each in measured),)
+    streams = [Stream(each.lane.name, f"data/{each.lane.name}", (each.lane,), (one,), budgets) for each in measured]
+    mixing.check_epochs(streams, taken, force)
+    more = {"sizes": list(wanted.sizes), "vocabulary": mixing.tokenizer.vocabulary, "force": force}
+    return mixing.make(streams, taken, measured, more)
+
+
+def _take(source: Source, max_epochs: float, to: Place) -> Taken:
+    place, config = source.place()
+    if str(to) == str(place):
+        raise UsageError(f"--to is the release {place} itself: give the mix a folder of its own")
+    manifest = read_manifest(place)
+    chosen = chosen_config(manifest, config)
+    files = manifest.files_of(chosen, TRAIN)
+    if not files:
+        raise UsageError(f"{source.name}: config {chosen.name} of {place} has no training split: choose another config")
+    return Taken(source, place, manifest, chosen, files, max_epochs)
+
+
+def _measured(taken: Taken, entries: list[Entry], folder: str, share: float, first: int) -> Measured:
+    by_range = np.zeros(counting.RANGES, np.int64)
+    files = []
+    for file, entry in zip(taken.files, entries, strict=True):
+        start, found = entry.notes["first_range"], entry.notes["tokens"]
+        by_range[start : start + len(found)] += np.array(found, np.int64)
+        counts = f"{folder}/{entry.outputs['counts']['file']}"
+        places = (str(taken.place / file.path), str(taken.place / counts))
+        files.append(LaneFile(*places, file.rows, start, start + len(found) - 1))
+    lane = Lane(taken.source.name, share, first, tuple(by_range.tolist()), tuple(files))
+    empty = sum(entry.notes.get("empty", 0) for entry in entries)
+    return Measured(lane, sum(file.rows for file in taken.files) - empty, empty)
+
+
+def _origins(taken: list[Taken]) -> list[Origin]:
+    """The releases, each once."""
+    return [origin_of(each.place, each.manifest) for each in {str(each.place): each for each in taken}.values()]
+
+
+def _put(place: Place, name: str, content: bytes) -> Companion:
+    with atomic_file(place / name) as file:
+        file.write(content)
+    return Companion(path=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+class _Mixing:
+    """Making one mix or pack: its manifest, tokenizer, place, and who works."""
+
+    def __init__(
+        self, kind: str, wanted: MixManifest | PackManifest, to: Place, runner: Runner, progress: Progress
+    ) -> None:
+        self.kind = kind
+        self.wanted = wanted
+        self.to = to
+        self.runner = runner
+        self.progress = progress
+        self.tokenizer: TextTokenizer = load_tokenizer(Path(wanted.tokenizer), wanted.eos)
+
+    def measure(self, taken: list[Taken], shares: list[Fraction], same_start: bool) -> list[Measured]:
+        """Count the tokens of all sources, those of a data file once."""
+        folder = counting.counts_folder(self.tokenizer)
+        counted: dict[str, dict[str, Any]] = {}
+        for place in {str(each.place): each.place for each in taken}.values():
+            mine = [each for each in taken if str(each.place) == str(place)]
+            files = {file.path: file for each in mine for file in each.files}
+            jobs = [self._count_job(place, mine[0].manifest.seed, file, folder) for file in files.values()]
+            steps = Steps(place, self.runner, self.progress, 0, lambda: None)
+            counted[str(place)] = steps.do(f"{self.kind}: count {place.name}", place / folder, jobs).entries
+        found = []
+        for each, share in zip(taken, shares, strict=True):
+            entries = [counted[str(each.place)][counting.shard_name(file)] for file in each.files]
+            start = first_range(self.wanted.seed, "" if same_start else each.source.name)
+            found.append(_measured(each, entries, folder, float(share), start))
+        return found
+
+    def _count_job(self, place: Place, seed: int, file: File, folder: str) -> Job:
+        inputs = [{"name": file.path, "bytes": file.bytes, "digest": file.sha256}]
+        shard = counting.shard_name(file)
+        arguments = {
+            "shard": shard,
+            "release": str(place),
+            "path": file.path,
+            "seed": seed,
+            "tokenizer": Path(self.wanted.tokenizer).absolute(),
+            "eos": self.wanted.eos,
+            "folder": folder,
+            "inputs": inputs,
+        }
+        task = Task(shard, counting.count_file, arguments, counting.MEMORY_BYTES, file.bytes)
+        return Job(task, partial(was_made_of, inputs), file.rows)
+
+    def check_epochs(self, streams: list[Stream], taken: list[Taken], force: bool) -> None:
+        """Raise UsageError where a source has too few tokens for the largest budget under its most epochs."""
+        allowed = {each.source.name: each for each in taken}
+        short = []
+        for stream in streams:
+            for lane, share in zip(stream.lanes, stream.shares, strict=True):
+                needed = epochs_needed(share, stream.budgets[-1], lane.total)
+                most = allowed[lane.name].max_epochs
+                if not lane.total:
+                    raise UsageError(f"{lane.name} has no tokens: take another release or config")
+                if needed > most and not force:
+                    short.append(
+                        f"{lane.name} has {lane.total:,} tokens; {tokens_name(stream.budgets[-1])} takes "
+                        f"{int(share * stream.budgets[-1]):,} of it, which is {needed:,.2f} epochs, and max_epochs is "
+                        f"{most:g}"
+                    )
+        if short:
+            raise UsageError(f"{'; '.join(short)}: lower the budget or its share, or give --force")
+
+    def make(
+        self, streams: list[Stream], taken: list[Taken], measured: list[Measured], more: dict[str, Any]
+    ) -> Derived:
+        """Write what is missing of the files, then all that speaks of them, the record last."""
+        steps = [step for stream in streams for step in self._steps(stream, taken)]
+        record = Derived(
+            kind=self.kind,
+            of=_origins(taken),
+            settings=self._settings(streams, steps, taken, measured) | more,
+        )
+        with locked(self.to / LOCAL):
+            earlier = begin([each.place for each in taken], self.to, record)
+            if earlier is not None and earlier.finished:
+                self.progress.say(f"{self.kind}: nothing to do, {self.to} holds it already")
+                record = earlier
+            else:
+                record.files = self._write(steps, record)
+                self._finish(record)
+        self._tidy()
+        return record
+
+    def _steps(self, stream: Stream, taken: list[Taken]) -> list[Step]:
+        by_name = {each.source.name: each for each in taken}
+        a_token = sum(
+            share * Fraction(sum(file.bytes for file in by_name[lane.name].files), lane.total)
+            for lane, share in zip(stream.lanes, stream.shares, strict=True)
+        )
+        steps, low = [], 0
+        for number, budget in enumerate(stream.budgets):
+            files = max(1, -(-int((budget - low) * a_token) // self.wanted.shard_bytes))
+            steps.append(Step(stream, budget, f"{stream.folder}/{number:02d}-{tokens_name(budget)}", low, files))
+            low = budget
+        return steps
+
+    def _settings(
+        self, streams: list[Stream], steps: list[Step], taken: list[Taken], measured: list[Measured]
+    ) -> dict[str, Any]:
+        shares = {
+            lane.name: share for stream in streams for lane, share in zip(stream.lanes, stream.shares, strict=True)
+        }
+        sources = [
+            {
+                "name": each.source.name,
+                "release": each.manifest.name,
+                "config": each.config.name,
+                "contact": each.manifest.contact,
+                "share": float(shares[each.source.name]),
+                "max_epochs": each.max_epochs,
+                "rows": found.rows,
+                "tokens": found.lane.total,
+                "rows_without_text": found.empty,
+            }
+            for each, found in zip(taken, measured, strict=True)
+        ]
+        listed = [
+            {
+                "corpus": step.stream.name,
+                "budget": tokens_name(step.budget),
+                "tokens": step.budget,
+                "folder": step.folder,
+            }
+            for step in steps
+        ]
+        return {
+            "name": self.wanted.name,
+            "seed": self.wanted.seed,
+            **self.tokenizer.settings(),
+            "shard_bytes": self.wanted.shard_bytes,
+            "sources": sources,
+            "steps": listed,
+        }
+
+    def _write(self, steps: list[Step], record: Derived) -> list[DerivedFile]:
+        made_by = {"rule_version": rows.RULE_VERSION, "of": [each.model_dump() for each in record.of]}
+        folder = self.to / LOCAL / f"ledger-{canonical_digest(made_by | {'settings': record.settings})}"
+        jobs, sources = [], {}
+        for step in steps:
+            for path, low, high in step.paths():
+                shard = path.removeprefix("data/").replace("/", ".").removesuffix(".parquet")
+                arguments = {
+                    "shard": shard,
+                    "to": str(self.to),
+                    "path": path,
+                    "lanes": step.stream.lanes,
+                    "low": low,
+                    "high": high,
+                    "folder": str(folder),
+                    "inputs": [],
+                }
+                sources[shard] = path
+                jobs.append(Job(Task(shard, rows.write_mixed, arguments, rows.MEMORY_BYTES, high - low)))
+        written = Steps(self.to, self.runner, self.progress, 0, lambda: None).do(
+            f"{self.kind}: write", folder, jobs, also=[self.to / step.folder for step in steps]
+        )
+        files = []
+        for shard, path in sources.items():
+            entry, facts = written.entries[shard], written.outputs("data", shard)
+            tally = entry.notes["tally"]
+            files.append(
+                DerivedFile(
+                    path=path,
+                    rows=facts["rows"],
+                    tokens=sum(line["tokens"] for line in tally),
+                    bytes=facts["bytes"],
+                    sha256=facts["digest"],
+                    origin=sorted({line["source"] for line in tally}),
+                    tally=tally,
+                )
+            )
+        return files
+
+    def _finish(self, record: Derived) -> None:
+        tokenizer = Path(self.wanted.tokenizer)
+        publish(tokenizer, self.to / TOKENIZER)
+        record.others = [companion(tokenizer.parent, tokenizer.name).model_copy(update={"path": TOKENIZER})]
+        if self.kind == PACK:
+            for name, content in pack_files(record).items():
+                record.others.append(_put(self.to, name, content))
+            write_checksums(self.to, record)
+        write_mix_card(self.to, record)
+        write_derived(self.to, record)
+
+    def _tidy(self) -> None:
+        """What only the making needed goes."""
+        local = self.to / LOCAL
+        if folder_exists(local):
+            delete_tree(local)

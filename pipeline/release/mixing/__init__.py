@@ -1,0 +1,1 @@
+"""Mixes of releases by weights or budgets of tokens, and packs that compare corpora at equal tokens."""
