@@ -155,6 +155,13 @@ check-swallow: setup ## TEXTS='runs/…/documents-*/*.parquet': Swallow's recipe
 export: setup ## RELEASE=… OUT=… AS=jsonl|text|tokens [SIZES=100MB,1GB] [TOKENIZER=tokenizer.json]: a release in other formats
 	$(BIN)/kamisuki export '$(RELEASE)' --to '$(OUT)' --as $(AS) $(if $(SIZES),--sizes '$(SIZES)') $(if $(TOKENIZER),--tokenizer '$(TOKENIZER)') $(if $(WORKERS),--workers $(WORKERS))
 
+.PHONY: mix compare-pack
+mix: setup ## MANIFEST=mix.yaml TO=…: releases put together by shares of tokens
+	$(BIN)/kamisuki mix '$(MANIFEST)' --to '$(TO)' $(if $(WORKERS),--workers $(WORKERS))
+
+compare-pack: setup ## MANIFEST=pack.yaml TO=…: releases cut to equal tokens, to train on each and compare
+	$(BIN)/kamisuki compare-pack '$(MANIFEST)' --to '$(TO)' $(if $(WORKERS),--workers $(WORKERS))
+
 .PHONY: export release
 release: setup ## OUT=… TO=…: make a data set of a corpus that people can load
 	$(BIN)/kamisuki release '$(OUT)' --to '$(TO)' $(if $(WORKERS),--workers $(WORKERS))

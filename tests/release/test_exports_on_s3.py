@@ -1,13 +1,16 @@
-"""Exports in a bucket: the same files as in a folder, and rows taken out of them."""
+"""Exports, mixes and packs in a bucket: the same files as in a folder, and rows taken out of them."""
 
 from __future__ import annotations
 
 import pytest
 
+from pipeline.files import atomic_file
 from pipeline.release.derived import take_out
+from pipeline.release.derived_record import registered
 from pipeline.storage.places import RemotePath, read_bytes, tree_sizes
 from tests.pipeline.loopback import made_bucket, moto_server
-from tests.release.handmade import bytes_of, make_release
+from tests.release.handmade import bytes_of, make_release, row
+from tests.release.mixes import mix_of, pack_of, write_manifest
 from tests.release.test_exports import run
 from tests.release.test_taking_out import GONE, KINDS, ROWS
 
@@ -38,3 +41,29 @@ def test_a_bucket_holds_what_a_folder_does(bucket, tmp_path, tokenizer_file):
         assert remote_bytes(bucket / name) == bytes_of(tmp_path / name)
         assert take_out(bucket / name, GONE) == take_out(tmp_path / name, GONE)
         assert remote_bytes(bucket / name) == bytes_of(tmp_path / name)
+
+
+def test_mixes_of_a_bucket_are_those_of_folders(bucket, tmp_path, tokenizer_file):
+    make_release(tmp_path / "web", ROWS, files=2)
+    make_release(tmp_path / "other", [row(5000 + number) for number in range(40)], name="other")
+    for name in ("web", "other"):
+        for path, content in bytes_of(tmp_path / name).items():
+            with atomic_file(bucket / name / path) as file:
+                file.write(content)
+    given = {"name": "m", "tokenizer": str(tokenizer_file), "budgets": ["1K", "3K"], "shard_bytes": 20_000}
+    for kind, make, key in (("mix", mix_of, "sources"), ("pack", pack_of, "corpora")):
+        more = {"weight": 1} if kind == "mix" else {}
+        for root in (tmp_path, bucket):
+            listed = [{"name": name, "release": str(root / name), **more} for name in ("web", "other")]
+            keys = given | {key: listed} | ({"budgets": ["500"]} if kind == "pack" else {})
+            make(write_manifest(tmp_path / f"{kind}.yaml", **keys), root / kind)
+        assert _but_names(remote_bytes(bucket / kind), bucket) == bytes_of(tmp_path / kind)
+        assert {"kind": kind, "place": str(bucket / kind)} in registered(bucket / "web")
+        taken = take_out(bucket / kind, GONE)
+        assert taken == take_out(tmp_path / kind, GONE)
+        assert _but_names(remote_bytes(bucket / kind), bucket) == bytes_of(tmp_path / kind)
+
+
+def _but_names(files: dict[str, bytes], bucket: RemotePath) -> dict[str, bytes]:
+    """A record names a release of a bucket by its URL, a folder by its last part."""
+    return files | {"derived.json": files["derived.json"].replace(f"{bucket}/".encode(), b"")}

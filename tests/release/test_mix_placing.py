@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from fractions import Fraction
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,6 +18,9 @@ from pipeline.exchange import key_partition
 from pipeline.release.mixing.counting import RANGES, Counts
 from pipeline.release.mixing.manifest import MixManifest, PackManifest, load_manifest, tokens_name
 from pipeline.release.mixing.placing import Lane, LaneFile, epochs_needed, picks
+from pipeline.release.mixing.rows import SCHEMA
+from tests.pipeline import test_docs as docs
+from tests.pipeline.conftest import ROOT
 from tests.release.mixes import write_manifest
 
 
@@ -185,3 +191,44 @@ def test_a_source_that_makes_no_mix_is_named(tmp_path, source, message):
 def test_a_number_of_tokens_is_written_as_it_is_read(count):
     source = {"name": "a", "release": "a", "tokens": tokens_name(count)}
     assert MixManifest.model_validate({"name": "x", "tokenizer": "t", "sources": [source]}).steps() == (count,)
+
+
+DOCS = (ROOT / "docs" / "mixing.md").read_text(encoding="utf-8")
+
+
+def keys_of(model) -> dict[str, object]:
+    """Keys of a manifest as the page writes them, with their defaults."""
+    found: dict[str, object] = {}
+    for name, field in model.model_fields.items():
+        found[name] = None if field.is_required() else field.get_default(call_default_factory=True)
+        if name in ("sources", "corpora"):
+            inner = get_args(field.annotation)[0]
+            found |= {
+                f"{name}.{key}": None if part.is_required() else part.default
+                for key, part in inner.model_fields.items()
+            }
+    return found
+
+
+@pytest.mark.parametrize(("model", "heading"), [(MixManifest, "## A mix"), (PackManifest, "## A compare pack")])
+def test_the_page_tells_every_key_with_its_default_and_its_manifest_loads(tmp_path, model, heading):
+    text = docs.section(DOCS, heading)
+    told = docs.rows(text)
+    for key, default in keys_of(model).items():
+        if model is PackManifest and key in keys_of(MixManifest) and key != "max_epochs":
+            assert f"`{key}`" in text
+            continue
+        shown = told[key][0].strip("`")
+        assert (json.loads(shown) if shown[:1] in tuple("[{0123456789n") else shown or None) == (
+            list(default) if isinstance(default, tuple) else default
+        ), key
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "m.yaml").write_text(example, encoding="utf-8")
+    made = load_manifest(tmp_path / "m.yaml", model)
+    if model is MixManifest:
+        assert [float(share) for share in made.source_shares()] == [0.525, 0.175, 0.2, 0.1]
+
+
+def test_the_page_tells_every_column():
+    told = re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in DOCS.splitlines() if line.startswith("| `")))
+    assert [name for name in SCHEMA.names if name not in told] == []
