@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,15 +21,18 @@ from huggingface_hub.utils import close_session
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.files import file_digest
 from pipeline.release.card import write_card
-from pipeline.release.manifest import Config, File, Manifest, write_manifest
+from pipeline.release.manifest import Config, File, Manifest, read_manifest, write_manifest
 from pipeline.release.push.ledger import Target, pushed_to, read_entries
 from pipeline.release.push.patience import Patience, passing
 from pipeline.release.push.plan import Limits, Local, Remote, make_plan
 from pipeline.release.push.pushing import Push, Wish
 from pipeline.release.push.repository import check_repo, hub_endpoint, quiet_client
 from pipeline.storage.http import Politeness, Transient
+from pipeline.takedown_list import make_request, remember_requests
 from tests.pipeline.conftest import ROOT, run_cli
 from tests.release.hub import TOKEN, Hub, seeded, serving
+from tests.release.made import made_out, made_rows
+from tests.release.made import release as built_release
 from tests.release.manifests import manifest
 
 REPO = "owner/demo"
@@ -79,10 +84,11 @@ def release(tmp_path):
 
 
 def push(release: Path, hub: Hub, wish: Wish | None = None, **more):
-    patience = Patience(lambda line: None, Politeness(tries=30, wait_seconds=0.001), sleep=lambda seconds: None)
+    say = more.get("say", lambda line: None)
+    patience = Patience(say, Politeness(tries=30, wait_seconds=0.001), sleep=lambda seconds: None)
     target = Target(hub.url, more.get("repo", REPO), more.get("branch", "main"))
     with quiet_client():
-        return Push(release, target, TOKEN, wish or Wish(), lambda line: None, patience).execute()
+        return Push(release, target, TOKEN, wish or Wish(), say, patience).execute()
 
 
 def test_all_arrives_in_one_commit_and_is_private(release, hub):
@@ -178,27 +184,74 @@ def test_a_dry_run_touches_nothing(release, hub, monkeypatch, capsys):
     assert {method for method, _ in hub.requests} == {"GET"}
 
 
-def test_public_is_asked_for_and_comes_last(release, hub):
-    push(release, hub, Wish(public=True))
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("built")
+    built_release(made_out(folder / "out", made_rows(80)), folder / "release", validation=0.2)
+    return folder / "release"
+
+
+@pytest.fixture
+def built(built_once, tmp_path):
+    """A release that `kamisuki verify` finds whole."""
+    return Path(shutil.copytree(built_once, tmp_path / "built"))
+
+
+def test_public_is_asked_for_and_comes_last(built, hub):
+    push(built, hub, Wish(public=True))
     assert not hub.repos[REPO].private
     settings = [number for number, (_, path) in enumerate(hub.requests) if path.endswith("/settings")]
     commits = [number for number, (_, path) in enumerate(hub.requests) if path.endswith("/commit/main")]
     assert settings[0] > commits[-1]
     with pytest.raises(UsageError, match="--public"):
-        push(release, hub)
+        push(built, hub)
 
 
-def test_nothing_that_is_damaged_or_was_taken_down_becomes_public(release, hub):
-    data = sorted((release / "data").rglob("*.parquet"))[3]
-    whole = data.read_bytes()
-    data.write_bytes(whole[:-1] + b"x")
-    with pytest.raises(KamisukiError, match=r"is not what release\.json says"):
-        push(release, hub, Wish(public=True))
-    assert hub.repos == {}
-    data.write_bytes(whole)
-    pq.write_table(pa.table({"id": ["1-2-3"], "reason": ["asked"]}), release / "tombstones.parquet")
-    with pytest.raises(KamisukiError, match="taken down"):
-        push(release, hub, Wish(public=True))
+def damaged(folder: Path) -> None:
+    data = sorted((folder / "data").rglob("*.parquet"))[0]
+    data.write_bytes(data.read_bytes()[:-1] + b"x")
+
+
+def taken_down(folder: Path) -> None:
+    first = next((folder / "data").rglob("*.parquet"))
+    pq.write_table(pa.table({"id": pq.read_table(first).column("id")[:1]}), folder / "tombstones.parquet")
+
+
+def listed(folder: Path) -> None:
+    remember_requests(folder / ".local", [make_request("host", "h3.example", datetime.date(2026, 11, 26), "asked")])
+
+
+def edited_card(folder: Path) -> None:
+    with open(folder / "README.md", "a", encoding="utf-8") as file:
+        file.write("A word more.\n")
+
+
+def with_refused_rows(folder: Path) -> None:
+    """A release that says it holds no row that refuses training, and does."""
+    out = made_out(folder.parent / "out", made_rows(80))
+    built_release(out, folder, replace=True, validation=0.2, refused_consent=True)
+    made = read_manifest(folder)
+    made = made.model_copy(update={"policy": made.policy.model_copy(update={"refused_consent": False})})
+    write_manifest(folder, made)
+    write_card(folder, made)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check"),
+    [
+        (damaged, "checksums"),
+        (taken_down, "tombstones"),
+        (listed, "takedowns"),
+        (edited_card, "card"),
+        (with_refused_rows, "consent"),
+    ],
+)
+def test_what_verify_finds_fault_with_does_not_become_public_and_is_told(built, hub, spoil, check):
+    spoil(built)
+    said: list[str] = []
+    with pytest.raises(KamisukiError, match=rf"nothing was pushed: .* does not hold: .*{check}.*kamisuki verify"):
+        push(built, hub, Wish(public=True), say=said.append)
+    assert any(line.startswith(f"  {check}: ") for line in said)
     assert hub.repos == {}
 
 

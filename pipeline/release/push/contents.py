@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import KamisukiError, UsageError
-from pipeline.files import file_digest, open_parquet, read_table
+from pipeline.files import file_digest
 from pipeline.release.manifest import CARD, MANIFEST, TOMBSTONES, Manifest, read_manifest
 from pipeline.release.push.plan import HEAD, Local
+from pipeline.release.verify import verify
 from pipeline.storage.places import Place, local_copy, read_bytes, size_of
 
-READERS = 4
+# Of what is wrong with a release so much of each check is said; kamisuki verify says more.
+SAID = 3
 
 
 @dataclass(frozen=True)
@@ -79,35 +80,16 @@ def read_contents(release: Place) -> Contents:
 
 
 def check_for_public(contents: Contents, say: Callable[[str], None]) -> None:
-    """Read every file: its checksum must be the manifest's, and no row that was taken down may be in it.
-
-    Raises KamisukiError with what is wrong.
-    """
-    gone = set()
-    if TOMBSTONES in contents.head:
-        gone = set(read_table(contents.release / TOMBSTONES, ["id"])["id"].to_pylist())
-    data = [file for file in contents.files if file.path not in contents.head]
-    say(f"push: checking {len(data)} files before everybody may see them")
-
-    def problem(file: Local) -> str | None:
-        try:
-            with contents.content(file) as content:
-                back = _rows_of(Path(str(content)), gone) if gone else 0
-        except KamisukiError as error:
-            return str(error)
-        rows = "row" if back == 1 else "rows"
-        return f"{file.path} holds {back} {rows} that were taken down: {_repair(contents.release)}" if back else None
-
-    with ThreadPoolExecutor(READERS) as pool:
-        problems = [found for found in pool.map(problem, data) if found]
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise KamisukiError(f"nothing was pushed: {problems[0]}{more}")
-
-
-def _rows_of(path: Path, ids: set[str]) -> int:
-    found = 0
-    with open_parquet(path) as file:
-        for batch in file.iter_batches(columns=["id"]):
-            found += sum(identity in ids for identity in batch.column(0).to_pylist())
-    return found
+    """Verify the release as `kamisuki verify` does, and say what is wrong. Raises KamisukiError where anything is."""
+    say(f"push: verifying {len(contents.manifest.files)} files before everybody may see them")
+    failed = [check for check in verify(contents.release).checks.values() if check.wrong]
+    for check in failed:
+        for problem in check.problems[:SAID]:
+            say(f"  {check.name}: {problem}")
+        if check.wrong > SAID:
+            say(f"  {check.name}: {check.wrong:,} in all")
+    if failed:
+        names = ", ".join(check.name for check in failed)
+        raise KamisukiError(
+            f"nothing was pushed: {contents.release} does not hold: {names}: {_repair(contents.release)}"
+        )
