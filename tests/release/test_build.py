@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import duckdb
@@ -31,6 +29,7 @@ from tests.pipeline.loopback import made_bucket, moto_server
 from tests.release.made import SCHEMA, made_out, made_rows, release
 
 SMALL = {"shard_bytes": 3_000, "validation": 0.1}
+SMALL_OPTIONS = ["--shard-bytes", "3000", "--validation", "0.1"]
 
 
 def data(folder: Path) -> dict[str, bytes]:
@@ -174,21 +173,37 @@ def test_several_axes_give_cells_and_a_config_for_each_value(out, tmp_path):
     assert names["made-attribution-top"].values == {"license_tier": "attribution", "tier": "top"}
 
 
+# The command, which kills itself where the first file of a name is about to stand, or has just come to stand.
+KILLED = """
+import fnmatch, os, signal, sys
+from pipeline import files
+from pipeline.cli import app
+pattern, moment = sys.argv.pop(1), sys.argv.pop(1)
+replace = os.replace
+def kill(source, target):
+    hit = fnmatch.fnmatch(str(target), pattern)
+    if not hit or moment == "after":
+        replace(source, target)
+    if hit:
+        os.kill(os.getpid(), signal.SIGKILL)
+files.os.replace = kill
+app()
+"""
+
+
 def test_a_build_killed_again_and_again_ends_with_the_same_bytes(out, built, tmp_path):
-    options = ["--workers", "0", "--shard-bytes", "3000", "--validation", "0.1"]
-    command = [sys.executable, "-m", "pipeline.cli", "release", str(out), "--to", str(tmp_path), *options]
-    killed = 0
-    for pattern in (".local/ledger/*/count/*.json", ".local/exchange/*/*.run", "data/*/*.parquet"):
-        process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE)
-        before = set(tmp_path.glob(pattern))
-        while process.poll() is None and not set(tmp_path.glob(pattern)) - before:
-            time.sleep(0.001)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            killed += 1
-        process.communicate()
-    assert killed == 3
-    last = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+    options = ["release", str(out), "--to", str(tmp_path), "--workers", "0", *SMALL_OPTIONS]
+    for pattern, moment in (
+        ("*/.local/ledger/*/count/*.json", "after"),
+        ("*/.local/exchange/*/*.run", "before"),
+        ("*/data/*/*.parquet", "after"),
+    ):
+        command = [sys.executable, "-c", KILLED, pattern, moment, *options]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    last = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", *options], env=ENVIRONMENT, capture_output=True, text=True
+    )
     assert last.returncode == 0, last.stderr
     assert data(tmp_path) == data(built)
     assert not list(tmp_path.rglob("*.tmp")) and not (tmp_path / ".local" / "exchange").exists()
@@ -196,7 +211,7 @@ def test_a_build_killed_again_and_again_ends_with_the_same_bytes(out, built, tmp
 
 def test_two_workers_write_the_same_bytes(out, built, tmp_path):
     command = [sys.executable, "-m", "pipeline.cli", "release", str(out), "--to", str(tmp_path), "--workers", "2"]
-    done = subprocess.run([*command, "--shard-bytes", "3000", "--validation", "0.1"], env=ENVIRONMENT)
+    done = subprocess.run([*command, *SMALL_OPTIONS], env=ENVIRONMENT)
     assert done.returncode == 0
     assert data(tmp_path) == data(built)
 

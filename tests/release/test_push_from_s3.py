@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from huggingface_hub.utils import close_session
 
+from pipeline.errors import KamisukiError
+from pipeline.release.push import ledger
 from pipeline.release.push.ledger import read_entries
 from pipeline.release.push.plan import Limits
 from pipeline.release.push.pushing import Wish
@@ -35,3 +39,27 @@ def test_a_release_on_s3_arrives_as_it_is_and_a_second_push_sends_nothing(bucket
         assert (hub.commits, len(hub.received)) == (2, received)
     close_session()
     assert not list((tmp_path / "cache" / "scratch").glob("*"))
+
+
+def test_the_ledger_on_s3_holds_only_uploads_that_no_commit_has_and_a_stopped_push_goes_on(
+    bucket, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ledger, "REMOTE_EVERY_SECONDS", 0.0)
+    local, release = tmp_path / "local", bucket / "demo"
+    make_release(local, 6)
+    for path, _ in published(local).items():
+        put(local / path, release / path)
+    with serving() as hub:
+        hub.mischief = lambda number, method, path: "fail" if "/commit/" in path and hub.commits == 2 else None
+        with pytest.raises(KamisukiError, match="push again"):
+            push(release, hub, Wish(limits=Limits(files=2)))
+        kinds = Counter(entry["what"] for entry in read_entries(release))
+        assert (kinds["commit"], kinds["blob"]) == (2, 2), "those of the third commit, which failed"
+        received = len(hub.received)
+        hub.mischief = lambda number, method, path: None
+        push(release, hub, Wish(limits=Limits(files=2)))
+        assert held(hub) == published(local)
+        assert received == len(hub.received) == 6, "nothing was sent twice"
+        kinds = Counter(entry["what"] for entry in read_entries(release))
+        assert (kinds["commit"], kinds["blob"]) == (hub.commits, 0)
+    close_session()

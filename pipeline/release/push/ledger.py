@@ -15,7 +15,7 @@ from pipeline.release.manifest import LOCAL
 from pipeline.storage.places import Place, read_bytes
 
 LEDGER = "push.jsonl"
-# A release on S3 has its ledger rewritten as a whole: often enough, and no request for each file.
+# An object on S3 is only ever rewritten as a whole: often enough, and no request for each file.
 REMOTE_EVERY_SECONDS = 15.0
 
 
@@ -89,7 +89,11 @@ class PushLedger:
                     file.write(b"\n")
 
     def add(self, what: str, **more: Any) -> None:
-        """Write an entry; one of a local release is on the disk when this returns."""
+        """Write an entry; one of a local release is on the disk when this returns.
+
+        The ledger of a release on S3 may lack the uploads of the last seconds, which the Hub is then asked about. Its
+        uploads go when their commit is made, so that it stays small, however often it is rewritten.
+        """
         entry = {"what": what, **asdict(self._target), **more}
         with self._lock:
             self._all.append(entry)
@@ -103,10 +107,16 @@ class PushLedger:
                     file.write(_line(entry))
                     file.flush()
                     os.fsync(file.fileno())
-            elif what != "blob" or time.monotonic() - self._saved > REMOTE_EVERY_SECONDS:
+                return
+            if what == "commit":
+                self._all = [each for each in self._all if not self._is_upload(each)]
+            if what != "blob" or time.monotonic() - self._saved > REMOTE_EVERY_SECONDS:
                 self._saved = time.monotonic()
                 with atomic_file(self._path) as file:
                     file.write(b"".join(map(_line, self._all)))
+
+    def _is_upload(self, entry: dict[str, Any]) -> bool:
+        return entry.get("what") in ("blob", "lost") and asdict(self._target).items() <= entry.items()
 
 
 def _line(entry: dict[str, Any]) -> bytes:
