@@ -2,6 +2,7 @@
 
 It is run by path with python -I, so that a child neither imports the pipeline nor finds modules in a folder of texts.
 Arguments: worker's path, file of items (a JSON value a line), first item, CPU seconds an item, bytes of memory.
+A worker can open no connection, write no file and start no program, unless it says `WRITES_FILES = True`.
 """
 
 import importlib.util
@@ -11,19 +12,20 @@ import resource
 import signal
 import sys
 
+_CONFINEMENT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "confinement.py")
+
 
 def main() -> None:
     """Write for each item from the first one a line: {"done": …} or {"failed": why}."""
     worker_path, items, first, seconds, memory = sys.argv[1:]
-    spec = importlib.util.spec_from_file_location("worker", worker_path)
-    assert spec is not None and spec.loader is not None
-    worker = importlib.util.module_from_spec(spec)
     out = os.fdopen(os.dup(1), "w", encoding="ascii")
     # What a tool prints must not stand between the answers.
     sys.stdout = sys.stderr
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
-    spec.loader.exec_module(worker)
+    worker = _load("worker", worker_path)
+    if not getattr(worker, "WRITES_FILES", False):
+        _load("confinement", _CONFINEMENT).confine_this_process()
     with open(items, encoding="ascii") as lines:
         for place, line in enumerate(lines):
             if place < int(first):
@@ -34,6 +36,14 @@ def main() -> None:
             signal.setitimer(signal.ITIMER_PROF, 0)
             out.write(answer + "\n")
             out.flush()
+
+
+def _load(name: str, path: str):  # type: ignore[no-untyped-def]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _worked(work, line: str) -> str:  # type: ignore[no-untyped-def]

@@ -16,6 +16,9 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from pipeline import __version__
@@ -69,9 +72,54 @@ class Politeness:
         return f"Kamisuki/{__version__}" + (f" ({self.contact})" if self.contact else "")
 
 
-@lru_cache(maxsize=4)
-def _session(process: int, thread: int) -> requests.Session:
-    return requests.Session()
+class InnerAddress(Exception):
+    """A connection that must not lead into the inner network led there."""
+
+
+class _PublicConnection(HTTPConnection):
+    def connect(self) -> None:
+        """Connect, and let go before anything is asked where that led into the inner network."""
+        super().connect()
+        _check_peer(self)
+
+
+class _PublicTlsConnection(HTTPSConnection):
+    def connect(self) -> None:
+        """Connect, and let go before anything is asked where that led into the inner network."""
+        super().connect()
+        _check_peer(self)
+
+
+class _PublicPool(HTTPConnectionPool):
+    ConnectionCls = _PublicConnection
+
+
+class _PublicTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicTlsConnection
+
+
+class _PublicAdapter(HTTPAdapter):
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        """Pools whose connections look whom they reached: a name may be looked up anew after it was checked."""
+        super().init_poolmanager(*arguments, **more)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicTlsPool}
+
+
+def _check_peer(connection: HTTPConnection) -> None:
+    address = str(connection.sock.getpeername()[0]).partition("%")[0]
+    if not ipaddress.ip_address(address).is_global:
+        connection.close()
+        raise InnerAddress(address)
+
+
+@lru_cache(maxsize=8)
+def _session(process: int, thread: int, public: bool) -> requests.Session:
+    """A session of a thread; one that is `public` reaches no address of the inner network, unless by a proxy."""
+    session = requests.Session()
+    if public:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _PublicAdapter())
+    return session
 
 
 def open_range(
@@ -119,16 +167,22 @@ def open_range(
 
 
 def _follow(url: str, headers: dict[str, str], politeness: Politeness, method: str) -> requests.Response:
-    session = _session(os.getpid(), threading.get_ident())
     origin = urlsplit(url)
+    public = False
     for _ in range(MOST_REDIRECTS + 1):
         timeout = (politeness.timeout_seconds, politeness.timeout_seconds)
-        answer = session.request(method, url, headers=headers, stream=True, allow_redirects=False, timeout=timeout)
+        session = _session(os.getpid(), threading.get_ident(), public)
+        try:
+            answer = session.request(method, url, headers=headers, stream=True, allow_redirects=False, timeout=timeout)
+        except InnerAddress as error:
+            raise _into_inner(origin.hostname or "", f"{urlsplit(url).hostname} ({error})") from None
         if not answer.is_redirect:
             return answer
         answer.close()
         url = urljoin(url, answer.headers["Location"])
         check_redirect(origin.hostname or "", origin.scheme, url, politeness.hosts)
+        # Whoever names an inner host as a source may be led about there; nobody else.
+        public = not is_inner(origin.hostname or "")
     raise KamisukiError(f"{origin.geturl()}: more than {MOST_REDIRECTS} redirects: give the address that they lead to")
 
 
@@ -141,7 +195,14 @@ def check_redirect(origin: str, scheme: str, url: str, hosts: tuple[str, ...]) -
     if host != origin and host not in hosts:
         raise KamisukiError(f"{origin}: a redirect to host {host!r} is refused: name it in sources.hosts to allow it")
     if is_inner(host) and not is_inner(origin):
-        raise KamisukiError(f"{origin}: a redirect to {host!r} is refused: it leads into the inner network")
+        raise _into_inner(origin, host)
+
+
+def _into_inner(origin: str, host: str) -> KamisukiError:
+    return KamisukiError(
+        f"{origin}: a redirect to {host!r} is refused: it leads into the inner network: where that is meant, give the "
+        "address that it leads to as the input"
+    )
 
 
 def is_inner(host: str) -> bool:

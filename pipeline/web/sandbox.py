@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import KamisukiError
 from pipeline.web.extraction import Extraction, ExtractionFailure
 from pipeline.web.sandbox_child import REPLY_HEADER, REQUEST_HEADER
 
@@ -26,7 +27,9 @@ START_ATTEMPTS = 3
 START_KILLS = 20
 READ_BYTES = 1_048_576
 
-# What decides an answer besides the page: nothing of the machine's settings may.
+# What decides an answer besides the page: nothing of the machine's settings may. What Python needs to find its
+# libraries is passed on; all else, credentials among it, is not.
+_PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
 _FIXED_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
@@ -72,7 +75,7 @@ class Sandbox:
     def extract(self, html: str, url: str | None, fetched_on: str | None) -> Extraction | ExtractionFailure:
         """The main text of a decoded page. `fetched_on` (YYYY-MM-DD) is the latest date that it can have been written.
 
-        Raises RuntimeError when no child can be started.
+        Raises RuntimeError when no child can be started, KamisukiError where this machine cannot confine one.
         """
         options = json.dumps({"url": url, "fetched_on": fetched_on}).encode()
         page = html.encode("utf-8", "surrogatepass")
@@ -140,7 +143,7 @@ class Sandbox:
         while self.process is None:
             self.process = _start(self.limits, self.parser)
             try:
-                _receive(self.process, time.monotonic() + START_SECONDS)
+                first = _receive(self.process, time.monotonic() + START_SECONDS)
             except (_ChildDied, TimeoutError) as failure:
                 killed = isinstance(failure, _ChildDied) and self.process.wait() < 0
                 kills += killed
@@ -149,6 +152,13 @@ class Sandbox:
                 if attempts == START_ATTEMPTS or kills == START_KILLS:
                     command = "python -m pipeline.web.sandbox_child 10 1000000000"
                     raise RuntimeError(f"the extractor's process does not start: see why with `{command}`") from None
+            else:
+                if "unconfined" in first:
+                    self.close()
+                    raise KamisukiError(
+                        f"a parser of pages cannot be kept from network and files here: {first['unconfined']}: run it "
+                        "on Linux on x86-64 or arm64 where seccomp filters are allowed, or use extract.extractor: kamisuki"
+                    )
         return self.process
 
 
@@ -160,7 +170,7 @@ def _start(limits: Limits, parser: Path | None) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, **_FIXED_ENVIRONMENT},
+        env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _FIXED_ENVIRONMENT,
         bufsize=0,
     )
     for pipe in (process.stdin, process.stdout):

@@ -1,8 +1,8 @@
-"""The sandbox's child process: runs a parser on one page after the other within limits of CPU time and memory.
+"""The sandbox's child process: runs a parser on one page after the other, confined and within limits.
 
-Started by pipeline.web.sandbox as a file of its own, so that it imports nothing of the project. Frames on its standard
-input: two lengths (4 bytes each, big-endian), a JSON object {url, fetched_on}, the page in UTF-8. On its standard
-output: one length, a JSON object. The first frame that it sends says that it is ready.
+Started by pipeline.web.sandbox as a file of its own, so that it imports nothing of the project but `confinement.py`.
+Frames on its standard input: two lengths (4 bytes each, big-endian), a JSON object {url, fetched_on}, the page in
+UTF-8. On its standard output: one length, a JSON object. The first frame says that it is ready, or why it cannot be.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ REPLY_HEADER = struct.Struct(">I")
 # Below this many characters the main text is thought to have been missed, and all visible text is tried.
 SHORT_TEXT = 50
 LATEST_DATE = "2100-01-01"
+CONFINEMENT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "confinement.py")
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _XML_DECLARATION = re.compile(r"\A[\ufeff\s]{0,100}<\?xml[^>]{0,1000}>")
@@ -53,6 +54,12 @@ def main() -> None:
     extract("<html><body><p>紙</p><p>漉</p></body></html>", None, None)
     baseline = address_space("VmSize")
     limit_resources(baseline + memory_bytes)
+    confinement = load_file("confinement", CONFINEMENT)
+    try:
+        confinement.confine_this_process()
+    except confinement.CannotConfine as error:
+        send(replies, {"unconfined": str(error)})
+        return
     send(replies, {"ready": True})
     while header := requests.read(REQUEST_HEADER.size):
         # The signal's default action ends the process even inside a library's compiled code.
@@ -126,13 +133,18 @@ def limit_resources(address_space_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def load_parser(path: str) -> Extract:
-    """The function `extract` of a file that needs nothing of the project."""
-    spec = importlib.util.spec_from_file_location("parser", path)
+def load_file(name: str, path: str) -> Any:
+    """The module that a file is, which needs nothing of the project."""
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    extract: Extract = module.extract
+    return module
+
+
+def load_parser(path: str) -> Extract:
+    """The function `extract` of a file."""
+    extract: Extract = load_file("parser", path).extract
     return extract
 
 

@@ -22,6 +22,9 @@ _COMMON = """
 argparse json os random re sys time typing
 """.split()
 
+# pylint reads its text from a file, and each text has a process of its own.
+WRITES_FILES = True
+
 _folder = tempfile.mkdtemp(dir=os.environ["HOME"])
 _path = os.path.join(_folder, "module.py")
 _settings = os.path.join(_folder, "empty.toml")
