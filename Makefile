@@ -55,6 +55,14 @@ test: warm ## Run every test
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
+.PHONY: audit-dependencies
+audit-dependencies: setup ## Hold every locked package against the known vulnerabilities on PyPI
+	@test -f build/pip-audit/.ready || { $(BIN)/uv venv --quiet --clear --python $(BIN)/python build/pip-audit && \
+	  VIRTUAL_ENV='$(CURDIR)/build/pip-audit' $(BIN)/uv pip install --quiet --require-hashes -r tests/security/pip-audit.txt && \
+	  touch build/pip-audit/.ready; } || true
+	$(BIN)/python -m pytest tests/security/test_audit_dependencies.py -n 0
+	$(BIN)/python -m tests.security.audit_dependencies
+
 corpus: warm ## RECIPE=… INPUT='…/*.warc.gz' OUT=…: from WARC files to a corpus
 	$(RUN)
 

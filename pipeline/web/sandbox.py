@@ -157,7 +157,7 @@ class Sandbox:
                     self.close()
                     raise KamisukiError(
                         f"a parser of pages cannot be kept from network and files here: {first['unconfined']}: run it "
-                        "on Linux on x86-64 or arm64 where seccomp filters are allowed, or use extract.extractor: kamisuki"
+                        "on Linux (x86-64, arm64) where seccomp filters are allowed, or use extract.extractor: kamisuki"
                     )
         return self.process
 

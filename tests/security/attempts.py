@@ -111,7 +111,9 @@ def attempts(folder: str, port: int) -> dict[str, Callable[[], object]]:
         "fork": _child_by_fork,
         "a thread": _thread,
         "a signal to another process": lambda: os.kill(os.getppid(), 0),
-        "a handle of another process": lambda: os.close(_call(_PIDFD_OPEN, ctypes.c_int(os.getppid()), ctypes.c_uint(0))),
+        "a handle of another process": lambda: os.close(
+            _call(_PIDFD_OPEN, ctypes.c_int(os.getppid()), ctypes.c_uint(0))
+        ),
         "other limits": lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
     }
 

@@ -82,7 +82,10 @@ def test_where_nothing_can_be_confined_no_page_is_parsed(tmp_path: Path, monkeyp
     python.write_text(f'#!/bin/sh\nexec setarch i686 {sys.executable} "$@"\n')
     python.chmod(0o755)
     monkeypatch.setattr(module.sys, "executable", str(python))
-    with Sandbox(Limits(), ATTEMPTS) as sandbox, pytest.raises(KamisukiError, match=r"cannot be kept.*extract\.extractor"):
+    with (
+        Sandbox(Limits(), ATTEMPTS) as sandbox,
+        pytest.raises(KamisukiError, match=r"cannot be kept.*extract\.extractor"),
+    ):
         sandbox.extract("", None, None)
 
 
