@@ -22,6 +22,13 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
         out: Out,
         to: Annotated[Any, typer.Option("--to", parser=as_place, help="Folder or s3:// prefix for the release.")],
         recipe: Annotated[str | None, typer.Option("--recipe", help="Whose corpus; the latest one by default.")] = None,
+        rewritten: Annotated[
+            list[str] | None,
+            typer.Option("--with", help="A rewriting that ran in OUT, as NAME or NAME:STEP; may be given again."),
+        ] = None,
+        without_corpus: Annotated[
+            bool, typer.Option("--without-corpus", help="Only what --with names, without the corpus.")
+        ] = False,
         by: Annotated[
             str, typer.Option("--by", help="Columns to cut the release by, with commas; '' for none.")
         ] = "license_tier",
@@ -53,7 +60,7 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
         ] = None,
         ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
     ) -> None:
-        """Make a data set of a corpus that people can load: only what is missing is done."""
+        """Make a data set of a corpus and of what was rewritten that people can load: only what is missing is done."""
         from pipeline.progress import Progress, human_seconds
         from pipeline.release.manifest import LOCAL
         from pipeline.release_run import ReleaseRun, Settings
@@ -72,7 +79,11 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
         )
         runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
         place = writable(to)
-        job = ReleaseRun(writable(out), place, settings, runner, Progress(place / LOCAL), recipe, name, contact)
+        parts = [(which, step or None) for which, _, step in (each.partition(":") for each in rewritten or [])]
+        job = ReleaseRun(
+            writable(out), place, settings, runner, Progress(place / LOCAL), recipe, name, contact, parts,
+            corpus=not without_corpus,
+        )  # fmt: skip
         try:
             if dry_run:
                 _print_plans(console(), job.plan())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -33,7 +33,8 @@ from pipeline.release.manifest import (
 )
 from pipeline.release.tally import add_up, license_counts, source_counts
 from pipeline.release.tombstones import buried, listed_for
-from pipeline.release_sources import Source, find_source
+from pipeline.release_rewritten import find_rewritten
+from pipeline.release_sources import Source, find_corpus
 from pipeline.run import locked
 from pipeline.runner import Runner
 from pipeline.runner import Task as Work
@@ -117,8 +118,14 @@ class ReleaseRun:
         self, out: Place, release: Place, settings: Settings, runner: Runner, progress: Progress,
         recipe: str | None = None,
         name: str | None = None, contact: str | None = None,
+        rewritten: Sequence[tuple[str, str | None]] = (), corpus: bool = True,
     ) -> None:  # fmt: skip
+        """`rewritten` are rewriting recipes, each with a step or None for its last; without `corpus` they are all."""
         settings.check()
+        if not corpus and (recipe is not None or not rewritten):
+            raise UsageError(
+                "a release without a corpus is of rewritings alone: name them with --with, and no --recipe"
+            )
         if str(out) == str(release):
             raise UsageError("--to is the OUT folder itself: give the release a folder of its own")
         self.out = out
@@ -126,6 +133,8 @@ class ReleaseRun:
         self.settings = settings
         self.progress = progress
         self.recipe = recipe
+        self.rewritten = list(rewritten)
+        self.corpus = corpus
         self.name = name
         self.contact = contact
         self._requests: list[Request] = []
@@ -139,7 +148,7 @@ class ReleaseRun:
         Raises UsageError or Incomplete as `build`.
         """
         with self._locked():
-            return self._count([find_source(self.out, self.recipe)])
+            return self._count(self._sources())
 
     def build(self, replace: bool = False) -> Built:
         """Do what is missing of the release, its manifest last.
@@ -148,7 +157,7 @@ class ReleaseRun:
         Incomplete for a table that misses shards, or when a task fails.
         """
         with self._locked():
-            sources = [find_source(self.out, self.recipe)]
+            sources = self._sources()
             before = self._begin(sources, replace)
             if before is not None:
                 return self._rename(before)
@@ -179,6 +188,16 @@ class ReleaseRun:
             remove_temporaries(self.release)
             self._requests = listed_for(self.release, self.out)
             yield
+
+    def _sources(self) -> list[Source]:
+        """The tables that become tasks. Raises UsageError where two would have one name."""
+        found = [find_corpus(self.out, self.recipe)] if self.corpus else []
+        found += [find_rewritten(self.out, name, step) for name, step in self.rewritten]
+        names = [source.task for source in found]
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"two parts of the release would be called {name}: name each with --with once")
+        return found
 
     def _identity(self, sources: list[Source]) -> dict[str, Any]:
         """What tells this release from another one in the same folder."""
@@ -260,10 +279,11 @@ class ReleaseRun:
         made_by |= {"takedowns": self._listed.name} if self._listed is not None else {}
         return self.release / LOCAL / "ledger" / f"{slug(source.task)}-{canonical_digest(made_by)}" / step
 
-    def _given(self) -> dict[str, Any]:
+    def _given(self, source: Source) -> dict[str, Any]:
         return {
             "by": list(self.settings.by),
-            "policy": self.settings.policy() | {"takedowns": str(self._listed) if self._listed is not None else None},
+            "policy": self.settings.policy()
+            | {"forbidding": list(source.forbidding), "takedowns": self._listed and str(self._listed)},
             "seed": self.settings.seed,
             "validation": self.settings.validation,
         }
@@ -274,7 +294,7 @@ class ReleaseRun:
         for source in sources:
             folder = self._ledger(source, "count")
             jobs = [
-                self._job(rows.count_shard, source, shard, {"folder": str(folder), **self._given()})
+                self._job(rows.count_shard, source, shard, {"folder": str(folder), **self._given(source)})
                 for shard in sorted(source.found.entries)
             ]
             counted = self.steps.do("release: count", folder, jobs)
@@ -307,7 +327,7 @@ class ReleaseRun:
         parts = [asdict(part) for part in plan.parts]
 
         def scatter() -> None:
-            given = {"folder": str(scattered), "release": str(self.release), "parts": parts, **self._given()}
+            given = {"folder": str(scattered), "release": str(self.release), "parts": parts, **self._given(source)}
             jobs = [self._job(rows.scatter_shard, source, shard, given | {"run": runs[shard]}) for shard in shards]
             make_folder(self.release / exchange)
             self.steps.do("release: scatter", scattered, jobs, also=[self.release / exchange])
@@ -409,5 +429,6 @@ def _describe(plan: Plan, written: Finished) -> Task:
         languages=total["languages"],
         consent=total["consent"],
         waived=source.waived,
+        rewriting=source.rewriting,
         versions={**source.versions, "pyarrow": pa.__version__},
     )

@@ -1,4 +1,4 @@
-"""What a release is made of: the corpus of a recipe that ran in OUT."""
+"""What a release is made of: the corpus of a recipe that ran in OUT, and what rewriting recipes made there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.errors import UsageError
 from pipeline.ledger import load_entries
 from pipeline.plan import load_plan
-from pipeline.release.manifest import FunnelStep
+from pipeline.release.manifest import FunnelStep, Rewriting
 from pipeline.release_described import corpus_funnel, published_recipe, versions_of, without_folders
 from pipeline.run import read_run
 from pipeline.steps import Finished, Incomplete
@@ -17,7 +17,10 @@ from pipeline.storage.places import Place
 
 @dataclass(frozen=True)
 class Source:
-    """A whole table that becomes a task of a release; `found` are its folder and the ledger entries of its shards."""
+    """A whole table that becomes a task of a release; `found` are its folder and the ledger entries of its shards.
+
+    `forbidding` are columns in which a model wrote whose license lets no other model be trained with it.
+    """
 
     task: str
     kind: str
@@ -27,34 +30,37 @@ class Source:
     funnel: list[FunnelStep]
     waived: dict[str, str]
     versions: dict[str, str]
+    rewriting: Rewriting | None = None
+    forbidding: tuple[str, ...] = ()
 
     def identity(self) -> dict[str, str]:
         """What tells this table from another one: its folder's name, and the digest of all its files."""
         return {"folder": self.found.folder.name, "shards": self.found.fingerprint(self.table)}
 
 
-def find_source(out: Place, recipe: str | None) -> Source:
+def known_run(out: Place) -> dict[str, Any]:
+    """The record of the run in OUT. Raises UsageError where there is none."""
+    record = read_run(out)
+    if record is None:
+        raise UsageError(f"{out} holds no run: give the OUT folder of `kamisuki run`")
+    return record
+
+
+def find_corpus(out: Place, recipe: str | None) -> Source:
     """The corpus of a recipe (the latest by default).
 
     Raises UsageError for what did not run, Incomplete for a table that misses shards.
     """
-    record = read_run(out)
-    if record is None:
-        raise UsageError(f"{out} holds no run: give the OUT folder of `kamisuki run`")
+    record = known_run(out)
     name = recipe or record["latest"]
     if name not in record["recipes"]:
         raise UsageError(f"no recipe {name!r} ran in {out}; there are: {', '.join(record['recipes'])}")
-    return _corpus(out, record, name)
-
-
-def _corpus(out: Place, record: dict[str, Any], name: str) -> Source:
     known = record["recipes"][name]
     if "corpus" not in known["tables"]:
         raise UsageError(f"recipe {name} has no corpus in {out} yet: run it first, to its last stage")
     folder = out / known["tables"]["corpus"]
     found = Finished(folder, {entry.shard: entry for entry in load_entries(folder)})
-    planned = {shard.name for shard in load_plan(out / "plan.json")} - known["waived"].keys()
-    _check_whole(f"the corpus of {name}", found, planned, "corpus")
+    check_whole(f"the corpus of {name}", found, planned_shards(out, known), "corpus")
     return Source(
         task=name,
         kind="corpus",
@@ -67,7 +73,13 @@ def _corpus(out: Place, record: dict[str, Any], name: str) -> Source:
     )
 
 
-def _check_whole(what: str, found: Finished, wanted: set[str], table: str) -> None:
+def planned_shards(out: Place, known: dict[str, Any]) -> set[str]:
+    """The shards that a recipe's tables must have: those of the plan without the waived ones."""
+    return {shard.name for shard in load_plan(out / "plan.json")} - known["waived"].keys()
+
+
+def check_whole(what: str, found: Finished, wanted: set[str], table: str) -> None:
+    """Raise Incomplete where shards are missing, UsageError where there is nothing."""
     missing = sorted(wanted - found.entries.keys())
     if missing:
         names = ", ".join(missing[:5])

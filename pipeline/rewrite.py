@@ -28,7 +28,7 @@ from pipeline.storage.places import Place, as_place
 from pipeline.takedown_list import TAKEN_DOWN, Takedowns, read_requests
 from pipeline.web.license import strictest
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 MEMORY_BYTES = 1_500_000_000
 # Rows that are asked about together: many requests in flight, and bounded memory.
 BATCH_ROWS = 2_048
@@ -54,7 +54,7 @@ def begin_shard(
     columns = ["id", "text", "license", "license_url", "license_tier", *taken]
     listed = Takedowns(read_requests(as_place(takedowns))) if takedowns is not None else None
     with TableWriter(as_place(folder) / f"{shard}.parquet", schema("rows", ROWS)) as out:
-        for batch in read_batches(as_place(table), [*columns, *(["canonical_url"] if listed else [])]):
+        for batch in read_batches(as_place(table), columns):
             _count(entry, batch.column("text"), batch.num_rows)
             if listed is not None:
                 gone = pa.array(listed.find(batch) >= 0)

@@ -240,12 +240,16 @@ class RewritingRun:
         return self.out / CACHE
 
     def _remember(self) -> None:
-        """Note in OUT/run.json which folder holds which table of this recipe."""
+        """Note in OUT/run.json which folder holds which table of this recipe, and the prompts as they were asked."""
         self._check_lock()
         record = read_run(self.out)
         if record is None or not self.tables:
             return
         mine = {"recipe": self.recipe.model_dump(mode="json"), "of": self.source, "tables": dict(self.tables)}
+        mine["prompts"] = {
+            step: {"name": prompt.name, "digest": prompt.digest, "messages": [list(pair) for pair in prompt.messages]}
+            for step, prompt in self.recipe.prompts().items()
+        }
         known = record.setdefault(KEY, {})
         if known.get(self.recipe.name) != mine:
             known[self.recipe.name] = mine

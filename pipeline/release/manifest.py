@@ -73,8 +73,29 @@ class FunnelStep(Part):
     removed: bool = False
 
 
+class Prompt(Part):
+    """What a step of a rewriting asked: messages of role and content. `digest` is the SHA-256 of the prompt's file."""
+
+    step: str
+    name: str
+    digest: str
+    messages: list[tuple[str, str]]
+
+
+class Rewriting(Part):
+    """What a rewriting began with, the table `reads` of the run of recipe `of` (in full: `source_recipe`), and what it
+    asked. `fell_back` counts by step the rows that failed there and went on nevertheless."""
+
+    of: str
+    reads: str
+    source_recipe: dict[str, Any]
+    prompts: list[Prompt]
+    fell_back: dict[str, int]
+
+
 class Task(Part):
-    """A corpus, or what one rewriting recipe made. `recipe` is the recipe in full, `kind` corpus or rewritten.
+    """A corpus, or what the steps of one rewriting recipe made. `kind` is corpus or rewritten, `recipe` the recipe in
+    full, of a rewriting with the steps that made these rows; `rewriting` is what else made them.
 
     `left_out` counts rows that the release itself refused, by reason; `waived` are shards that the run did without,
     with their errors; `versions` are those of the libraries and assets that decide the rows.
@@ -93,6 +114,7 @@ class Task(Part):
     consent: dict[str, int]
     waived: dict[str, str]
     versions: dict[str, str]
+    rewriting: Rewriting | None = None
 
 
 class Takedown(Part):

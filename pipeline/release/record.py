@@ -58,10 +58,10 @@ def fetch_record(release: Place, key: str, inputs: Sequence[str], politeness: Po
     page = row
     if row.get("source_ids"):
         source = row["source_ids"][0]
-        original = find_row(release, manifest, source)
-        if original is None:
+        # A release of rewritten rows alone has not the page's row; what leads to its record stands in theirs too.
+        page = find_row(release, manifest, source) or row
+        if "warc_length" not in page:
             raise UsageError(f"{key} was made of {source}, which this release does not hold: ask the one that does")
-        page = original
     if page["warc_length"] is None or page["warc_record_id"] is None:
         raise UsageError(
             f"{page['id']} came from no WARC record but from row {page['warc_offset']} of {page['warc_file']}"
@@ -142,7 +142,8 @@ def story(found: Found) -> Iterator[str]:
     yield f"  checked: {page['warc_record_id']}, payload {page['payload_digest'] or 'without a digest'}"
     status, kind = found.record.http_status, found.record.content_type
     yield f"  response: status {status}, {kind}, {len(found.record.body):,} bytes, fetched {found.record.date}"
-    yield f"  extract: {page['extractor']}, charset {page['charset']} from {page['charset_source']}"
+    if page.get("extractor"):
+        yield f"  extract: {page['extractor']}, charset {page['charset']} from {page['charset_source']}"
     for edit in page.get("edits") or []:
         yield f"  edit: {edit['kind']}: characters {edit['start']} to {edit['end']}"
     yield f"  license {page['license'] or 'none found'} ({page['license_tier']}), consent {page['consent']}"

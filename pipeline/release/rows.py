@@ -18,6 +18,7 @@ from pipeline.files import TableWriter, open_parquet, read_batches
 from pipeline.ledger import Entry
 from pipeline.release.keys import TRAIN, VALIDATION, file_index, held_out, row_keys
 from pipeline.release.layout import Part, Values
+from pipeline.release.lineage import is_forbidden
 from pipeline.release.tally import add_up, tally
 from pipeline.storage.places import as_place, size_of
 from pipeline.takedown_list import MATCHED_BY, TAKEN_DOWN, Takedowns, read_requests
@@ -27,7 +28,8 @@ MEMORY_BYTES = 1_000_000_000
 KEY = "release_key"
 ROWS_AT_ONCE = 16_384
 # Why a row is left out of a release.
-REFUSED, TIER = "consent_refused", "license_tier"
+FORBIDDEN, REFUSED = "generator_forbids_training", "consent_refused"
+TIER, SOURCE_TIER = "license_tier", "source_license_tier"
 
 
 def table_schema(table: str) -> pa.Schema:
@@ -41,16 +43,24 @@ def _read(table: str, columns: list[str] | None, rows: int = ROWS_AT_ONCE) -> It
 
 
 def left_out(batch: pa.RecordBatch, policy: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
-    """By reason which rows the policy leaves out, bool [n]; a row has the first reason that holds."""
+    """By reason which rows the policy leaves out, bool [n]; a row has the first reason that holds.
+
+    What a model wrote whose license forbids training stays out whatever the policy lets in. A rewritten row carries
+    the consent and the license tier of its source: where that is left out, so is the row.
+    """
     reasons = []
+    if "generator_training" in batch.schema.names:
+        reasons.append((FORBIDDEN, _mask(is_forbidden(batch, policy["forbidding"]))))
     if policy["takedowns"] is not None:
         reasons.append((TAKEN_DOWN, _listed(policy["takedowns"]).find(batch) >= 0))
     if not policy["refused_consent"] and "consent" in batch.schema.names:
         reasons.append((REFUSED, _mask(pc.equal(batch.column("consent"), "refused"))))
     if policy["license_tiers"] is not None:
         allowed = pa.array(policy["license_tiers"], pa.string())
-        tier = pc.fill_null(batch.column("license_tier"), "unknown")
-        reasons.append((TIER, ~_mask(pc.is_in(tier, allowed))))
+        for reason in (TIER, SOURCE_TIER):
+            if reason in batch.schema.names:
+                tier = pc.fill_null(batch.column(reason), "unknown")
+                reasons.append((reason, ~_mask(pc.is_in(tier, allowed))))
     seen = np.zeros(batch.num_rows, np.bool_)
     found = []
     for reason, mask in reasons:
@@ -68,9 +78,9 @@ def _listed(folder: str) -> Takedowns:
     return Takedowns(read_requests(as_place(folder)))
 
 
-def policy_columns(names: list[str]) -> list[str]:
+def policy_columns(names: list[str], policy: dict[str, Any]) -> list[str]:
     """The columns of a table that decide whether, and in which split, a row is released."""
-    wanted = (*MATCHED_BY, "consent", "license_tier")
+    wanted = (*MATCHED_BY, "consent", TIER, SOURCE_TIER, "generator_training", *policy["forbidding"])
     return [name for name in wanted if name in names]
 
 
@@ -126,7 +136,7 @@ def count_shard(
     with open_parquet(as_place(table)) as file:
         names = file.schema_arrow.names
         parquet, arrow = _bytes_a_row(file.metadata)
-        columns = list(dict.fromkeys([*policy_columns(names), *(axis for axis in by if axis in names)]))
+        columns = list(dict.fromkeys([*policy_columns(names, policy), *(axis for axis in by if axis in names)]))
         counts: dict[tuple[Values, str], int] = {}
         for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns):
             entry.read += batch.num_rows

@@ -30,13 +30,16 @@ LINEAGE = pa.list_(
 # Columns that a row takes over from the document it was made from, under the same name.
 OF_THE_SOURCE: list[tuple[str, pa.DataType]] = [
     ("url", pa.string()),
+    ("canonical_url", pa.string()),
     ("host", pa.string()),
     ("title", pa.string()),
     ("crawl", pa.string()),
     ("fetched_at", TIMESTAMP),
     ("warc_file", pa.string()),
     ("warc_offset", pa.int64()),
+    ("warc_length", pa.int64()),
     ("warc_record_id", pa.string()),
+    ("payload_digest", pa.string()),
     ("source", pa.string()),
     ("source_id", pa.string()),
     ("source_metadata", pa.string()),

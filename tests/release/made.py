@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.pipeline.conftest import Quiet
 
 SCHEMA = corpus_schema([("characters", pa.int64())])
 TIERS = ("attribution", "unknown", None)
+Rewritings = Sequence[tuple[str, str | None]]
 FETCHED = datetime.datetime(2024, 6, 1, tzinfo=datetime.UTC)
 
 
@@ -50,6 +52,9 @@ def made_out(out: Path, rows: list[dict[str, Any]], shards: int = 2) -> Path:
     return out
 
 
-def release(out: Place, to: Place, replace: bool = False, **settings: Any) -> Built:
+def release(
+    out: Place, to: Place, replace: bool = False, rewritten: Rewritings = (), corpus: bool = True, **settings: Any
+) -> Built:
     """Build a release in this process."""
-    return ReleaseRun(out, to, Settings(**settings), InProcessRunner(), Quiet()).build(replace)
+    job = ReleaseRun(out, to, Settings(**settings), InProcessRunner(), Quiet(), rewritten=rewritten, corpus=corpus)
+    return job.build(replace)

@@ -8,7 +8,18 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pipeline.recipe import find_recipe, load_recipe
-from pipeline.release.manifest import Config, File, FunnelStep, LicenseCount, Manifest, Policy, SourceCount, Takedown
+from pipeline.release.manifest import (
+    Config,
+    File,
+    FunnelStep,
+    LicenseCount,
+    Manifest,
+    Policy,
+    Prompt,
+    Rewriting,
+    SourceCount,
+    Takedown,
+)
 from pipeline.release.manifest import Task as Part
 
 SEED, SHARE = 1, 0.01
@@ -73,6 +84,29 @@ def manifest(tasks: list[Part] | None = None, **changed: Any) -> Manifest:
         ],
     }  # fmt: skip
     return Manifest.model_validate(made | changed)
+
+
+def hostile_rewritings(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Manifest]:
+    """Manifests of a rewritten part with any text in recipe, prompts and what the run says of itself."""
+    asks = st.none() | st.fixed_dictionaries({"prompt": texts, "answer": texts})
+    steps = st.fixed_dictionaries(
+        {"name": texts, "ask": asks, "checks": st.lists(texts, max_size=2), "otherwise": texts}
+    )
+    generators = st.fixed_dictionaries(dict.fromkeys(("model", "license", "license_tier", "training"), texts))
+    recipes = st.fixed_dictionaries({"generator": st.none() | generators, "steps": st.lists(steps, max_size=2)})
+    messages = st.lists(st.tuples(texts, texts), min_size=1, max_size=2)
+    prompts = st.builds(Prompt, step=texts, name=texts, digest=texts, messages=messages)
+    rewriting = st.builds(
+        Rewriting,
+        of=texts,
+        reads=texts,
+        source_recipe=st.dictionaries(texts, texts, max_size=2),
+        prompts=st.lists(prompts, max_size=2),
+        fell_back=st.dictionaries(texts, st.integers(0, 9), max_size=2),
+    )
+    return st.builds(
+        lambda recipe, how: manifest([corpus_task(kind="rewritten", recipe=recipe, rewriting=how)]), recipes, rewriting
+    )
 
 
 def hostile_manifests(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Manifest]:

@@ -209,13 +209,6 @@ def test_a_build_killed_again_and_again_ends_with_the_same_bytes(out, built, tmp
     assert not list(tmp_path.rglob("*.tmp")) and not (tmp_path / ".local" / "exchange").exists()
 
 
-def test_two_workers_write_the_same_bytes(out, built, tmp_path):
-    command = [sys.executable, "-m", "pipeline.cli", "release", str(out), "--to", str(tmp_path), "--workers", "2"]
-    done = subprocess.run([*command, *SMALL_OPTIONS], env=ENVIRONMENT)
-    assert done.returncode == 0
-    assert data(tmp_path) == data(built)
-
-
 def test_a_run_on_s3_is_released_on_s3_with_the_same_bytes(out, built, tmp_path, monkeypatch):
     with moto_server() as port, made_bucket(port, tmp_path / "cache", monkeypatch) as bucket:
         for path in sorted(out.rglob("*.*")):

@@ -21,7 +21,7 @@ from pipeline.release.manifest import LicenseCount
 from pipeline.rewriting.recipe import find_rewriting_recipe, load_rewriting_recipe
 from pipeline.rewriting.rows import ROWS
 from pipeline.schemas import corpus_schema
-from tests.release.manifests import DAY, corpus_task, hostile_manifests, manifest
+from tests.release.manifests import DAY, corpus_task, hostile_manifests, hostile_rewritings, manifest
 from tests.release.test_card_markup import TEXTS, shown
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
@@ -106,6 +106,31 @@ def test_hostile_data_stays_data_in_the_whole_card(made):
     headings = [text_of(inline) for token, inline in pairwise(tokens) if token.type == "heading_open"]
     assert shown(headings[0]) == made.name
     assert headings[1:] == re.findall(r"^## (.+)$", card(manifest()), re.MULTILINE)
+
+
+@settings(max_examples=15, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(hostile_rewritings(TEXTS))
+def test_hostile_data_stays_data_where_a_model_wrote(made):
+    page = card(made)
+    tokens = body(page)
+    assert not [token for token in tokens if "html" in token.type or token.type in ("hr", "blockquote_open")]
+    headings = [text_of(inline) for token, inline in pairwise(tokens) if token.type == "heading_open"]
+    assert headings[1:] == re.findall(r"^## (.+)$", card(manifest([corpus_task(kind="rewritten")])), re.MULTILINE)
+    task = made.tasks[0]
+    found = tables(tokens)
+    steps = found[("step", "what it does", "checks", "a row that fails", "dropped", "went on though failed",
+                   "rows behind it")]  # fmt: skip
+    assert [shown(row[0]) for row in steps] == [step["name"] for step in task.recipe["steps"]]
+    assert [shown(row[2]) for row in steps] == [", ".join(step["checks"]) for step in task.recipe["steps"]]
+    facts = {row[0]: shown(row[1]) for row in found["what", "value"]}
+    if task.recipe["generator"]:
+        assert (facts["model"], facts["its license"]) == tuple(
+            task.recipe["generator"][key] for key in ("model", "license")
+        )
+    prompts = [token.content for token in tokens if token.type == "fence" and token.content.startswith("=== ")]
+    assert len(prompts) == len(task.rewriting.prompts)
+    recipes = [yaml.safe_load(token.content) for token in tokens if token.type == "fence" and token.info == "yaml"]
+    assert recipes == [task.recipe, task.rewriting.source_recipe]
 
 
 def test_the_same_manifest_gives_the_same_card(tmp_path):

@@ -24,6 +24,7 @@ import pytest
 from pipeline.release.card import write_card
 from pipeline.release.card.markup import is_seen
 from pipeline.release.keys import row_key
+from pipeline.release.lineage import COLUMNS as LINEAGE
 from pipeline.release.manifest import (
     Config,
     File,
@@ -37,6 +38,7 @@ from pipeline.release.manifest import (
 from pipeline.release.verify import CHECKS, Findings, verify
 from pipeline.release.verify.loading import LOADERS, load
 from pipeline.release.verify.spool import Spool
+from pipeline.rewriting.rows import ROWS
 from pipeline.takedown_list import make_request, remember_requests
 from tests.pipeline.conftest import ROOT, run_cli
 from tests.release.manifests import SEED, SHARE, corpus_task, manifest
@@ -134,7 +136,13 @@ def test_a_whole_release_is_found_whole_and_everything_is_looked_at(tmp_path):
     found = verify(tmp_path)
     assert wrong(found) == {} and found.whole()
     unlooked = {name for name, check in found.checks.items() if not check.looked_at}
-    assert unlooked == {"tombstones", "takedowns", "licenses"}, "none was asked for"
+    assert unlooked == {"tombstones", "takedowns", "licenses", "generators", "lineage"}, "none was asked for"
+
+
+def test_a_whole_rewritten_release_is_found_whole(tmp_path):
+    rewritten()(tmp_path)
+    found = verify(tmp_path)
+    assert wrong(found) == {} and found["generators"].looked_at and found["lineage"].looked_at
 
 
 OTHER = "data/demo-none/train-0000{}-of-00002.parquet row "
@@ -278,6 +286,33 @@ def outside_tiers(folder: Path) -> None:
     build(folder, plain_rows(), policy=Policy(license_tiers=["attribution"], refused_consent=False))
 
 
+def rewritten(schema: pa.Schema | None = None, policy: Policy | None = None, **changed: Any) -> Callable[[Path], None]:
+    """A release that a model rewrote, in which one row is another."""
+
+    def build_it(folder: Path) -> None:
+        known = {name: kind for name, kind in ROWS if name in LINEAGE}
+        asked = dict.fromkeys(known["lineage"].value_type.names) | {"step": "written", "model": "m"}
+        made = {"generator": "m", "generator_license": "MIT", "generator_training": "allowed", "lineage": [asked]}
+        made |= {"source_license_tier": "attribution"}
+        rows = {key: [each | made for each in of] for key, of in plain_rows().items()}
+        rows["demo-attribution", "train", 0][1] |= changed
+        fields = [field for field in SCHEMA if field.name not in known]
+        build(folder, rows, schema or pa.schema([*fields, *known.items()]), **({"policy": policy} if policy else {}))
+        manifest = read_manifest(folder)
+        asks = {"steps": [{"name": "written", "ask": {"prompt": "p"}}]}
+        task = manifest.tasks[0].model_copy(update={"kind": "rewritten", "recipe": asks})
+        manifest = manifest.model_copy(update={"tasks": [task]})
+        write_manifest(folder, manifest)
+        write_card(folder, manifest)
+
+    return build_it
+
+
+def outside_tiers_by_source(folder: Path) -> None:
+    policy = Policy(license_tiers=["attribution", "unknown"], refused_consent=False)
+    rewritten(policy=policy, source_license_tier="reserved")(folder)
+
+
 def edited_card(folder: Path) -> None:
     build(folder, plain_rows())
     with open(folder / "README.md", "a", encoding="utf-8") as file:
@@ -343,7 +378,20 @@ BROKEN: dict[str, list[tuple[Callable[[Path], None], str]]] = {
         (edited_file(split="validation"), f"{FIRST}: the manifest says that it is of demo-attribution, validation"),
     ],
     "consent": [(changed_row(consent="refused"), f"{ROW}: refuses training")],
-    "licenses": [(outside_tiers, at("demo-none", 0, 0) + ": its license tier")],
+    "licenses": [
+        (outside_tiers, at("demo-none", 0, 0) + ": its license tier"),
+        (outside_tiers_by_source, f"{ROW}: its source's license tier"),
+    ],
+    "generators": [
+        (rewritten(generator_training="forbidden"), f"{ROW}: may not be trained"),
+    ],
+    "lineage": [
+        (rewritten(lineage=[]), f"{ROW}: does not say what the model was asked"),
+        (rewritten(source_ids=[]), f"{ROW}: names no source"),
+        (rewritten(generator=None), f"{ROW}: names questions but no model"),
+        (rewritten(generator_license=None), f"{ROW}: does not say under which"),
+        (rewritten(SCHEMA), "demo: its rows have no generator, generator_license, generator_training, lineage"),
+    ],
     "hosts": [(changed_row(host=host_of("validation", 3)), f"host {host_of('validation', 3)}: 2 splits: ")],
     "tombstones": [
         (tombstone(HIS), at("demo-none", 1, 2) + ": was taken down"),

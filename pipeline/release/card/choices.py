@@ -60,6 +60,8 @@ def filters_of(task: Task) -> list[Filter]:
             drops = limit and not rule.get("tier")
             bound: Any = ("",) if limit in TEXT_LIMITS else 0.0
             reason = reason_of(Rule(rule["signal"], **{limit: bound}), limit) if drops else ""
+            # The funnel of a rewriting says at which step a row went.
+            reason = f"{step}: {reason}" if step and reason else reason
             if rule.get("tier") and limit:
                 words += f", else tier {rule['tier']}"
             entry = found.setdefault((signal, reason, "" if reason else words), Filter(signal, reason=reason))

@@ -29,6 +29,11 @@ def visible(text: str) -> str:
     return "".join(character if character != "\\" and is_seen(character) else _escape(character) for character in text)
 
 
+def visible_lines(text: str) -> str:
+    """A text of several lines with what is not seen as Python's escapes; its backslashes stay as they are."""
+    return "".join(character if character == "\n" or is_seen(character) else _escape(character) for character in text)
+
+
 def _escape(character: str) -> str:
     if character in _SHORT_ESCAPES:
         return _SHORT_ESCAPES[character]

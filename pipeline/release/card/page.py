@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from pipeline.release.card import parts
 from pipeline.release.card.markup import fence, heading, name, number, plain, table, visible, yaml_text
@@ -27,6 +28,7 @@ def card(manifest: Manifest) -> str:
         by_task(manifest, parts.funnel),
         "## Filters",
         by_task(manifest, parts.filters),
+        *(["## Rewriting", _REWRITING, by_task(manifest, parts.rewriting)] if _is_rewritten(manifest) else []),
         "## Deduplication",
         by_task(manifest, parts.deduplication),
         "## Sources",
@@ -46,7 +48,7 @@ def card(manifest: Manifest) -> str:
         "## Removal",
         _removal(manifest),
         "## Recipe",
-        by_task(manifest, parts.recipe),
+        by_task(manifest, partial(parts.recipe, besides={task.name for task in manifest.tasks})),
         "## Versions",
         by_task(manifest, parts.versions),
         "## Citation",
@@ -111,6 +113,18 @@ print(polars.scan_parquet(files).head(3).collect())
         f"With datasets, whole or as a stream:\n\n{fence(with_datasets, 'python')}\n\n"
         f"With DuckDB or Polars:\n\n{fence(with_others, 'python')}\n\n{listed}\n\n{order}"
     )
+
+
+_REWRITING = (
+    "`generator` names the model that wrote a row's text; where it is empty no model did, and the row has its source's "
+    "id. `lineage` holds each question that the text owes itself to, `source_ids` what it was made from, and `license` "
+    "the stricter of the licenses of source and model. Rows of a model whose license forbids training others with what "
+    "it wrote are never in a release."
+)
+
+
+def _is_rewritten(manifest: Manifest) -> bool:
+    return any(task.kind == "rewritten" for task in manifest.tasks)
 
 
 _LICENSES = (

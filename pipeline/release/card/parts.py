@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from pipeline.release.card.choices import filters_of, flat, removed_by
 from pipeline.release.card.columns import meanings
-from pipeline.release.card.markup import fence, heading, name, number, plain, table, yaml_text
-from pipeline.release.manifest import Manifest, Task
+from pipeline.release.card.markup import fence, heading, name, number, plain, table, visible_lines, yaml_text
+from pipeline.release.manifest import Manifest, Prompt, Task
 
 # A page has some hundred languages by mistakes of lid.176; the first ones say what there is.
 LANGUAGES_SHOWN = 20
@@ -68,7 +69,9 @@ def filters(task: Task) -> str:
 def deduplication(task: Task) -> str:
     """The parameters of deduplication, and what went as a duplicate."""
     if task.kind == "rewritten":
-        return "What was rewritten was deduplicated before, and not again afterwards."
+        deduplicated = task.rewriting and task.rewriting.reads == "corpus" and task.rewriting.source_recipe.get("dedup")
+        before = "was deduplicated by its recipe" if deduplicated else "was not deduplicated"
+        return f"What was rewritten {before}; the rewritten texts were not deduplicated."
     chosen = task.recipe.get("dedup")
     if chosen is None:
         return "The recipe deduplicates nothing: the same text may stand in many rows."
@@ -79,9 +82,88 @@ def deduplication(task: Task) -> str:
     return f"{removed}\n\nParameters, as the recipe names them:\n\n{table(['key', 'value'], keys)}"
 
 
-def recipe(task: Task) -> str:
-    """The recipe in full."""
-    return fence(yaml_text(task.recipe), "yaml")
+def recipe(task: Task, besides: set[str]) -> str:
+    """The recipe in full, and that of the run which was rewritten where it is not `besides` in the card."""
+    own = fence(yaml_text(task.recipe), "yaml")
+    if task.rewriting is None or task.rewriting.of in besides:
+        return own
+    of = f"The recipe of the run that was rewritten, {name(task.rewriting.of)}:"
+    return f"{own}\n\n{of}\n\n{fence(yaml_text(task.rewriting.source_recipe), 'yaml')}"
+
+
+def rewriting(task: Task) -> str:
+    """What was rewritten by which model; of each step what it asked, what was checked of the answers and what went."""
+    if task.rewriting is None:
+        return "As the sources have it: nothing of it was written by a model."
+    facts = [["rewritten", plain(f"the {task.rewriting.reads} of {task.rewriting.of}")]]
+    generator = task.recipe.get("generator") or {}
+    for key, what in (("model", "model"), ("license", "its license"), ("license_tier", "tier of that license")):
+        facts += [[what, plain(str(generator[key]))]] if key in generator else []
+    if "training" in generator:
+        facts.append(
+            [
+                "training other models with what it wrote",
+                plain(_TRAINING.get(generator["training"], str(generator["training"]))),
+            ]
+        )
+    went = removed_by(task)
+    left = {step.name: step.rows for step in task.funnel if not step.removed}
+    prompts = {prompt.step: prompt for prompt in task.rewriting.prompts}
+    steps = []
+    for step in task.recipe.get("steps") or []:
+        gone = sum(each.rows for each in went.values() if each.name.startswith(f"{step['name']}: "))
+        steps.append(
+            [
+                name(step["name"]),
+                _what_it_does(step, prompts),
+                plain(", ".join(step.get("checks") or [])),
+                plain(_OTHERWISE.get(step.get("otherwise", ""), "")),
+                number(gone, True),
+                number(task.rewriting.fell_back.get(step["name"], 0)),
+                number(left.get(step["name"])),
+            ]
+        )
+    header = [
+        "step",
+        "what it does",
+        "checks",
+        "a row that fails",
+        "dropped",
+        "went on though failed",
+        "rows behind it",
+    ]
+    shown = [table(["what", "value"], facts), table(header, steps)]
+    for prompt in task.rewriting.prompts:
+        messages = "\n\n".join(f"=== {role}\n{content}" for role, content in prompt.messages)
+        digest = plain(f"SHA-256 of its file {prompt.digest}")
+        shown.append(
+            f"What {name(prompt.step)} asked, prompt {name(prompt.name)} ({digest}), where `{{text}}`, `{{title}}` and "
+            f"`{{url}}` are the row's:\n\n{fence(visible_lines(messages), 'text')}"
+        )
+    return "\n\n".join(shown)
+
+
+_TRAINING = {
+    "allowed": "allowed",
+    "named": "allowed, under a name that the license asks for",
+    "forbidden": "forbidden",
+}
+_OTHERWISE = {
+    "drop": "is dropped",
+    "source": "goes on with the text before the step",
+    "keep": "goes on as it is",
+}
+
+
+def _what_it_does(step: dict[str, Any], prompts: dict[str, Prompt]) -> str:
+    ask = step.get("ask")
+    if ask:
+        prompt = prompts.get(step["name"])
+        answer = plain(str(ask.get("answer", "text")))
+        return f"asks the model for {answer} with prompt {name(prompt.name if prompt else str(ask.get('prompt')))}"
+    if step.get("transform"):
+        return f"runs the tool {plain(str(step['transform'].get('tool')))}"
+    return "measures"
 
 
 def sources(task: Task) -> str:

@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipeline.files import open_parquet
+from pipeline.release.lineage import COLUMNS as LINEAGE
+from pipeline.release.lineage import answers_of_forbidding, is_forbidden, without_lineage
 from pipeline.release.manifest import LOCAL, TOMBSTONES, Config, File, Manifest, Task
 from pipeline.release.verify.findings import Findings
 from pipeline.release.verify.places import PlaceChecks
@@ -132,6 +134,13 @@ class RowChecks:
         if policy.license_tiers is not None:
             allowed = pa.array(policy.license_tiers, pa.string())
             fail("licenses", pc.invert(pc.is_in(tier, allowed)), "its license tier is not let in")
+            if "source_license_tier" in batch.schema.names:
+                of_source = self._column(batch, "source_license_tier", UNKNOWN)
+                fail("licenses", pc.invert(pc.is_in(of_source, allowed)), "its source's license tier is not let in")
+        if task.kind == "rewritten" and not self._lacking(task):
+            fail("generators", is_forbidden(batch, answers_of_forbidding(task.recipe)), "may not be trained with")
+            for what, mask in without_lineage(batch):
+                fail("lineage", mask, what)
         if len(self._gone):
             fail("tombstones", pc.is_in(ids, self._gone), "was taken down")
             if "source_ids" in batch.schema.names:
@@ -149,6 +158,11 @@ class RowChecks:
         counts["languages"].update(self._column(batch, "language", UNKNOWN).to_pylist())
         licenses = batch.column("license").to_pylist() if "license" in batch.schema.names else [None] * batch.num_rows
         counts["licenses"].update(zip(licenses, tier.to_pylist(), strict=True))
+
+    def _lacking(self, task: Task) -> list[str]:
+        """Columns of lineage that a rewritten task lacks."""
+        columns = {name for name, _ in task.columns}
+        return [name for name in LINEAGE if name not in columns] if task.kind == "rewritten" else []
 
     def _column(self, batch: pa.RecordBatch, name: str, empty: str) -> pa.Array:
         if name not in batch.schema.names:
@@ -168,17 +182,25 @@ class RowChecks:
     def finish(self) -> None:
         """Look for ids that are there twice, hosts in two splits, and sums that are off."""
         files = self.manifest.files
-        for name, places in self._alike(self._ids, "id", lambda places: True):
-            first, *others = [f"{files[file].path} row {row}" for file, row in places]
-            self.found["ids"].fail(f"{name}: in {first} and {', '.join(others[:3])}", len(others))
+        # Where a rewriting fell back, its row is the source's, under its id, and both parts may hold it.
+        task_of = [self._cells[file.config].task if file.config in self._cells else "" for file in files]
+        for name, places in self._alike(
+            self._ids, "id", lambda places: len({task_of[file] for file, _ in places}) < len(places)
+        ):
+            for task in sorted({task_of[file] for file, _ in places}):
+                first, *others = [f"{files[file].path} row {row}" for file, row in places if task_of[file] == task]
+                if others:
+                    self.found["ids"].fail(f"{name}: in {first} and {', '.join(others[:3])}", len(others))
         for name, places in self._alike(
             self._hosts, "host", lambda places: len({files[f].split for f, _ in places}) > 1
         ):
             if len(splits := {files[file].split: row for file, row in places}) > 1:
                 where = {files[file].split: f"{files[file].path} row {row}" for file, row in places}
                 self.found["hosts"].fail(f"host {name}: {len(splits)} splits: {', '.join(where.values())}")
-        for task in self.manifest.tasks:
-            self._sums(task)
+        for part in self.manifest.tasks:
+            self._sums(part)
+            if lacking := self._lacking(part):
+                self.found["lineage"].fail(f"{part.name}: its rows have no {', '.join(lacking)}")
 
     def _alike(
         self, spool: Spool, column: str, of_interest: Callable[[list[tuple[int, int]]], bool]
