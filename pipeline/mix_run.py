@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file, canonical_digest
-from pipeline.ledger import Entry
 from pipeline.progress import Progress
 from pipeline.release.derived_record import (
     MIX,
@@ -21,21 +17,19 @@ from pipeline.release.derived_record import (
     Companion,
     Derived,
     DerivedFile,
-    Origin,
     begin,
     companion,
-    origin_of,
     publish,
     write_derived,
 )
-from pipeline.release.keys import TRAIN
-from pipeline.release.manifest import LOCAL, Config, File, Manifest, read_manifest
+from pipeline.release.manifest import LOCAL, File
 from pipeline.release.mixing import counting, rows
 from pipeline.release.mixing.card import write_mix_card
-from pipeline.release.mixing.manifest import MixManifest, PackManifest, Source, load_manifest, tokens_name
-from pipeline.release.mixing.pack import pack_files, write_checksums
-from pipeline.release.mixing.placing import Lane, LaneFile, epochs_needed, first_range
-from pipeline.release.reading import chosen_config
+from pipeline.release.mixing.checksums import write_checksums
+from pipeline.release.mixing.manifest import MixManifest, PackManifest, load_manifest, tokens_name
+from pipeline.release.mixing.pack import pack_files
+from pipeline.release.mixing.placing import epochs_needed, first_range
+from pipeline.release.mixing.plan import Measured, Step, Stream, Taken, find_source, measured_of, origins_of
 from pipeline.release.tokenizer import TextTokenizer, load_tokenizer
 from pipeline.run import locked
 from pipeline.runner import Runner, Task
@@ -45,66 +39,11 @@ from pipeline.storage.places import Place, delete_tree, folder_exists
 TOKENIZER = "tokenizer.json"
 
 
-@dataclass(frozen=True)
-class Taken:
-    """A source with its release, the training files of its config, and the most epochs that it may be gone through."""
-
-    source: Source
-    place: Place
-    manifest: Manifest
-    config: Config
-    files: list[File]
-    max_epochs: float
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A source whose tokens are counted: as it goes into a mix, its rows with text, and those without."""
-
-    lane: Lane
-    rows: int
-    empty: int
-
-
-@dataclass(frozen=True)
-class Stream:
-    """What is mixed together: lanes with their exact shares, the folder of its files, and the budgets."""
-
-    name: str
-    folder: str
-    lanes: tuple[Lane, ...]
-    shares: tuple[Fraction, ...]
-    budgets: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a budget adds to the one below it: places from `low` to before `high` in files of its own."""
-
-    stream: Stream
-    budget: int
-    folder: str
-    low: int
-    files: int
-
-    def paths(self) -> list[tuple[str, int, int]]:
-        """Each file with the places of its rows, from, to before."""
-        width = self.budget - self.low
-        return [
-            (
-                f"{self.folder}/{TRAIN}-{index:05d}-of-{self.files:05d}.parquet",
-                self.low + width * index // self.files,
-                self.low + width * (index + 1) // self.files,
-            )
-            for index in range(self.files)
-        ]
-
-
 def make_mix(path: Path, to: Place, runner: Runner, progress: Progress, force: bool = False) -> Derived:
     """Make the mix of a manifest and return its record. Raises UsageError and KamisukiError."""
     wanted = load_manifest(path, MixManifest)
     mixing = _Mixing(MIX, wanted, to, runner, progress)
-    taken = [_take(source, source.max_epochs or wanted.max_epochs, to) for source in wanted.sources]
+    taken = [find_source(source, source.max_epochs or wanted.max_epochs, to) for source in wanted.sources]
     measured = mixing.measure(taken, wanted.source_shares(), same_start=False)
     shares = tuple(wanted.source_shares())
     stream = Stream("", "data", tuple(each.lane for each in measured), shares, wanted.steps())
@@ -117,45 +56,14 @@ def make_pack(path: Path, to: Place, runner: Runner, progress: Progress, force: 
     """Make the compare pack of a manifest and return its record. Raises UsageError and KamisukiError."""
     wanted = load_manifest(path, PackManifest)
     mixing = _Mixing(PACK, wanted, to, runner, progress)
-    taken = [_take(corpus, corpus.max_epochs or wanted.max_epochs, to) for corpus in wanted.corpora]
+    taken = [find_source(corpus, corpus.max_epochs or wanted.max_epochs, to) for corpus in wanted.corpora]
     one = Fraction(1)
     measured = mixing.measure(taken, [one] * len(taken), same_start=True)
     budgets = wanted.budgets or (min(each.lane.total for each in measured),)
     streams = [Stream(each.lane.name, f"data/{each.lane.name}", (each.lane,), (one,), budgets) for each in measured]
     mixing.check_epochs(streams, taken, force)
-    more = {"sizes": list(wanted.sizes), "vocabulary": mixing.tokenizer.vocabulary, "force": force}
+    more = {"models": list(wanted.models), "vocabulary": mixing.tokenizer.vocabulary, "force": force}
     return mixing.make(streams, taken, measured, more)
-
-
-def _take(source: Source, max_epochs: float, to: Place) -> Taken:
-    place, config = source.place()
-    if str(to) == str(place):
-        raise UsageError(f"--to is the release {place} itself: give the mix a folder of its own")
-    manifest = read_manifest(place)
-    chosen = chosen_config(manifest, config)
-    files = manifest.files_of(chosen, TRAIN)
-    if not files:
-        raise UsageError(f"{source.name}: config {chosen.name} of {place} has no training split: choose another config")
-    return Taken(source, place, manifest, chosen, files, max_epochs)
-
-
-def _measured(taken: Taken, entries: list[Entry], folder: str, share: float, first: int) -> Measured:
-    by_range = np.zeros(counting.RANGES, np.int64)
-    files = []
-    for file, entry in zip(taken.files, entries, strict=True):
-        start, found = entry.notes["first_range"], entry.notes["tokens"]
-        by_range[start : start + len(found)] += np.array(found, np.int64)
-        counts = f"{folder}/{entry.outputs['counts']['file']}"
-        places = (str(taken.place / file.path), str(taken.place / counts))
-        files.append(LaneFile(*places, file.rows, start, start + len(found) - 1))
-    lane = Lane(taken.source.name, share, first, tuple(by_range.tolist()), tuple(files))
-    empty = sum(entry.notes.get("empty", 0) for entry in entries)
-    return Measured(lane, sum(file.rows for file in taken.files) - empty, empty)
-
-
-def _origins(taken: list[Taken]) -> list[Origin]:
-    """The releases, each once."""
-    return [origin_of(each.place, each.manifest) for each in {str(each.place): each for each in taken}.values()]
 
 
 def _put(place: Place, name: str, content: bytes) -> Companion:
@@ -191,7 +99,7 @@ class _Mixing:
         for each, share in zip(taken, shares, strict=True):
             entries = [counted[str(each.place)][counting.shard_name(file)] for file in each.files]
             start = first_range(self.wanted.seed, "" if same_start else each.source.name)
-            found.append(_measured(each, entries, folder, float(share), start))
+            found.append(measured_of(each, entries, folder, float(share), start))
         return found
 
     def _count_job(self, place: Place, seed: int, file: File, folder: str) -> Job:
@@ -236,7 +144,7 @@ class _Mixing:
         steps = [step for stream in streams for step in self._steps(stream, taken)]
         record = Derived(
             kind=self.kind,
-            of=_origins(taken),
+            of=origins_of(taken),
             settings=self._settings(streams, steps, taken, measured) | more,
         )
         with locked(self.to / LOCAL):
@@ -347,7 +255,7 @@ class _Mixing:
         if self.kind == PACK:
             for name, content in pack_files(record).items():
                 record.others.append(_put(self.to, name, content))
-            write_checksums(self.to, record)
+        write_checksums(self.to, record)
         write_mix_card(self.to, record)
         write_derived(self.to, record)
 

@@ -69,7 +69,7 @@ def _read(
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a recipe: {error}") from None
+        raise UsageError(f"{path}: cannot be read: {error}") from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -78,7 +78,7 @@ def _read(
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise UsageError(f"{where}: not YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(data, dict) or node is None:
-        raise UsageError(f"{path}:1: a recipe is a mapping with at least a name")
+        raise UsageError(f"{path}:1: it is a mapping of keys to values, with at least a name")
     lines: Lines = {place: (path, line) for place, line in _node_lines(node, ())}
     place_files(data, path.resolve().parent)
     parent = data.pop("extends", None)

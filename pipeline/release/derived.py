@@ -18,7 +18,6 @@ from pipeline.files import atomic_file
 from pipeline.release.derived_record import (
     DERIVED,
     MIXED,
-    PACK,
     Derived,
     DerivedFile,
     companion,
@@ -33,7 +32,7 @@ from pipeline.release.exports import jsonl, parquet, text, tokens
 from pipeline.release.exports.sidecar import SUFFIX as IDS
 from pipeline.release.exports.sidecar import read_places
 from pipeline.release.mixing.card import write_mix_card
-from pipeline.release.mixing.pack import write_checksums
+from pipeline.release.mixing.checksums import write_checksums
 from pipeline.release.mixing.tally import tally_of
 from pipeline.storage.places import Place, delete, folder_exists, local_copy, read_bytes, tree_sizes
 
@@ -207,9 +206,8 @@ def _finish(place: Place) -> None:
                 publish(staged, place / path)
         for path in data["gone"]:
             delete(place / path)
-        if record.kind == PACK:
-            write_checksums(place, record)
         if record.kind in MIXED:
+            write_checksums(place, record)
             write_mix_card(place, record)
         write_derived(place, record)
         # Without this file the staged ones are leftovers that any later run removes.

@@ -101,7 +101,7 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
             "line 4: select.rules.0.min stands twice",
         ),
         ("name: x\ndedup:\n  signature: {seed: -1}\n", "mine.yaml:3: dedup.signature.seed:"),
-        ("- name\n", "a recipe is a mapping"),
+        ("- name\n", "it is a mapping"),
         ("name: x\nextends: nowhere.yaml\n", "extends 'nowhere.yaml': no file beside it"),
         ("name: x\nextends: mine.yaml\n", "extend each other in a circle"),
     ],

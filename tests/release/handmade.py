@@ -67,7 +67,12 @@ def hostile_rows(start: int = 90_000) -> list[dict[str, Any]]:
 
 
 def make_release(
-    folder: Path, rows: list[dict[str, Any]], name: str = "mine", seed: int = 7, files: int = 2
+    folder: Path,
+    rows: list[dict[str, Any]],
+    name: str = "mine",
+    seed: int = 7,
+    files: int = 2,
+    schema: pa.Schema = SCHEMA,
 ) -> Manifest:
     """Write a release of some rows: a cell for each license tier, its files equal ranges of the key."""
     made: list[File] = []
@@ -85,7 +90,7 @@ def make_release(
             for number in range(count if chosen else 0):
                 path = f"data/{cell}/{split}-{number:05d}-of-{count:05d}.parquet"
                 mine = [row for key, _, row in chosen if key * count >> 64 == number]
-                with TableWriter(folder / path, SCHEMA) as writer:
+                with TableWriter(folder / path, schema) as writer:
                     writer.write_rows(mine)
                 made.append(
                     File(

@@ -8,25 +8,31 @@ import re
 import shutil
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from datasets import load_dataset
 from huggingface_hub import DatasetCard, DatasetCardData
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.release.derived import take_out
 from pipeline.release.derived_record import read_derived, registered
 from pipeline.release.manifest import read_manifest
-from pipeline.release.mixing.card import COLUMNS, metadata
+from pipeline.release.mixing.card import COLUMNS, metadata, mix_card
 from pipeline.release.mixing.report import budgets_of
 from pipeline.release.mixing.rows import SCHEMA
 from pipeline.release.reading import in_key_order
 from pipeline.release.tokenizer import load_tokenizer
 from pipeline.runner import InProcessRunner, largest_first
 from tests.pipeline.conftest import run_cli
+from tests.release.handmade import SCHEMA as HANDMADE
 from tests.release.handmade import bytes_of, make_release, row
 from tests.release.mixes import make_releases, mix_of, rows_of_files, write_manifest
+from tests.release.test_card import MARKDOWN
+from tests.release.test_card_markup import TEXTS
 
 SOURCES = [
     {"name": "web", "release": "web", "weight": 7},
@@ -230,6 +236,46 @@ def test_the_command_prints_what_it_made(manifest, tmp_path, monkeypatch, capsys
     assert code == 0 and "nothing to do" in errors
 
 
+def test_rows_that_a_model_rewrote_keep_what_they_came_from(tmp_path, manifest):
+    own = [("source_ids", pa.list_(pa.string())), ("generator", pa.string()), ("generator_license", pa.string())]
+    schema = pa.schema([*((field.name, field.type) for field in HANDMADE if field.name != "license_url"), *own])
+    schema = schema.append(pa.field("source_license_url", pa.string()))
+    facts = {"generator": "a/model", "generator_license": "Apache-2.0", "source_license_url": "https://l.example"}
+    made = [row(n, source_ids=[f"of-{n}", "other"], **facts) for n in range(20)]
+    make_release(tmp_path / "web", made, schema=schema)
+    keys = yaml.safe_load(manifest.read_text()) | {"sources": SOURCES[:1], "budgets": [300]}
+    record = mix_of(write_manifest(tmp_path / "mix.yaml", **keys), tmp_path / "mix")
+    for each in rows_of_files(tmp_path / "mix", record):
+        assert each["source_ids"] == [f"of-{int(each['id'][3:])}", "other"]
+        assert (each["generator"], each["generator_license"], each["license_url"]) == tuple(facts.values())
+
+
+@settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(name=TEXTS, contact=TEXTS, language=TEXTS | st.none(), license_id=TEXTS | st.none(), release=TEXTS)
+def test_hostile_names_stay_data_in_the_card(made, name, contact, language, license_id, release):
+    record = made[1].model_copy(deep=True)
+    record.settings["name"] = name or "x"
+    for source in record.settings["sources"]:
+        source |= {"contact": contact, "release": release, "config": release}
+    for file in record.files:
+        for line in file.tally:
+            line.language, line.license, line.license_tier = language, license_id, license_id
+    page = mix_card(record)
+    front = DatasetCard(page)
+    assert front.data.to_dict() == metadata(record)
+    tokens = MARKDOWN.parse(front.text)
+    headings = [token.map[0] for token in tokens if token.type == "heading_open"]
+    assert len(headings) == len(re.findall(r"^##? ", mix_card(made[1]), re.MULTILINE))
+    assert not any(token.type in ("html_block", "html_inline", "link_open", "image") for token in _all(tokens))
+    assert sum(token.type == "table_open" for token in tokens) == 6
+
+
+def _all(tokens):
+    for token in tokens:
+        yield token
+        yield from _all(token.children or [])
+
+
 MARK = "ここだけの秘密の名前"
 
 
@@ -245,7 +291,11 @@ def test_rows_taken_out_leave_no_byte_and_all_else_as_it_was(tmp_path, manifest)
     taken = take_out(tmp_path / "mix", frozenset({"id-gone", "id-nowhere"}))
     assert (taken.files, taken.rows) == (len(holding), 1) and holding
     after = bytes_of(tmp_path / "mix")
-    assert {name for name in before if before[name] != after.get(name)} == holding | {"README.md", "derived.json"}
+    assert {name for name in before if before[name] != after.get(name)} == holding | {
+        "README.md",
+        "derived.json",
+        "SHA256SUMS",
+    }
     for name, content in after.items():
         if name.endswith(".parquet"):
             content = repr(pq.read_table(tmp_path / "mix" / name, partitioning=None).to_pylist()).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import subprocess
 
@@ -16,8 +17,9 @@ from pipeline.release.derived import take_out
 from pipeline.release.derived_record import read_derived, registered
 from pipeline.release.manifest import read_manifest
 from pipeline.release.mixing.card import metadata
-from pipeline.release.mixing.pack import parameters
+from pipeline.release.mixing.evaluations import evaluations
 from pipeline.release.mixing.report import budgets_of, largest
+from pipeline.release.mixing.training import MODELS
 from pipeline.release.reading import in_key_order
 from tests.pipeline.conftest import run_cli
 from tests.release.handmade import bytes_of
@@ -90,12 +92,11 @@ def test_everybody_checks_and_reads_the_same(made, monkeypatch, tmp_path):
     check = re.search(r"```sh\n(.*?)\n```", page, re.DOTALL)[1]
     found = subprocess.run(check.split(), cwd=place, capture_output=True, text=True)
     assert found.returncode == 0 and found.stdout.count(": OK") == len(record.files) + len(record.others)
-    code = max(re.findall(r"```python\n(.*?)\n```", page, re.DOTALL), key=len).replace("4096", "64")
+    code = max(re.findall(r"```python\n(.*?)\n```", page, re.DOTALL), key=len).replace("= 1104, 4096", "= 1104, 64")
     monkeypatch.chdir(place)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     kept: list[list[int]] = []
-    code = code.replace("    sequence = next(sequences)", "    kept.append(next(sequences))")
-    exec(compile(code, "card", "exec"), {"kept": kept})
+    exec(compile(f"{code}\n    kept.append(sequence)", "card", "exec"), {"kept": kept})
     smallest = min(source["tokens"] for source in record.settings["sources"])
     assert len(kept) == smallest // 64 and {len(sequence) for sequence in kept} == {64}
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
@@ -104,21 +105,43 @@ def test_everybody_checks_and_reads_the_same(made, monkeypatch, tmp_path):
     assert "<|endoftext|>".join(each["text"] for each in rows).startswith(text[:400])
 
 
-def test_training_is_described_by_size_with_the_tokenizers_vocabulary(made, tokenizer_file):
+# What models are named by or said to have, in weights, with the vocabulary that they had.
+KNOWN = {
+    "open-sci-ref-0.13b": (50_304, 0.13e9, 0.05),
+    "open-sci-ref-0.4b": (50_304, 0.4e9, 0.05),
+    "open-sci-ref-1.7b": (50_304, 1.7e9, 0.05),
+    "dclm-400m-1x": (50_432, 411_616_256, 0),
+    "dclm-1b-1x": (50_432, 1_439_795_200, 0),
+}
+
+
+def test_training_is_described_by_model_with_the_tokenizers_vocabulary(made, tokenizer_file):
     place, record = made
     vocabulary = Tokenizer.from_file(str(tokenizer_file)).get_vocab_size()
-    for size in ("0.13B", "0.4B", "1.7B"):
-        found = yaml.safe_load((place / "train" / f"{size}.yaml").read_text())
+    assert MODELS.keys() == KNOWN.keys()
+    for name, (theirs, weights, tolerance) in KNOWN.items():
+        found = yaml.safe_load((place / "train" / f"{name}.yaml").read_text())
         assert found["model"]["vocabulary"] == vocabulary
         assert found["model"]["padded_vocabulary"] % 128 == 0 and found["model"]["padded_vocabulary"] >= vocabulary
         assert found["training"]["tokens"] == largest(record)[0].wanted
         assert not set(found["not_found"]) & (found["training"].keys() | found["model"].keys())
-        # The shapes make the models that they are named by, with the vocabulary of open-sci-ref.
-        assert parameters(size, 50_304) == pytest.approx(float(size[:-1]) * 1e9, rel=0.05)
-    lists = yaml.safe_load((place / "evaluations.yaml").read_text())
-    assert {"hellaswag", "mmlu", "copa"} <= {task["name"] for task in lists["english"]["tasks"]}
-    assert {"JCommonsenseQA", "JSQuAD", "JMMLU"} <= {task["name"] for task in lists["japanese"]["tasks"]}
-    assert all(isinstance(task["shots"], int) for part in lists.values() for task in part["tasks"])
+        assert MODELS[name].parameters(theirs) == pytest.approx(weights, rel=tolerance)
+
+
+def test_evaluations_are_listed_and_have_a_line_for_each_result(made):
+    place, _ = made
+    suites = yaml.safe_load((place / "evaluations.yaml").read_text())["suites"]
+    assert suites == evaluations()
+    names = {suite["suite"]: [task["name"] for task in suite["tasks"]] for suite in suites}
+    # DCLM's CORE is a mean over 22 tasks.
+    assert {suite: len(tasks) for suite, tasks in names.items()} == {"open-sci-ref": 13, "dclm-core": 22, "swallow": 10}
+    assert all(len(set(tasks)) == len(tasks) for tasks in names.values())
+    assert all(isinstance(task["shots"], int) and suite["source"] for suite in suites for task in suite["tasks"])
+    with open(place / "results.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == len(MODELS) * 3 * 45
+    assert {line["corpus"] for line in lines} == {"web", "code", "small"}
+    assert {(line["suite"], line["task"]) for line in lines} == {(s, task) for s in names for task in names[s]}
 
 
 def test_rows_taken_out_leave_the_pack_checked(releases, manifest, tmp_path, monkeypatch, capsys):

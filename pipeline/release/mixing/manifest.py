@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pipeline.errors import UsageError
 from pipeline.recipe_file import Misplaced, load_file
+from pipeline.release.mixing.training import MODELS
 from pipeline.section import Name, Positive, PositiveInt, Section
 from pipeline.storage.places import Place, as_place
 
@@ -159,8 +160,13 @@ class MixManifest(_Mixing):
         ]
 
 
-Size = Literal["0.13B", "0.4B", "1.7B"]
-SIZES: tuple[Size, ...] = ("0.13B", "0.4B", "1.7B")
+def _model(name: str) -> str:
+    if name not in MODELS:
+        raise ValueError(f"{name} is not known; models are {', '.join(MODELS)}")
+    return name
+
+
+ModelName = Annotated[str, AfterValidator(_model)]
 
 
 class PackManifest(_Mixing):
@@ -168,7 +174,7 @@ class PackManifest(_Mixing):
 
     max_epochs: Positive = 1.0
     corpora: Annotated[tuple[Source, ...], Field(min_length=2)]
-    sizes: Annotated[tuple[Size, ...], Field(min_length=1)] = SIZES
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = tuple(MODELS)
 
     @model_validator(mode="after")
     def _named(self) -> PackManifest:
