@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, NamedTuple, Protocol
@@ -35,6 +36,17 @@ class Edit(NamedTuple):
 def apply(text: str, edits: Iterable[Edit]) -> str:
     """The text after edits, each of which speaks of what the one before it left."""
     return reduce(lambda left, edit: left[: edit.start] + edit.replacement + left[edit.end :], edits, text)
+
+
+def edit_lines(edits: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Edits of a corpus's row in words: a line for each cut, and one for all replacements of a kind."""
+    replaced = Counter(edit["kind"] for edit in edits if edit["replacement"])
+    for edit in edits:
+        if not edit["replacement"]:
+            why = f" ({edit['detail']})" if edit["detail"] else ""
+            yield f"edit: {edit['kind']}: characters {edit['start']} to {edit['end']} were cut{why}"
+    for kind, count in replaced.items():
+        yield f"edit: {kind}: {count} replacements"
 
 
 class Editor(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -23,23 +24,59 @@ def add_record_command(app: typer.Typer) -> None:
                 "--input", help="A WARC file or the folder, s3:// prefix or URL below which it lies; several."
             ),
         ] = None,
+        headers: Annotated[bool, typer.Option("--headers", help="Print the WARC and HTTP headers instead.")] = False,
         page: Annotated[bool, typer.Option("--page", help="Print the page as text instead.")] = False,
         raw: Annotated[bool, typer.Option("--raw", help="Print the page's bytes instead.")] = False,
         contact: Annotated[str, typer.Option("--contact", help="Who asks, for web servers.")] = "",
     ) -> None:
-        """Read the WARC record behind a row of a release, check that it is the one, and tell what was done to it."""
+        """Read the WARC record behind a row of a release, check that it is the one, and tell what was done to it.
+
+        Exits with 1 where the record's payload has not the digest that it says.
+        """
+        from pipeline.errors import UsageError
         from pipeline.release.card.markup import visible
         from pipeline.release.record import fetch_record as fetch
-        from pipeline.release.record import story, text_of
+        from pipeline.release.record import find_origin, text_of
+        from pipeline.release.record_story import header_lines
         from pipeline.storage.http import Politeness
 
-        found = fetch(release, key, inputs or [], Politeness(contact=contact))
+        if headers + page + raw > 1:
+            raise UsageError("--headers, --page and --raw each print something else: give one of them")
+        found = fetch(release, key, inputs or [], Politeness(contact=contact), lambda line: typer.echo(line, err=True))
         if raw:
-            sys.stdout.buffer.write(found.record.body)
+            for each in found.pages:
+                sys.stdout.buffer.write(each.record.body)
             sys.stdout.buffer.flush()
         elif page:
-            typer.echo(text_of(found))
+            for each in found.pages:
+                typer.echo(text_of(each))
         else:
-            for line in story(found):
+            lines = (
+                (line for each in found.pages for line in header_lines(each))
+                if headers
+                else _story(found, find_origin(release))
+            )
+            for line in lines:
                 # Of a page come its letters, and nothing that a terminal would obey.
                 typer.echo(visible(line))
+        if any(each.payload.holds is False for each in found.pages):
+            raise typer.Exit(1)
+
+
+def _story(found: Any, origin: Any) -> Iterator[str]:
+    """What there is to tell: of the run's tables where OUT is at hand, else of the columns of the row."""
+    from pipeline.release.record_story import column_lines, page_lines, row_lines
+    from pipeline.report.explain import explain_document
+
+    yield from row_lines(found)
+    for page in found.pages:
+        if page.row is not found.row:
+            yield f"{page.row['url']} ({page.row['id']})"
+        yield from page_lines(page)
+        steps = explain_document(origin.out, page.row["id"], origin.recipe) if origin else []
+        if not steps:
+            yield "  the steps between, by the columns of the row:"
+            yield from column_lines(page, found.task)
+            continue
+        yield f"  the steps between, by {origin.out}{'' if origin.unchanged else ', whose corpus is another by now'}:"
+        yield from steps

@@ -1,8 +1,8 @@
-"""The WARC record behind a row of a release: found by file, offset and length, read, and held against the row."""
+"""The WARC records behind a row of a release: found by file, offset and length, read, and held against the row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,17 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipeline.errors import KamisukiError, UsageError
-from pipeline.files import open_parquet
-from pipeline.release.manifest import TOMBSTONES, Manifest, read_manifest
-from pipeline.storage.fetch import read_range
+from pipeline.files import open_parquet, parquet_rows, read_json
+from pipeline.release.manifest import LOCAL, TOMBSTONES, Manifest, Task, read_manifest
+from pipeline.storage.fetch import fetch, read_range
 from pipeline.storage.http import Politeness
 from pipeline.storage.places import Place, RemotePath, as_place, exists
 from pipeline.storage.scratch import scratch_file
 from pipeline.web import charset
 from pipeline.web.crawl_facts import read_crawl_facts
 from pipeline.web.warc import NotWarc, Record, read_record_at
+from pipeline.web.warc_formats import GZIP_MAGIC
+from pipeline.web.warc_raw import PayloadDigest, RawRecord, payload_digest, read_raw_record
 
 # Where Common Crawl's own names for files begin, and where it serves them (commoncrawl.org/get-started).
 CRAWL_NAMES = "crawl-data/"
@@ -28,40 +30,106 @@ MOST_BODY_BYTES = 256_000_000
 
 
 @dataclass(frozen=True)
-class Found:
-    """A row, the row of the page that it was made of (itself unless rewritten), where its record lay, and that."""
+class Origin:
+    """The run that a release was made of, where its folder can be reached: OUT, a recipe of it, tables by name.
+
+    `unchanged` says that its corpus is still the one of the release.
+    """
+
+    out: Place
+    recipe: str
+    tables: dict[str, str]
+    unchanged: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that a row was made of: its own row, where its record lay, that, its bytes, and the payload's digest."""
 
     row: dict[str, Any]
-    page: dict[str, Any]
     where: str
     record: Record
+    raw: RawRecord
+    payload: PayloadDigest
 
 
-def find_row(release: Place, manifest: Manifest, key: str) -> dict[str, Any] | None:
-    """The row of an id with all its columns; of each file the ids alone are read until it is found."""
+@dataclass(frozen=True)
+class Found:
+    """A row, the task that it belongs to where the manifest says so, and the pages that it was made of.
+
+    The page of a row that was not rewritten is the row itself.
+    """
+
+    row: dict[str, Any]
+    task: Task | None
+    pages: list[Page]
+
+
+def find_origin(release: Place) -> Origin | None:
+    """The run of a release. None where it was not built here, or OUT is not where it was."""
+    try:
+        known = read_json(release / LOCAL / "origin.json")
+        out = as_place(known["out"])
+        run = read_json(out / "run.json")
+        ran = [name for name in (known["recipe"], *known["tables"], run["latest"]) if name in run["recipes"]]
+        tables = dict(run["recipes"][ran[0]]["tables"])
+        unchanged = tables.get("corpus") in {table["folder"] for table in known["tables"].values()}
+        return Origin(out, ran[0], tables, unchanged)
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        # Whatever of the way back is missing, the row's own columns tell the rest.
+        return None
+
+
+def find_row(release: Place, manifest: Manifest, key: str) -> tuple[dict[str, Any], Task | None] | None:
+    """The row of an id with all its columns, and its task; of each file the ids alone are read until it is found."""
     for file in manifest.files:
         with open_parquet(release / file.path) as parquet:
             for group in range(parquet.num_row_groups):
                 place = pc.index(parquet.read_row_group(group, columns=["id"]).column("id"), key).as_py()
                 if place >= 0:
                     row: dict[str, Any] = parquet.read_row_group(group).slice(place, 1).to_pylist()[0]
-                    return row
+                    named = {config.task for config in manifest.configs if file.config in config.cells}
+                    return row, next((task for task in manifest.tasks if task.name in named), None)
     return None
 
 
-def fetch_record(release: Place, key: str, inputs: Sequence[str], politeness: Politeness) -> Found:
-    """Find the row of an id and read its record. Raises UsageError or KamisukiError that says what is missing."""
+def fetch_record(
+    release: Place,
+    key: str,
+    inputs: Sequence[str],
+    politeness: Politeness,
+    say: Callable[[str], None] = lambda line: None,
+) -> Found:
+    """Find the row of an id and read its records. Raises UsageError or KamisukiError that says what is missing."""
     manifest = read_manifest(release)
-    row = find_row(release, manifest, key)
-    if row is None:
+    found = find_row(release, manifest, key)
+    if found is None:
         raise UsageError(_missing(release, key))
-    page = row
-    if row.get("source_ids"):
-        source = row["source_ids"][0]
-        # A release of rewritten rows alone has not the page's row; what leads to its record stands in theirs too.
-        page = find_row(release, manifest, source) or row
-        if "warc_length" not in page:
-            raise UsageError(f"{key} was made of {source}, which this release does not hold: ask the one that does")
+    row, task = found
+    pages = [row]
+    if row.get("source_ids") and row["source_ids"] != [key]:
+        origin = find_origin(release)
+        pages = [_source(release, manifest, origin, row, source) for source in row["source_ids"]]
+    return Found(row, task, [_page(page, inputs, politeness, say) for page in pages])
+
+
+def _source(
+    release: Place, manifest: Manifest, origin: Origin | None, row: dict[str, Any], source: str
+) -> dict[str, Any]:
+    """The row of a page that a row was made of: of this release, of the run, or what the row itself says of it."""
+    found = find_row(release, manifest, source)
+    if found is not None:
+        return found[0]
+    if origin is not None and "documents" in origin.tables:
+        rows = parquet_rows(origin.out / origin.tables["documents"], None, pc.field("id") == source)
+        if (document := next(rows, None)) is not None:
+            return document
+    if row["source_ids"] == [source] and row.get("warc_length") is not None:
+        return row
+    raise UsageError(f"{row['id']} was made of {source}, which this release does not hold: ask the one that does")
+
+
+def _page(page: dict[str, Any], inputs: Sequence[str], politeness: Politeness, say: Callable[[str], None]) -> Page:
     if page["warc_length"] is None or page["warc_record_id"] is None:
         raise UsageError(
             f"{page['id']} came from no WARC record but from row {page['warc_offset']} of {page['warc_file']}"
@@ -70,13 +138,12 @@ def fetch_record(release: Place, key: str, inputs: Sequence[str], politeness: Po
     for where in places_of(page["warc_file"], inputs):
         tried.append(str(where))
         try:
-            record = _read(where, page["warc_offset"], page["warc_length"], politeness)
+            record, raw = _read(where, page, politeness, say)
         except FileNotFoundError:
             continue
         except NotWarc as error:
             raise KamisukiError(f"{where}: {error}") from None
-        _same(page, record, where)
-        return Found(row, page, str(where), record)
+        return Page(page, str(where), record, raw, payload_digest(raw, record.payload_digest, record.body))
     said = f"tried {', '.join(tried)}" if tried else "it has no public name"
     raise UsageError(f"{page['warc_file']} was not found: {said}: name its folder or the file itself with --input")
 
@@ -105,45 +172,45 @@ def places_of(name: str, inputs: Sequence[str]) -> Iterator[Place]:
         yield RemotePath(f"{COMMON_CRAWL}/{name}")
 
 
-def _read(where: Place, offset: int, length: int, politeness: Politeness) -> Record:
+def _read(
+    where: Place, page: dict[str, Any], politeness: Politeness, say: Callable[[str], None]
+) -> tuple[Record, RawRecord]:
+    """The record of a row from a file. Raises FileNotFoundError, and NotWarc or KamisukiError where it is another's."""
+    offset, length = page["warc_offset"], page["warc_length"]
     if isinstance(where, Path):
-        return read_record_at(str(where), offset, length, MOST_BODY_BYTES)
+        return _both(str(where), offset, page, where)
     content = read_range(where.url, offset, offset + length, politeness)
     with scratch_file() as path:
         path.write_bytes(content)
-        return read_record_at(str(path), 0, length, MOST_BODY_BYTES)
+        try:
+            return _both(str(path), 0, page, where)
+        except NotWarc:
+            if content.startswith(GZIP_MAGIC):
+                raise
+    # A record that shares its member with others, or needs the dictionary of its file, cannot be read by itself.
+    say(f"{where}: the record cannot be read by itself: fetching the whole file")
+    with scratch_file() as path:
+        fetch(where.url, path, politeness)
+        return _both(str(path), offset, page, where)
+
+
+def _both(path: str, offset: int, page: dict[str, Any], where: Place) -> tuple[Record, RawRecord]:
+    record = read_record_at(path, offset, page["warc_length"], MOST_BODY_BYTES)
+    _same(page, record, where)
+    return record, read_raw_record(path, offset, record.record_id, MOST_BODY_BYTES)
 
 
 def _same(page: dict[str, Any], record: Record, where: Place) -> None:
     """Raise KamisukiError unless a record is the one that a row speaks of, by its id and the digest of its payload."""
     for name, value in (("warc_record_id", record.record_id), ("payload_digest", record.payload_digest)):
-        if page[name] != value:
+        if name in page and page[name] != value:
             raise KamisukiError(
                 f"{where} has another record at offset {page['warc_offset']}: {name} {value}, and the row says "
                 f"{page[name]}: it is not the file that was read"
             )
 
 
-def text_of(found: Found) -> str:
+def text_of(page: Page) -> str:
     """The page as text, decoded as extract decodes it."""
-    crawl = read_crawl_facts(found.record.crawl_metadata).charset
-    return charset.decode(found.record.body, found.record.http_charset, crawl).text
-
-
-def story(found: Found) -> Iterator[str]:
-    """Lines that tell where a row came from and what was done to it."""
-    row, page = found.row, found.page
-    yield f"{row['url']} ({row['id']})"
-    for step in row.get("lineage") or []:
-        yield f"  {step['step']}: by {step['model']} with prompt {step['prompt']}, attempt {step['attempt']}"
-    if row is not page:
-        yield f"  made of: {', '.join(row['source_ids'])}"
-    yield f"  record: {found.where}, offset {page['warc_offset']}, length {page['warc_length']} bytes"
-    yield f"  checked: {page['warc_record_id']}, payload {page['payload_digest'] or 'without a digest'}"
-    status, kind = found.record.http_status, found.record.content_type
-    yield f"  response: status {status}, {kind}, {len(found.record.body):,} bytes, fetched {found.record.date}"
-    if page.get("extractor"):
-        yield f"  extract: {page['extractor']}, charset {page['charset']} from {page['charset_source']}"
-    for edit in page.get("edits") or []:
-        yield f"  edit: {edit['kind']}: characters {edit['start']} to {edit['end']}"
-    yield f"  license {page['license'] or 'none found'} ({page['license_tier']}), consent {page['consent']}"
+    crawl = read_crawl_facts(page.record.crawl_metadata).charset
+    return charset.decode(page.record.body, page.record.http_charset, crawl).text

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from pipeline.edits import edit_lines
 from pipeline.errors import UsageError
 from pipeline.extract import PageReader, crawl_name
 from pipeline.files import parquet_rows
@@ -55,7 +56,18 @@ def explain(out: Place, url: str, recipe_name: str | None = None) -> Iterator[st
             stage = "ingest" if recipe.ingest else "extract"
             yield f"  {stage}: makes a document of {size} characters, but its shard is not done: run again"
     for document in documents:
-        yield from _document_lines(out, tables, recipe, document)
+        yield f"{document['url']} ({document['id']})"
+        where = f"offset {document['warc_offset']}, length {document['warc_length']} bytes"
+        yield f"  record: {document['warc_file']}, {where}"
+        yield from _steps(out, tables, recipe, document)
+
+
+def explain_document(out: Place, key: str, recipe_name: str | None = None) -> list[str]:
+    """What every stage did with the document of an id, a line each; none where OUT has no such document."""
+    name, tables = known_tables(out, recipe_name)
+    recipe = Recipe.model_validate((read_run(out) or {})["recipes"][name]["recipe"])
+    documents = _rows(out, tables.get("documents"), pc.field("id") == key)
+    return [line for document in documents for line in _steps(out, tables, recipe, document)]
 
 
 def _id_of(outcome: Outcome) -> str:
@@ -120,10 +132,8 @@ def _judgement(document: dict[str, Any]) -> str:
     return f", page type {document['page_type']}, confidence {_number(document['extraction_confidence'])}"
 
 
-def _document_lines(out: Place, tables: dict[str, str], recipe: Recipe, document: dict[str, Any]) -> Iterator[str]:
+def _steps(out: Place, tables: dict[str, str], recipe: Recipe, document: dict[str, Any]) -> Iterator[str]:
     key = pc.field("id") == document["id"]
-    yield f"{document['url']} ({document['id']})"
-    yield f"  record: {document['warc_file']}, offset {document['warc_offset']}, length {document['warc_length']} bytes"
     stage, decoded = "ingest", ""
     if recipe.ingest is None:
         stage = "extract"
@@ -168,25 +178,18 @@ def _document_lines(out: Place, tables: dict[str, str], recipe: Recipe, document
             f"  resolve: removed as {duplicate['kind']} duplicate of {duplicate['kept_url']} ({duplicate['kept_id']}): "
             f"similarity {duplicate['similarity']:.4f}" + (f", limit {recipe.dedup.similarity}" if recipe.dedup else "")
         )
+    stayed_for = _rows(out, tables.get("duplicates"), pc.field("kept_id") == document["id"], ["kept_id", "kind"])
+    if stayed_for:
+        kinds = Counter(duplicate["kind"] for duplicate in stayed_for)
+        yield f"  resolve: stayed for its duplicates: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}"
     if "corpus" in tables:
         kept = _rows(out, tables["corpus"], key, ["id", "edits"])
         for row in kept:
-            yield from _edit_lines(row["edits"])
+            yield from map("  {}".format, edit_lines(row["edits"]))
         for row in _rows(out, tables["rejects"], key):
             if row["stage"] == "edit":
                 yield f"  edit: rejected by what was left, as {row['reason']}{_why(row)}"
         yield "  corpus: kept" if kept else "  corpus: not in it"
-
-
-def _edit_lines(edits: list[dict[str, Any]]) -> Iterator[str]:
-    """A line for each cut, and one for all replacements of a kind."""
-    replaced = Counter(edit["kind"] for edit in edits if edit["replacement"])
-    for edit in edits:
-        if not edit["replacement"]:
-            why = f" ({edit['detail']})" if edit["detail"] else ""
-            yield f"  edit: {edit['kind']}: characters {edit['start']} to {edit['end']} were cut{why}"
-    for kind, count in replaced.items():
-        yield f"  edit: {kind}: {count} replacements"
 
 
 def _robots(verdicts: dict[str, Any], name: str) -> str:

@@ -61,7 +61,7 @@ def read_response(block: bytes | memoryview, max_body_bytes: int) -> HttpRespons
     header, body = (head[: end[0]], bytes(block[end[1] :])) if end else (head, b"")
     headers = http_fields(header)
     response = HttpResponse(int(status.group(1)), headers)
-    if _has_extra_line(headers, body):
+    if has_extra_line(headers, body):
         body = body[2:]
     # Of several content types the last one counts (MIME Sniffing Standard, 5.1).
     for content_type in headers.get("content-type", []):
@@ -86,7 +86,7 @@ def read_response(block: bytes | memoryview, max_body_bytes: int) -> HttpRespons
     return response
 
 
-def _has_extra_line(headers: dict[str, list[str]], body: bytes) -> bool:
+def has_extra_line(headers: dict[str, list[str]], body: bytes) -> bool:
     """Whether the archive's writer put an empty line too many behind the header, as in all of CC-MAIN-2018-34.
 
     The declared length is then two bytes short, or a mark of a charset comes behind the line.

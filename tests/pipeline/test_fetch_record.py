@@ -55,13 +55,16 @@ def test_every_row_leads_to_its_own_record(release, corpus):
     rows = corpus.select(["id", "url", "warc_offset"]).to_pylist()
     for row in rows:
         found = fetch_record(release, row["id"], [str(SAMPLE.parent)], QUICK)
-        assert (found.record.url, found.record.body) == (row["url"], by_place[row["warc_offset"]].body)
+        assert (found.pages[0].record.url, found.pages[0].record.body) == (
+            row["url"],
+            by_place[row["warc_offset"]].body,
+        )
         assert found.row["text"]
 
 
 def test_what_was_rewritten_leads_to_the_page_that_it_was_made_of(release, corpus):
     found = fetch_record(release, "made", [str(SAMPLE)], QUICK)
-    assert found.record.url == corpus.column("url")[3].as_py() and found.row["id"] == "made"
+    assert found.pages[0].record.url == corpus.column("url")[3].as_py() and found.row["id"] == "made"
     with pytest.raises(UsageError, match="made of not-here, which this release does not hold"):
         fetch_record(release, "lost", [str(SAMPLE)], QUICK)
 
@@ -70,14 +73,14 @@ def test_the_file_may_lie_on_a_web_server_or_on_s3(release, corpus, tmp_path, mo
     row = corpus.slice(5, 1).to_pylist()[0]
     with web_server(SAMPLE.parent) as (url, seen):
         found = fetch_record(release, row["id"], [url], QUICK)
-    assert found.record.url == row["url"]
+    assert found.pages[0].record.url == row["url"]
     asked = [headers for _, _, headers in seen.requests]
     assert len(asked) == 1 and {name.lower() for name in asked[0]} >= {"range"}
     with moto_server() as port, made_bucket(port, tmp_path / "cache", monkeypatch) as bucket:
         put(SAMPLE, bucket / "crawl" / "sample.warc.gz")
         # The second place is the right one.
         found = fetch_record(release, row["id"], [f"{bucket}/other", f"{bucket}/crawl"], QUICK)
-    assert found.record.url == row["url"] and found.where.startswith(f"{bucket}/crawl")
+    assert found.pages[0].record.url == row["url"] and found.pages[0].where.startswith(f"{bucket}/crawl")
 
 
 def test_common_crawls_own_names_need_no_place():
@@ -138,7 +141,7 @@ def test_the_command_prints_the_story_the_page_and_its_bytes(release, corpus, mo
     story = said("--input", str(SAMPLE)).decode()
     assert row["url"] in story and row["warc_record_id"] in story and f"charset {row['charset']}" in story
     assert "<html" in said("--input", str(SAMPLE), "--page").decode()
-    body = fetch_record(release, row["id"], [str(SAMPLE)], QUICK).record.body
+    body = fetch_record(release, row["id"], [str(SAMPLE)], QUICK).pages[0].record.body
     assert said("--input", str(SAMPLE), "--raw") == body
 
 
