@@ -100,6 +100,7 @@ def _payloads(raw: RawRecord, body: bytes) -> Iterator[tuple[str, bytes]]:
 def _digest_bytes(value: str, algorithm: str) -> bytes | None:
     """A digest's bytes, in hexadecimal digits or in Base32 with or without padding; None where it is neither."""
     size = hashlib.new(algorithm).digest_size
+    value = value.rstrip("=")
     try:
         found = (
             bytes.fromhex(value) if len(value) == 2 * size else base64.b32decode(value + "=" * (-len(value) % 8), True)
