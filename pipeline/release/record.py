@@ -67,15 +67,18 @@ class Found:
 
 def find_origin(release: Place) -> Origin | None:
     """The run of a release. None where it was not built here, or OUT is not where it was."""
+    manifest = read_manifest(release)
+    rewritten = [task.rewriting.of for task in manifest.tasks if task.rewriting is not None]
+    corpora = [task.name for task in manifest.tasks if task.rewriting is None]
     try:
         known = read_json(release / LOCAL / "origin.json")
         out = as_place(known["out"])
         run = read_json(out / "run.json")
-        ran = [name for name in (known["recipe"], *known["tables"], run["latest"]) if name in run["recipes"]]
-        tables = dict(run["recipes"][ran[0]]["tables"])
-        unchanged = tables.get("corpus") in {table["folder"] for table in known["tables"].values()}
-        return Origin(out, ran[0], tables, unchanged)
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        recipe = next(name for name in (*corpora, *rewritten, run["latest"]) if name in run["recipes"])
+        tables = dict(run["recipes"][recipe]["tables"])
+        released = known["tables"].get(recipe)
+        return Origin(out, recipe, tables, released is None or released["folder"] == tables["corpus"])
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):
         # Whatever of the way back is missing, the row's own columns tell the rest.
         return None
 
@@ -130,7 +133,7 @@ def _source(
 
 
 def _page(page: dict[str, Any], inputs: Sequence[str], politeness: Politeness, say: Callable[[str], None]) -> Page:
-    if page["warc_length"] is None or page["warc_record_id"] is None:
+    if page.get("warc_length") is None or page.get("warc_record_id") is None:
         raise UsageError(
             f"{page['id']} came from no WARC record but from row {page['warc_offset']} of {page['warc_file']}"
         )
