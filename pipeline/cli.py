@@ -25,6 +25,7 @@ from pipeline.record_command import add_record_command
 from pipeline.release_commands import add_release_commands
 from pipeline.rewriting_commands import add_rewriting_commands
 from pipeline.storage.places import as_place, writable
+from pipeline.takedown_command import add_takedown_command
 from pipeline.verify_command import add_verify_command
 
 if TYPE_CHECKING:
@@ -257,6 +258,7 @@ add_export_command(app, _console)
 add_mix_commands(app, _console)
 add_verify_command(app, _console)
 add_push_command(app, _console)
+add_takedown_command(app, _console)
 add_record_command(app)
 add_release_commands(app, _console)
 

@@ -33,6 +33,7 @@ from pipeline.release.manifest import (
 )
 from pipeline.release.tally import add_up, license_counts, source_counts
 from pipeline.release.tombstones import buried, listed_for
+from pipeline.release.unfinished import refuse_unfinished
 from pipeline.release_rewritten import find_rewritten
 from pipeline.release_sources import Source, find_corpus
 from pipeline.run import locked
@@ -55,6 +56,7 @@ from pipeline.takedown_list import Request, requests_digest, together, write_req
 ORIGIN = "origin.json"
 # While a release is built: what must not come in, as its tasks read it.
 LISTED = "listed"
+EXCHANGE, LEDGER = "exchange", "ledger"
 SEED = 20_240_607
 VALIDATION = 0.01
 SHARD_BYTES = 500_000_000
@@ -173,7 +175,7 @@ class ReleaseRun:
                 if f"{DATA}/{name}" not in known:
                     delete(self.release / DATA / name)
             self._publish(manifest)
-            for scratch in (self.release / LOCAL / "exchange", self.release / LOCAL / LISTED):
+            for scratch in (self.release / LOCAL / EXCHANGE, self.release / LOCAL / LISTED):
                 if folder_exists(scratch):
                     delete_tree(scratch)
             return Built(manifest, True)
@@ -186,6 +188,7 @@ class ReleaseRun:
             if isinstance(self.release, RemotePath):
                 s3.abort_uploads(self.release.url)
             remove_temporaries(self.release)
+            refuse_unfinished(self.release)
             self._requests = listed_for(self.release, self.out)
             yield
 
@@ -251,7 +254,7 @@ class ReleaseRun:
         write_json(path, {**known, "settings": None, "takedowns": takedowns})
         for file in (MANIFEST, CARD):
             delete(self.release / file)
-        for folder in (self.release / DATA, self.release / LOCAL / "ledger", self.release / LOCAL / "exchange"):
+        for folder in (self.release / DATA, self.release / LOCAL / LEDGER, self.release / LOCAL / EXCHANGE):
             if folder_exists(folder):
                 delete_tree(folder)
         write_json(path, {"out": str(self.out), **identity, "takedowns": takedowns})
@@ -277,7 +280,7 @@ class ReleaseRun:
         made_by = {"rule_version": rows.RULE_VERSION, "pyarrow": pa.__version__, "table": source.identity()}
         made_by |= {"settings": {**asdict(self.settings), **self.settings.policy()}}
         made_by |= {"takedowns": self._listed.name} if self._listed is not None else {}
-        return self.release / LOCAL / "ledger" / f"{slug(source.task)}-{canonical_digest(made_by)}" / step
+        return self.release / LOCAL / LEDGER / f"{slug(source.task)}-{canonical_digest(made_by)}" / step
 
     def _given(self, source: Source) -> dict[str, Any]:
         return {
@@ -321,7 +324,7 @@ class ReleaseRun:
         """The data files of a task: its shards dealt out first where a file is missing."""
         source = plan.source
         scattered = self._ledger(source, "scatter")
-        exchange = f"{LOCAL}/exchange/{scattered.parent.name}"
+        exchange = f"{LOCAL}/{EXCHANGE}/{scattered.parent.name}"
         shards = sorted(source.found.entries)
         runs = {shard: f"{exchange}/{shard}.run" for shard in shards}
         parts = [asdict(part) for part in plan.parts]

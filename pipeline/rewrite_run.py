@@ -32,6 +32,13 @@ KEY = "rewriting"
 CACHE = "answers"
 
 
+def answers_folder(out: Place) -> Path:
+    """Where answers are kept: in OUT, or on the worker's own disk where OUT is remote, since SQLite needs files."""
+    if isinstance(out, RemotePath):
+        return cache_folder() / CACHE / hashlib.blake2b(out.url.encode(), digest_size=8).hexdigest()
+    return out / CACHE
+
+
 class RewritingRun:
     """One rewriting recipe over the table of one recipe that ran in OUT."""
 
@@ -234,10 +241,7 @@ class RewritingRun:
         return Job(task, partial(was_made_of, inputs), rows.outputs(table, shard)["rows"])
 
     def _cache(self) -> Path:
-        """Where answers are kept: in OUT, or on the worker's own disk where OUT is remote, since SQLite needs files."""
-        if isinstance(self.out, RemotePath):
-            return cache_folder() / CACHE / hashlib.blake2b(self.out.url.encode(), digest_size=8).hexdigest()
-        return self.out / CACHE
+        return answers_folder(self.out)
 
     def _remember(self) -> None:
         """Note in OUT/run.json which folder holds which table of this recipe, and the prompts as they were asked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file, canonical_digest
-from pipeline.storage.places import Place, read_bytes
+from pipeline.storage.places import Place, as_place, read_bytes
 from pipeline.web.urls import host, normalize_url
 
 TAKEDOWNS = "takedowns.jsonl"
@@ -28,6 +29,9 @@ MATCHED_BY = ("id", "source_ids", "url", "canonical_url", "host", "fetched_at")
 # JPRS's attribute-type second-level names, under which all of Japan's registered names of that kind stand.
 _SECOND_LEVEL_JP = frozenset(f"{kind}.jp" for kind in ("ac", "ad", "co", "ed", "go", "gr", "lg", "ne", "or"))
 _ESCAPE = re.compile(r"%([0-9A-F]{2})")
+# Of a row that no request names, while the first one is looked for.
+_NOBODY = np.iinfo(np.int64).max
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 # RFC 3986, 2.3: an escape of one of these means the character itself.
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # Everything that RFC 3986 lets stand in a path or a query, and the percent sign of escapes that are there.
@@ -111,6 +115,17 @@ def make_request(
     if kind == "id" and since is not None:
         raise UsageError("a date limits URLs and hosts; an id is one capture already: leave --since out")
     return Request(date=date, reason=reason, kind=kind, value=value, since=since, subdomains=subdomains)
+
+
+def published_reason(request: Request) -> str:
+    """A request's reason as everybody may read it: URLs, and the host or URL that was named, become …"""
+    reason = _ADDRESS.sub("…", request.reason.encode("utf-8", "replace").decode())
+    names = {request.value.strip()} if request.kind != "id" else set()
+    names |= {host(request.value) or ""} if request.kind == "url" else set()
+    names |= {comparable_host(name) for name in names}
+    for name in sorted(filter(None, names), key=len, reverse=True):
+        reason = re.sub(re.escape(name), "…", reason, flags=re.IGNORECASE)
+    return reason
 
 
 def parse_requests(content: bytes, name: str) -> list[Request]:
@@ -202,11 +217,11 @@ class Takedowns:
         either. `also` are more ids, with the number of a request: those of sources that were found elsewhere. A capture
         of unknown date counts as one after `since`.
         """
-        found = np.full(rows.num_rows, len(self.requests), np.int64)
+        found = np.full(rows.num_rows, _NOBODY, np.int64)
         ids = self._ids | (also or {})
         if ids:
             keys = pa.array(ids.keys(), pa.string())
-            numbers = np.append(np.fromiter(ids.values(), np.int64, len(ids)), len(self.requests))
+            numbers = np.append(np.fromiter(ids.values(), np.int64, len(ids)), _NOBODY)
             places = pc.fill_null(pc.index_in(_column(rows, "id"), value_set=keys), len(ids))
             found = np.minimum(found, numbers[places.to_numpy(zero_copy_only=False)])
             if "source_ids" in rows.schema.names:
@@ -216,7 +231,7 @@ class Takedowns:
                 np.minimum.at(found, parents, numbers[places.to_numpy(zero_copy_only=False)])
         if self._urls or self._hosts:
             self._find_by_address(rows, found)
-        return np.where(found == len(self.requests), -1, found)
+        return np.where(found == _NOBODY, -1, found)
 
     def _find_by_address(self, rows: pa.RecordBatch | pa.Table, found: np.ndarray) -> None:
         names = set(rows.schema.names)
@@ -257,6 +272,12 @@ class Takedowns:
             name = name.partition(".")[2]
             numbers += [number for number in self._hosts.get(name, []) if self.requests[number].subdomains]
         return numbers
+
+
+@functools.lru_cache(1)
+def takedowns_in(folder: str) -> Takedowns:
+    """What the list in a folder names; of a folder whose list never changes."""
+    return Takedowns(read_requests(as_place(folder)))
 
 
 def _column(rows: pa.RecordBatch | pa.Table, name: str) -> pa.Array:

@@ -14,6 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.files import atomic_file, file_digest
 from pipeline.release.json_record import InnerPath, Part, read_record
 from pipeline.release.manifest import LOCAL, MANIFEST, Manifest
+from pipeline.release.unfinished import refuse_unfinished
 from pipeline.storage.places import Place, RemotePath, read_bytes
 
 FORMAT = 1
@@ -113,8 +114,9 @@ def origin_of(release: Place, manifest: Manifest) -> Origin:
 def register(release: Place, kind: str, place: Place) -> None:
     """Note in the release that rows of it go to a place: before the first file, so that a takedown reaches them all.
 
-    Raises UsageError where the release cannot be written to.
+    Raises UsageError where the release cannot be written to, or a takedown of it has not ended.
     """
+    refuse_unfinished(release)
     path = release / LOCAL / REGISTER
     known = registered(release)
     entry = {"kind": kind, "place": str(place)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +20,7 @@ from pipeline.release.layout import Part, Values
 from pipeline.release.lineage import is_forbidden
 from pipeline.release.tally import add_up, tally
 from pipeline.storage.places import as_place, size_of
-from pipeline.takedown_list import MATCHED_BY, TAKEN_DOWN, Takedowns, read_requests
+from pipeline.takedown_list import MATCHED_BY, TAKEN_DOWN, takedowns_in
 
 RULE_VERSION = 1
 MEMORY_BYTES = 1_000_000_000
@@ -52,7 +51,7 @@ def left_out(batch: pa.RecordBatch, policy: dict[str, Any]) -> list[tuple[str, n
     if "generator_training" in batch.schema.names:
         reasons.append((FORBIDDEN, _mask(is_forbidden(batch, policy["forbidding"]))))
     if policy["takedowns"] is not None:
-        reasons.append((TAKEN_DOWN, _listed(policy["takedowns"]).find(batch) >= 0))
+        reasons.append((TAKEN_DOWN, takedowns_in(policy["takedowns"]).find(batch) >= 0))
     if not policy["refused_consent"] and "consent" in batch.schema.names:
         reasons.append((REFUSED, _mask(pc.equal(batch.column("consent"), "refused"))))
     if policy["license_tiers"] is not None:
@@ -71,11 +70,6 @@ def left_out(batch: pa.RecordBatch, policy: dict[str, Any]) -> list[tuple[str, n
 
 def _mask(values: pa.Array) -> np.ndarray:
     return pc.fill_null(values, False).to_numpy(zero_copy_only=False)
-
-
-@functools.lru_cache(1)
-def _listed(folder: str) -> Takedowns:
-    return Takedowns(read_requests(as_place(folder)))
 
 
 def policy_columns(names: list[str], policy: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from pipeline.errors import KamisukiError, UsageError
 from pipeline.files import file_digest
 from pipeline.release.manifest import CARD, MANIFEST, TOMBSTONES, Manifest, read_manifest
 from pipeline.release.push.plan import HEAD, Local
+from pipeline.release.unfinished import refuse_unfinished
 from pipeline.release.verify import verify
 from pipeline.storage.places import Place, local_copy, read_bytes, size_of
 
@@ -67,6 +68,7 @@ def _damaged(release: Place, file: Local) -> str:
 def read_contents(release: Place) -> Contents:
     """What of a release is to be pushed. Raises UsageError where there is no whole release."""
     manifest = read_manifest(release)
+    refuse_unfinished(release)
     head = {MANIFEST: read_bytes(release / MANIFEST)}
     try:
         head[CARD] = read_bytes(release / CARD)

@@ -10,6 +10,7 @@ from pipeline import __version__
 from pipeline.files import file_digest
 from pipeline.release.card import card
 from pipeline.release.manifest import CARD, LOCAL, MANIFEST, TOMBSTONES, Manifest, read_manifest
+from pipeline.release.unfinished import refuse_unfinished
 from pipeline.release.verify.findings import CHECKS, SHOWN, Check, Findings
 from pipeline.release.verify.rows import RowChecks
 from pipeline.storage.places import Place, local_copy, read_bytes, tree_sizes
@@ -23,6 +24,7 @@ def verify(release: Place) -> Findings:
     Every file is read once; memory holds a batch of rows, the ids of tombstones, and a 256th of the rows' hashes.
     """
     manifest = read_manifest(release)
+    refuse_unfinished(release)
     found = Findings()
     there = tree_sizes(release)
     _files(manifest, there, found)

@@ -1,0 +1,127 @@
+"""What a takedown reaches beside the release: exports and mixes, the run's list and its cache of a model's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.errors import KamisukiError
+from pipeline.files import parquet_files
+from pipeline.progress import Progress
+from pipeline.release.derived import registered, take_out
+from pipeline.release.push.ledger import pushed_to
+from pipeline.release.taking_down import named_rows
+from pipeline.release.tombstones import read_tombstones
+from pipeline.rewrite_run import answers_folder
+from pipeline.rewriting.client import RequestCache
+from pipeline.run import locked
+from pipeline.storage.places import Place, RemotePath, as_place, folder_exists, tree_sizes
+from pipeline.takedown_list import Request, Takedowns, remember_requests
+
+# Tables of a run that name pages, and those that name what was made of them, by the beginning of their folders' names.
+OF_PAGES, MADE_OF_PAGES = "documents-", "rewritten_"
+
+
+@dataclass
+class Reached:
+    """Lines for a person: what was done, what still holds text that nobody takes out by itself, and what failed."""
+
+    done: list[str] = field(default_factory=list)
+    still_there: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def reach(release: Place, out: str | None, requests: Sequence[Request], progress: Progress) -> Reached:
+    """Take what was ever removed from a release, and what its requests name in the tables of its run, out of all that
+    was made of it; add the requests to the run's list. What cannot be reached is told, and the rest is done."""
+    reached = Reached()
+    ids = set(read_tombstones(release)["id"].to_pylist())
+    if out is None:
+        reached.still_there.append(
+            f"the run that {release} was made of is not known here: give kamisuki run the list with --takedowns "
+            f"{release / '.local' / 'takedowns.jsonl'}"
+        )
+    else:
+        ids |= _reach_run(as_place(out), requests, ids, reached, progress)
+    _reach_derived(release, frozenset(ids), reached, {str(release)})
+    for target in pushed_to(release):
+        reached.still_there.append(
+            f"{target.repo} at {target.endpoint}, branch {target.branch}, and its older commits: kamisuki push "
+            f"{release} --repo {target.repo} --branch {target.branch} --endpoint {target.endpoint} --squash-history"
+        )
+    return reached
+
+
+def _reach_derived(place: Place, ids: frozenset[str], reached: Reached, seen: set[str]) -> None:
+    """Take rows out of what was made of a release, and of what was made of that."""
+    for made in registered(place):
+        if made["place"] in seen:
+            continue
+        seen.add(made["place"])
+        where = as_place(made["place"])
+        try:
+            if not folder_exists(where):
+                reached.failed.append(
+                    f"{made['kind']} at {where} is not there: make it reachable; if it was deleted, take its line out "
+                    f"of {place / '.local' / 'derived.jsonl'}"
+                )
+                continue
+            taken = take_out(where, ids)
+            if taken.rows or taken.files:
+                reached.done.append(
+                    f"{taken.rows:,} rows out of {taken.files:,} files of the {made['kind']} at {where}"
+                )
+            _reach_derived(where, ids, reached, seen)
+        except (KamisukiError, OSError) as error:
+            reached.failed.append(f"{made['kind']} at {where}: {error}")
+
+
+def _reach_run(
+    out: Place, requests: Sequence[Request], ids: set[str], reached: Reached, progress: Progress
+) -> set[str]:
+    """Add requests to the list of a run, and forget a model's answers about what they name; returns the ids of all
+    rows that its tables have of them."""
+    try:
+        if not folder_exists(out):
+            reached.failed.append(
+                f'the run {out} is not there: make it reachable; if it was deleted, write "out": null into the '
+                "release's .local/origin.json"
+            )
+            return set()
+        with locked(out):
+            new = remember_requests(out, requests)
+            if new:
+                reached.done.append(
+                    f"{len(new):,} requests onto the list of {out}: later runs leave out what they name"
+                )
+            progress.say(f"takedown: looking through the tables of {out}")
+            found = named_in_run(out, requests, ids)
+            for path in sorted(answers_folder(out).glob("*.sqlite")):
+                with RequestCache(path) as cache:
+                    if count := cache.forget_documents(sorted(ids | found)):
+                        reached.done.append(f"{count:,} answers of a model out of {path}")
+    except (KamisukiError, OSError) as error:
+        reached.failed.append(f"the run {out}: {error}")
+        return set()
+    if found:
+        reached.still_there.append(
+            f"tables of {out} (documents, older corpora and rewritten tables) and the WARC files behind them; "
+            f"kamisuki gc {out} --yes removes the older tables once the recipe has run again"
+        )
+    if isinstance(out, RemotePath):
+        reached.still_there.append(f"answers of a model on the disks of other machines that worked for {out}")
+    return found
+
+
+def named_in_run(out: Place, requests: Sequence[Request], ids: set[str]) -> set[str]:
+    """The ids of rows in the tables of a run that requests name, or made of such rows or of those in `ids`."""
+    listed = Takedowns(requests)
+    found: set[str] = set()
+    folders = sorted({path.partition("/")[0] for path in tree_sizes(out) if path.endswith(".parquet")})
+    for beginning in (OF_PAGES, MADE_OF_PAGES):
+        also = dict.fromkeys(found | ids, 0)
+        for folder in (out / name for name in folders if name.startswith(beginning)):
+            for name in parquet_files(folder):
+                for _, rows, numbers in named_rows(folder / name, listed, also):
+                    found.update(rows["id"].filter(numbers >= 0).to_pylist())
+    return found
