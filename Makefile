@@ -170,6 +170,14 @@ mix: setup ## MANIFEST=mix.yaml TO=…: releases put together by shares of token
 compare-pack: setup ## MANIFEST=pack.yaml TO=…: releases cut to equal tokens, to train on each and compare
 	$(BIN)/kamisuki compare-pack '$(MANIFEST)' --to '$(TO)' $(if $(WORKERS),--workers $(WORKERS))
 
+.PHONY: takedown
+takedown: setup ## RELEASE=… HOSTS=… URLS=… IDS=… (names or files) [REASON='…']: take rows back from a release and all that was made of it
+	$(BIN)/kamisuki takedown '$(RELEASE)' $(foreach name,$(HOSTS),--hosts '$(name)') $(foreach name,$(URLS),--urls '$(name)') $(foreach name,$(IDS),--ids '$(name)') $(if $(REASON),--reason '$(REASON)') $(if $(WORKERS),--workers $(WORKERS))
+
+.PHONY: test-takedown
+test-takedown: setup ## A takedown killed at every step that there is (the tests try some of them)
+	KAMISUKI_EVERY_KILL=1 $(BIN)/python -m pytest tests/release/test_takedown.py -n 0 -k killed
+
 .PHONY: export release
 release: setup ## OUT=… TO=…: make a data set of a corpus that people can load
 	$(BIN)/kamisuki release '$(OUT)' --to '$(TO)' $(if $(WORKERS),--workers $(WORKERS))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.files import atomic_file
+from pipeline.files import TEMPORARY_SUFFIX, atomic_file
 from pipeline.release.derived_record import (
     DERIVED,
     MIXED,
@@ -29,6 +29,7 @@ from pipeline.release.derived_record import (
     write_derived,
 )
 from pipeline.release.exports import jsonl, parquet, text, tokens
+from pipeline.release.exports.making import remove_leftovers
 from pipeline.release.exports.sidecar import SUFFIX as IDS
 from pipeline.release.exports.sidecar import read_places
 from pipeline.release.mixing.card import write_mix_card
@@ -68,6 +69,7 @@ def take_out(place: Place, ids: frozenset[str]) -> TakenOut:
         )
     if not record.finished:
         return _clear(place, record)
+    _remove_leftovers(place)
     _finish(place)
     record = read_derived(place) or record
     changed: dict[str, DerivedFile | None] = {}
@@ -88,6 +90,14 @@ def take_out(place: Place, ids: frozenset[str]) -> TakenOut:
     )
     _finish(place)
     return TakenOut(len(changed), rows)
+
+
+def _remove_leftovers(place: Place) -> None:
+    """Remove what killed writers left: it may hold rows too. On S3 there is none."""
+    if isinstance(place, Path):
+        for path in place.rglob(f".*{TEMPORARY_SUFFIX}"):
+            path.unlink(missing_ok=True)
+        remove_leftovers(place)
 
 
 def _staged(place: Place, record: Derived, file: DerivedFile, here: Path, ids: frozenset[str]) -> DerivedFile | None:

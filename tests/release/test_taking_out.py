@@ -130,6 +130,15 @@ def test_what_an_unfinished_export_has_written_goes(made):
     assert set(bytes_of(made / "made")) == {"derived.json"}
 
 
+def test_what_a_killed_writer_left_goes_too(made):
+    (made / "made" / "x").mkdir()
+    (made / "made" / "x" / ".part.parquet.7.ab12.tmp").write_text(MARK)
+    (made / "made" / ".making-7").mkdir()
+    (made / "made" / ".making-7" / "half.txt").write_text(MARK)
+    take_out(made / "made", GONE)
+    assert not any("tmp" in name or "making" in name for name in bytes_of(made / "made"))
+
+
 def test_a_place_that_is_gone_gives_nothing_and_one_without_a_record_is_an_error(made):
     assert take_out(made / "missing", GONE) == derived.TakenOut(0, 0)
     (made / "made" / "derived.json").unlink()
