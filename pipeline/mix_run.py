@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UsageError
+from pipeline.errors import KamisukiError, UsageError
 from pipeline.files import atomic_file, canonical_digest
 from pipeline.progress import Progress
 from pipeline.release.derived_record import (
@@ -154,6 +154,7 @@ class _Mixing:
                 record = earlier
             else:
                 record.files = self._write(steps, record)
+                self._check_unchanged(taken, record)
                 self._finish(record)
         self._tidy()
         return record
@@ -247,6 +248,13 @@ class _Mixing:
                 )
             )
         return files
+
+    def _check_unchanged(self, taken: list[Taken], record: Derived) -> None:
+        """Rows that were taken out of a release meanwhile may be in files that were written before."""
+        if origins_of(taken) != record.of:
+            raise KamisukiError(
+                f"a release changed while {self.to} was made of it: delete {self.to} and give the command again"
+            )
 
     def _finish(self, record: Derived) -> None:
         tokenizer = Path(self.wanted.tokenizer)

@@ -21,6 +21,7 @@ from pipeline.errors import KamisukiError, UsageError
 from pipeline.release.derived import take_out
 from pipeline.release.derived_record import read_derived, registered
 from pipeline.release.manifest import read_manifest
+from pipeline.release.manifest import write_manifest as write_release
 from pipeline.release.mixing.card import COLUMNS, metadata, mix_card
 from pipeline.release.mixing.report import budgets_of
 from pipeline.release.mixing.rows import SCHEMA
@@ -149,6 +150,33 @@ def test_a_mix_that_was_stopped_goes_on(made, manifest, tmp_path):
     record = mix_of(manifest, tmp_path / "again", runner=runner)
     assert len(runner.done) == len(record.files) - 3
     assert bytes_of(tmp_path / "again") == bytes_of(place)
+
+
+class TakenDownMeanwhile(InProcessRunner):
+    """Something happens after some tasks."""
+
+    def __init__(self, act) -> None:
+        self.act = act
+
+    def run(self, tasks, watcher):
+        for number, result in enumerate(super().run(tasks, watcher)):
+            yield result
+            if number == 2 and result.task.function.__name__ == "write_mixed":
+                self.act()
+
+
+def test_a_takedown_while_a_mix_is_made_is_noticed(manifest, tmp_path):
+    for name in ("web", "code", "small"):
+        shutil.copytree(manifest.parent / name, tmp_path / name)
+    path = write_manifest(tmp_path / "mix.yaml", **yaml.safe_load(manifest.read_text()))
+    emptied = TakenDownMeanwhile(lambda: take_out(tmp_path / "mix", frozenset({"id-00001"})))
+    with pytest.raises(KamisukiError, match=r"3 shards failed .* run again"):
+        mix_of(path, tmp_path / "mix", runner=emptied)
+    changed = read_manifest(tmp_path / "web").model_copy(update={"name": "another"})
+    shutil.rmtree(tmp_path / "mix")
+    with pytest.raises(KamisukiError, match=r"a release changed while .* delete"):
+        mix_of(path, tmp_path / "mix", runner=TakenDownMeanwhile(lambda: write_release(tmp_path / "web", changed)))
+    assert not read_derived(tmp_path / "mix").finished
 
 
 def test_too_few_tokens_are_said_with_the_source_and_force_goes_on(releases, manifest, tmp_path):
