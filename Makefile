@@ -163,6 +163,10 @@ check-swallow: setup ## TEXTS='runs/…/documents-*/*.parquet': Swallow's recipe
 export: setup ## RELEASE=… OUT=… AS=jsonl|text|tokens [SIZES=100MB,1GB] [TOKENIZER=tokenizer.json]: a release in other formats
 	$(BIN)/kamisuki export '$(RELEASE)' --to '$(OUT)' --as $(AS) $(if $(SIZES),--sizes '$(SIZES)') $(if $(TOKENIZER),--tokenizer '$(TOKENIZER)') $(if $(WORKERS),--workers $(WORKERS))
 
+.PHONY: bench-mix
+bench-mix: setup ## [ROWS=200000]: a mix by tokens beside datasets' interleave_datasets: time, memory, shares
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.mix $(if $(ROWS),--rows $(ROWS))
+
 .PHONY: mix compare-pack
 mix: setup ## MANIFEST=mix.yaml TO=…: releases put together by shares of tokens
 	$(BIN)/kamisuki mix '$(MANIFEST)' --to '$(TO)' $(if $(WORKERS),--workers $(WORKERS))

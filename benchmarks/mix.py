@@ -25,24 +25,31 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.scale_texts import make_plan, texts
 from pipeline.files import TableWriter
 from pipeline.release.keys import file_index, row_keys
 from pipeline.release.manifest import Config, File, Manifest, Policy, write_manifest
 
 SHARES = {"short": 0.7, "long": 0.3}
-LETTERS_OF_LONG = 4
+# Of so many rows one, and letters of each.
+LENGTHS = {"short": (1, 400), "long": (4, 1600)}
 FILES = 4
 SEED = 1
 BEGINNINGS = (0.001, 0.01, 0.1, 1.0)
 
 
-def make_release(folder: Path, name: str, first: int, rows: int, together: int) -> None:
-    """A release of made-up documents: each the texts of `together` documents of the plan, from document `first` on."""
-    plan = make_plan(first + rows * together)
+def made_up(random: np.random.Generator, rows: int, letters: int) -> pa.Array:
+    """Texts of so many letters out of 4,096 kanji, some of which are much more frequent than others."""
+    code = 0x4E00 + (4096 * random.random((rows, letters)) ** 3).astype(np.uint32)
+    written = np.stack([0xE0 | code >> 12, 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F], axis=-1).astype(np.uint8)
+    offsets = np.arange(rows + 1, dtype=np.int32) * np.int32(3 * letters)
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(written))
+
+
+def make_release(folder: Path, name: str, rows: int, letters: int) -> None:
+    """A release of made-up documents of so many letters each."""
+    random = np.random.default_rng(letters)
     ids = pa.array([f"{name}-{number}" for number in range(rows)])
     keys = row_keys(ids, SEED)
     order = np.argsort(keys)
@@ -52,10 +59,8 @@ def make_release(folder: Path, name: str, first: int, rows: int, together: int) 
         path = f"data/{name}/train-{index:05d}-of-{FILES:05d}.parquet"
         with TableWriter(folder / path, pa.schema([("id", pa.string()), ("text", pa.string())])) as out:
             for start in range(0, len(mine), 4096):
-                chosen = mine[start : start + 4096]
-                parts = [texts(plan, first + chosen * together + part) for part in range(together)]
-                text = pc.binary_join_element_wise(*parts, "") if together > 1 else parts[0]
-                out.write(pa.record_batch([ids.take(pa.array(chosen)), text], schema=out.schema))
+                chosen = ids.take(pa.array(mine[start : start + 4096]))
+                out.write(pa.record_batch([chosen, made_up(random, len(chosen), letters)], schema=out.schema))
         made.append(
             File(path=path, config=name, split="train", rows=out.rows, characters=0, bytes=out.bytes, sha256=out.digest)
         )
@@ -77,9 +82,9 @@ def make_tokenizer(path: Path) -> None:
         vocab_size=6000, special_tokens=["<|endoftext|>"], show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )  # fmt: skip
-    sample = texts(make_plan(500), np.arange(500)).to_pylist()
-    # A letter at a time: nothing but letters comes again in these texts.
-    tokenizer.train_from_iterator((letter for text in sample for letter in text), trainer)
+    (text,) = made_up(np.random.default_rng(SEED), 1, 200_000).to_pylist()
+    # A letter at a time: no two letters belong together in these texts.
+    tokenizer.train_from_iterator(iter(text), trainer)
     tokenizer.save(str(path))
 
 
@@ -166,21 +171,25 @@ def all_tokens(work: Path) -> dict[str, int]:
 
 def compare(work: Path, rows: int, rounds: int) -> None:
     """Make releases, count, and let both sides take turns."""
-    make_release(work / "short", "short", 0, rows, 1)
-    make_release(work / "long", "long", rows, rows // 4, LETTERS_OF_LONG)
+    for name, (share_of_rows, letters) in LENGTHS.items():
+        make_release(work / name, name, rows // share_of_rows, letters)
     make_tokenizer(work / "tokenizer.json")
     counting = measured("ours", work, work / "first", 1000)
     tokens = all_tokens(work)
     total = sum(tokens.values())
-    letters = (rows + rows // 4 * LETTERS_OF_LONG) * 400
-    print(f"{len(tokens):,} rows, {letters * 3 / 1e6:,.0f} MB of text, {total:,} tokens")
-    print(f"counting: {counting['seconds']:.1f} s, {total / counting['seconds'] / 1e6:.2f} M tokens/s, "
-          f"{letters * 3 / counting['seconds'] / 1e6:.1f} MB/s of text")  # fmt: skip
+    size = 3 * sum(rows // part * letters for part, letters in LENGTHS.values())
+    print(f"{len(tokens):,} rows, {size / 1e6:,.0f} MB of text, {total:,} tokens")
+    print(
+        f"counting: {counting['seconds']:.1f} s, {total / counting['seconds'] / 1e6:.2f} M tokens/s, "
+        f"{size / counting['seconds'] / 1e6:.1f} MB/s of text"
+    )
     cache = measured("cache", work, work / "nothing")
     budget = int(sum(count for name, count in tokens.items() if name.startswith("short")) * 0.95 / SHARES["short"])
     sizes = {name: [count for row, count in tokens.items() if row.startswith(name)] for name in SHARES}
     weights = [share / statistics.mean(sizes[name]) for name, share in SHARES.items()]
     probabilities = [weight / sum(weights) for weight in weights]
+    tenth = measured("ours", work, work / "tenth", budget // 10)
+    print(f"a mix of a tenth of the budget: {tenth['bytes'] / 1e6:,.0f} MB of memory")
     used: dict[str, list[dict[str, float]]] = {"ours": [], "theirs": []}
     made: dict[str, Path] = {}
     for turn in range(rounds):
