@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import KamisukiError, UsageError
+from pipeline.errors import KamisukiError
 from pipeline.files import atomic_file, canonical_digest
 from pipeline.progress import Progress
 from pipeline.release.derived_record import (
@@ -26,9 +26,10 @@ from pipeline.release.manifest import LOCAL, File
 from pipeline.release.mixing import counting, rows
 from pipeline.release.mixing.card import write_mix_card
 from pipeline.release.mixing.checksums import write_checksums
+from pipeline.release.mixing.epochs import check_epochs
 from pipeline.release.mixing.manifest import MixManifest, PackManifest, load_manifest, tokens_name
 from pipeline.release.mixing.pack import pack_files
-from pipeline.release.mixing.placing import epochs_needed, first_range
+from pipeline.release.mixing.placing import first_range
 from pipeline.release.mixing.plan import Measured, Step, Stream, Taken, find_source, measured_of, origins_of
 from pipeline.release.tokenizer import TextTokenizer, load_tokenizer
 from pipeline.run import locked
@@ -47,7 +48,7 @@ def make_mix(path: Path, to: Place, runner: Runner, progress: Progress, force: b
     measured = mixing.measure(taken, wanted.source_shares(), same_start=False)
     shares = tuple(wanted.source_shares())
     stream = Stream("", "data", tuple(each.lane for each in measured), shares, wanted.steps())
-    mixing.check_epochs([stream], taken, force)
+    check_epochs([stream], taken, force)
     kinds = {"kinds": {source.name: source.kind for source in wanted.sources}, "force": force}
     return mixing.make([stream], taken, measured, kinds)
 
@@ -61,7 +62,7 @@ def make_pack(path: Path, to: Place, runner: Runner, progress: Progress, force: 
     measured = mixing.measure(taken, [one] * len(taken), same_start=True)
     budgets = wanted.budgets or (min(each.lane.total for each in measured),)
     streams = [Stream(each.lane.name, f"data/{each.lane.name}", (each.lane,), (one,), budgets) for each in measured]
-    mixing.check_epochs(streams, taken, force)
+    check_epochs(streams, taken, force)
     more = {"models": list(wanted.models), "vocabulary": mixing.tokenizer.vocabulary, "force": force}
     return mixing.make(streams, taken, measured, more)
 
@@ -117,25 +118,6 @@ class _Mixing:
         }
         task = Task(shard, counting.count_file, arguments, counting.MEMORY_BYTES, file.bytes)
         return Job(task, partial(was_made_of, inputs), file.rows)
-
-    def check_epochs(self, streams: list[Stream], taken: list[Taken], force: bool) -> None:
-        """Raise UsageError where a source has too few tokens for the largest budget under its most epochs."""
-        allowed = {each.source.name: each for each in taken}
-        short = []
-        for stream in streams:
-            for lane, share in zip(stream.lanes, stream.shares, strict=True):
-                needed = epochs_needed(share, stream.budgets[-1], lane.total)
-                most = allowed[lane.name].max_epochs
-                if not lane.total:
-                    raise UsageError(f"{lane.name} has no tokens: take another release or config")
-                if needed > most and not force:
-                    short.append(
-                        f"{lane.name} has {lane.total:,} tokens; {tokens_name(stream.budgets[-1])} takes "
-                        f"{int(share * stream.budgets[-1]):,} of it, which is {needed:,.2f} epochs, and max_epochs is "
-                        f"{most:g}"
-                    )
-        if short:
-            raise UsageError(f"{'; '.join(short)}: lower the budget or its share, or give --force")
 
     def make(
         self, streams: list[Stream], taken: list[Taken], measured: list[Measured], more: dict[str, Any]

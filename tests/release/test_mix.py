@@ -196,6 +196,19 @@ def test_too_few_tokens_are_said_with_the_source_and_force_goes_on(releases, man
     assert record.settings["sources"][2]["tokens"] == there
 
 
+def test_rows_that_two_sources_hold_are_not_gone_through_more_often(releases, manifest, tmp_path):
+    twice = [{"name": name, "release": "small", "weight": 1} for name in ("one", "two")]
+    keys = yaml.safe_load(manifest.read_text()) | {"budgets": ["4K"], "max_epochs": 2, "sources": twice}
+    path = write_manifest(releases / "twice.yaml", **keys)
+    message = (
+        r"one and two hold the same rows \(.*\), which are gone through 3\.62 times, and max_epochs is 2: .*--force"
+    )
+    with pytest.raises(UsageError, match=message):
+        mix_of(path, tmp_path / "out")
+    record = mix_of(path, tmp_path / "out", force=True)
+    assert max(each["epoch"] for each in rows_of_files(tmp_path / "out", record)) == 2
+
+
 def test_a_source_without_training_rows_or_tokens_is_named(tmp_path, manifest):
     keys = yaml.safe_load(manifest.read_text()) | {"budgets": [100]}
     make_release(tmp_path / "held", [row(3)])

@@ -17,7 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.exchange import key_partition
 from pipeline.release.mixing.counting import RANGES, Counts
 from pipeline.release.mixing.manifest import MixManifest, PackManifest, load_manifest, tokens_name
-from pipeline.release.mixing.placing import Lane, LaneFile, epochs_needed, picks
+from pipeline.release.mixing.placing import Lane, LaneFile, picks
 from pipeline.release.mixing.rows import SCHEMA
 from tests.pipeline import test_docs as docs
 from tests.pipeline.conftest import ROOT
@@ -97,11 +97,6 @@ def test_rows_come_in_the_order_of_their_keys_from_where_the_seed_says():
     lane = lane_of("s", files, 1.0, RANGES * 5 // 16, known)
     order = [row * 2 + file for _, _, file, row, _, _ in mixed((lane,), known, 0, 160)]
     assert order == [(5 + index) % 16 for index in range(16)]
-
-
-def test_epochs_are_counted_from_tokens():
-    assert epochs_needed(Fraction(1, 2), 100, 10) == 5
-    assert epochs_needed(Fraction(1, 2), 100, 0) == float("inf")
 
 
 GOOD = {

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import xxhash
@@ -64,11 +63,6 @@ class Pick:
 def first_range(seed: int, name: str) -> int:
     """The range of keys that a source begins with; `name` is empty where all sources begin alike."""
     return int(xxhash.xxh64_intdigest(name.encode(), seed)) % RANGES
-
-
-def epochs_needed(share: Fraction, budget: int, tokens: int) -> float:
-    """How often a source is gone through for a budget; infinite where it has no tokens."""
-    return float(share * budget / tokens) if tokens else float("inf")
 
 
 def segments(lane: Lane, low: float, high: float) -> Iterator[tuple[int, int, int, int]]:
