@@ -31,6 +31,7 @@ from pipeline.release.manifest import (
     read_manifest,
     write_manifest,
 )
+from pipeline.release.taking_down import pages_named
 from pipeline.release.tally import add_up, license_counts, source_counts
 from pipeline.release.tombstones import buried, listed_for
 from pipeline.release.unfinished import refuse_unfinished
@@ -214,6 +215,8 @@ class ReleaseRun:
     def _list_takedowns(self) -> Place | None:
         """A folder with the list of what must not come in, for tasks to read; None where there is no list."""
         listed = together(self._requests, buried(self.release))
+        if self.rewritten:
+            listed = together(listed, pages_named(self.out, self._requests))
         if not listed:
             return None
         folder = self.release / LOCAL / LISTED / str(requests_digest(listed))

@@ -6,20 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import KamisukiError
-from pipeline.files import parquet_files
 from pipeline.progress import Progress
 from pipeline.release.derived import registered, take_out
 from pipeline.release.push.ledger import pushed_to
-from pipeline.release.taking_down import named_rows
+from pipeline.release.taking_down import MADE_OF_PAGES, OF_PAGES, rows_named
 from pipeline.release.tombstones import read_tombstones
 from pipeline.rewrite_run import answers_folder
 from pipeline.rewriting.client import RequestCache
 from pipeline.run import locked
-from pipeline.storage.places import Place, RemotePath, as_place, folder_exists, tree_sizes
+from pipeline.storage.places import Place, RemotePath, as_place, folder_exists
 from pipeline.takedown_list import Request, Takedowns, remember_requests
-
-# Tables of a run that name pages, and those that name what was made of them, by the beginning of their folders' names.
-OF_PAGES, MADE_OF_PAGES = "documents-", "rewritten_"
 
 
 @dataclass
@@ -95,7 +91,7 @@ def _reach_run(
                     f"{len(new):,} requests onto the list of {out}: later runs leave out what they name"
                 )
             progress.say(f"takedown: looking through the tables of {out}")
-            found = named_in_run(out, requests, ids)
+            found = _named_in_run(out, requests, ids)
             for path in sorted(answers_folder(out).glob("*.sqlite")):
                 with RequestCache(path) as cache:
                     if count := cache.forget_documents(sorted(ids | found)):
@@ -113,15 +109,7 @@ def _reach_run(
     return found
 
 
-def named_in_run(out: Place, requests: Sequence[Request], ids: set[str]) -> set[str]:
+def _named_in_run(out: Place, requests: Sequence[Request], ids: set[str]) -> set[str]:
     """The ids of rows in the tables of a run that requests name, or made of such rows or of those in `ids`."""
-    listed = Takedowns(requests)
-    found: set[str] = set()
-    folders = sorted({path.partition("/")[0] for path in tree_sizes(out) if path.endswith(".parquet")})
-    for beginning in (OF_PAGES, MADE_OF_PAGES):
-        also = dict.fromkeys(found | ids, 0)
-        for folder in (out / name for name in folders if name.startswith(beginning)):
-            for name in parquet_files(folder):
-                for _, rows, numbers in named_rows(folder / name, listed, also):
-                    found.update(rows["id"].filter(numbers >= 0).to_pylist())
-    return found
+    found = rows_named(out, OF_PAGES, Takedowns(requests), dict.fromkeys(ids, 0)).keys() | ids
+    return found | rows_named(out, MADE_OF_PAGES, Takedowns(requests), dict.fromkeys(found, 0)).keys()

@@ -20,6 +20,7 @@ from pipeline.progress import Progress
 from pipeline.release import taking_down as tasks
 from pipeline.release.card import write_card
 from pipeline.release.manifest import DATA, LOCAL, File, Manifest, Takedown, read_manifest, write_manifest
+from pipeline.release.manifest import Task as Part
 from pipeline.release.tally import add_up, take_away, together_days
 from pipeline.release.tombstones import add_tombstones, buried, listed_for
 from pipeline.release.unfinished import Plan, read_plan, taking_down, write_plan
@@ -150,8 +151,11 @@ class TakedownRun:
     def _plan(self, new: Sequence[Request]) -> Plan:
         """Write the list that is to be followed into a folder of its own, for tasks to read."""
         out = self._origin().get("out")
-        requests = together(listed_for(self.release, as_place(out) if out else None), new)
+        out = as_place(out) if out else None
+        requests = together(listed_for(self.release, out), new)
         listed = together(requests, buried(self.release))
+        if out is not None and any(_made_of_rows(task) for task in read_manifest(self.release).tasks):
+            listed = together(listed, tasks.pages_named(out, requests))
         # The order tells too: notes of what was found say which request it was by its number.
         folder = canonical_digest([request.model_dump(mode="json") for request in listed])
         plan = Plan(folder=folder, requests=requests)
@@ -176,7 +180,7 @@ class TakedownRun:
         """Find the rows in the files of tasks that were made of pages, then in those that were made of such rows."""
         folder = taking_down(self.release) / plan.folder
         requests = read_requests(folder)
-        made_of_rows = {task.name for task in manifest.tasks if "source_ids" in dict(task.columns)}
+        made_of_rows = {task.name for task in manifest.tasks if _made_of_rows(task)}
         cells = {config.name: config.task for config in manifest.configs if config.cells == [config.name]}
         made = [file for file in manifest.files if cells.get(file.config) in made_of_rows]
         others = [file for file in manifest.files if cells.get(file.config) not in made_of_rows]
@@ -261,7 +265,7 @@ class TakedownRun:
         write_card(self.release, changed)
         write_manifest(self.release, changed)
 
-    def _without(self, manifest: Manifest, task: Any, found: _Found) -> Any:
+    def _without(self, manifest: Manifest, task: Part, found: _Found) -> Part:
         cells = {config.name for config in manifest.configs if config.task == task.name}
         entries = [found.entry(file.path) for file in manifest.files if file.config in cells]
         gone = add_up(entry.notes["tally"] for entry in entries)
@@ -284,6 +288,10 @@ class TakedownRun:
                 delete(folder / name)
         if folder_exists(folder):
             delete_tree(folder)
+
+
+def _made_of_rows(task: Part) -> bool:
+    return "source_ids" in dict(task.columns)
 
 
 def shard_of(path: str) -> str:

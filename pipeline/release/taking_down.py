@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.files import TableWriter, open_parquet, read_batches, read_table
+from pipeline.files import TableWriter, open_parquet, parquet_files, read_batches, read_table
 from pipeline.ledger import Entry
 from pipeline.release.tally import COUNTED, DATED, Days, add_up, days, tally, together_days
-from pipeline.storage.places import Place, as_place
-from pipeline.takedown_list import MATCHED_BY, TAKEN_DOWN, Takedowns, takedowns_in
+from pipeline.storage.places import Place, as_place, tree_sizes
+from pipeline.takedown_list import MATCHED_BY, TAKEN_DOWN, Request, Takedowns, takedowns_in
 
 MEMORY_BYTES = 1_000_000_000
+# Tables of a run that name pages, and those that name what was made of them, by the beginning of their folders' names.
+OF_PAGES, MADE_OF_PAGES = "documents-", "rewritten_"
 FOUND = pa.schema([("id", pa.string()), ("request", pa.int32())])
 
 
@@ -30,6 +32,27 @@ def named_rows(
         for group in range(file.num_row_groups):
             rows = file.read_row_group(group, columns=columns)
             yield group, rows, listed.find(rows, also)
+
+
+def rows_named(out: Place, beginning: str, listed: Takedowns, also: dict[str, int]) -> dict[str, int]:
+    """The rows in tables of a run, whose folders' names begin so, that are named: by id the number of the request."""
+    found: dict[str, int] = {}
+    folders = {path.partition("/")[0] for path in tree_sizes(out) if path.endswith(".parquet")}
+    for folder in sorted(folder for folder in folders if folder.startswith(beginning)):
+        for name in parquet_files(out / folder):
+            for _, rows, numbers in named_rows(out / folder / name, listed, also):
+                gone = numbers >= 0
+                found |= zip(rows["id"].filter(pa.array(gone)).to_pylist(), numbers[gone].tolist(), strict=True)
+    return found
+
+
+def pages_named(out: Place, requests: Sequence[Request]) -> list[Request]:
+    """The pages of a run that requests name, each by its id: what was made of a page that a release does not hold, and
+    that only the page's own canonical URL names, is found by it."""
+    found = rows_named(out, OF_PAGES, Takedowns(requests), {}) if requests else {}
+    return [
+        requests[number].model_copy(update={"kind": "id", "value": key, "since": None}) for key, number in found.items()
+    ]
 
 
 def find_in_file(
