@@ -11,7 +11,7 @@ from rich.table import Table
 from pipeline.errors import UsageError
 from pipeline.storage.places import as_place, writable
 
-Release = Annotated[Any, typer.Argument(parser=as_place, help="The folder or s3:// prefix of a release.")]
+Release = Annotated[Any, typer.Argument(parser=as_place, help="Folder or s3:// prefix of a release, mix or pack.")]
 To = Annotated[Any, typer.Option("--to", parser=as_place, help="A new folder or s3:// prefix.")]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")

@@ -13,7 +13,8 @@ from pipeline.release.exports import tokens
 from pipeline.release.exports.making import make_jsonl, make_samples, make_text, make_tokens, remove_leftovers
 from pipeline.release.exports.text import size_named
 from pipeline.release.keys import SPLITS
-from pipeline.release.manifest import Config, File, Manifest, read_manifest
+from pipeline.release.manifest import Config, File, Manifest
+from pipeline.release.mixing.as_release import MixContents, read_contents
 from pipeline.release.reading import chosen_config
 from pipeline.release.tokenizer import load_tokenizer
 from pipeline.runner import Runner, Task
@@ -36,9 +37,14 @@ def export(
     eos: str | None = None,
     layout: str | None = None,
 ) -> Derived:
-    """Export a config of a release and return the record of what was made. Raises UsageError and KamisukiError."""
+    """Export a config of a release, a mix or a pack and return the record of what was made.
+
+    Raises UsageError and KamisukiError.
+    """
     _check(kind, sizes, tokenizer, eos, layout)
-    manifest = read_manifest(release)
+    manifest, said_by = read_contents(release)
+    if sizes is not None and not isinstance(manifest, Manifest):
+        raise UsageError(f"--sizes is for releases: the smaller budgets of {release} are its samples, by --config")
     chosen = chosen_config(manifest, config)
     settings: dict[str, Any] = {"as": kind, "config": chosen.name}
     if sizes is not None:
@@ -46,13 +52,13 @@ def export(
     if tokenizer is not None:
         loaded = load_tokenizer(tokenizer, eos)
         settings |= {"layout": layout or "megatron", "token_size": loaded.token_size, **loaded.settings()}
-    record = Derived(kind=kind, of=[origin_of(release, manifest)], settings=settings)
+    record = Derived(kind=kind, of=[origin_of(release, manifest.name, said_by)], settings=settings)
     earlier = begin([release], to, record)
     if earlier is not None and earlier.finished:
         progress.say(f"export: nothing to do, {to} holds it already")
         return earlier
     remove_leftovers(to)
-    if sizes is not None:
+    if sizes is not None and isinstance(manifest, Manifest):
         record.files = make_samples(release, manifest, chosen, to, settings["sizes"])
         for size, file in zip(settings["sizes"].values(), record.files, strict=True):
             if file.bytes < size:
@@ -92,7 +98,7 @@ def _sizes(text: str) -> dict[str, int]:
 
 def _files(
     release: Place,
-    manifest: Manifest,
+    manifest: Manifest | MixContents,
     config: Config,
     to: Place,
     record: Derived,

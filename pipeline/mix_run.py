@@ -14,6 +14,7 @@ from pipeline.progress import Progress
 from pipeline.release.derived_record import (
     MIX,
     PACK,
+    REGISTER,
     Companion,
     Derived,
     DerivedFile,
@@ -35,7 +36,7 @@ from pipeline.release.tokenizer import TextTokenizer, load_tokenizer
 from pipeline.run import locked
 from pipeline.runner import Runner, Task
 from pipeline.steps import Job, Steps, was_made_of
-from pipeline.storage.places import Place, delete_tree, folder_exists
+from pipeline.storage.places import Place, delete, remove_empty_folders, tree_sizes
 
 TOKENIZER = "tokenizer.json"
 
@@ -250,7 +251,9 @@ class _Mixing:
         write_derived(self.to, record)
 
     def _tidy(self) -> None:
-        """What only the making needed goes."""
-        local = self.to / LOCAL
-        if folder_exists(local):
-            delete_tree(local)
+        """What only the making needed goes; what was made of the mix stays noted."""
+        for name in tree_sizes(self.to / LOCAL):
+            if name != REGISTER:
+                delete(self.to / LOCAL / name)
+        if isinstance(self.to, Path):
+            remove_empty_folders(self.to / LOCAL)

@@ -35,7 +35,15 @@ from pipeline.release.exports.sidecar import read_places
 from pipeline.release.mixing.card import write_mix_card
 from pipeline.release.mixing.checksums import write_checksums
 from pipeline.release.mixing.tally import tally_of
-from pipeline.storage.places import Place, delete, folder_exists, local_copy, read_bytes, tree_sizes
+from pipeline.storage.places import (
+    Place,
+    delete,
+    folder_exists,
+    local_copy,
+    read_bytes,
+    remove_empty_folders,
+    tree_sizes,
+)
 
 __all__ = ["DERIVED", "TakenOut", "read_derived", "register", "registered", "take_out"]
 
@@ -225,7 +233,4 @@ def _finish(place: Place) -> None:
     for path in tree_sizes(place / STAGED):
         delete(place / STAGED / path)
     if isinstance(place, Path):
-        for folder in sorted((place / STAGED).rglob("*"), reverse=True):
-            folder.rmdir()
-        if (place / STAGED).is_dir():
-            (place / STAGED).rmdir()
+        remove_empty_folders(place / STAGED)

@@ -13,7 +13,7 @@ from pydantic import Field
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file, file_digest
 from pipeline.release.json_record import InnerPath, Part, read_record
-from pipeline.release.manifest import LOCAL, MANIFEST, Manifest
+from pipeline.release.manifest import LOCAL, MANIFEST
 from pipeline.release.unfinished import refuse_unfinished
 from pipeline.storage.places import Place, RemotePath, read_bytes
 
@@ -101,13 +101,13 @@ def write_derived(place: Place, record: Derived) -> None:
         file.write(derived_bytes(record))
 
 
-def origin_of(release: Place, manifest: Manifest) -> Origin:
-    """How a record names a release. Paths of this machine stay out of it."""
+def origin_of(release: Place, name: str, manifest: str = MANIFEST) -> Origin:
+    """How a record names a release, or a mix by the record that is its manifest. Paths of this machine stay out."""
     shown = str(release) if isinstance(release, RemotePath) else release.name
     return Origin(
-        name=manifest.name,
+        name=name,
         place=shown,
-        manifest_sha256=hashlib.sha256(read_bytes(release / MANIFEST)).hexdigest(),
+        manifest_sha256=hashlib.sha256(read_bytes(release / manifest)).hexdigest(),
     )
 
 

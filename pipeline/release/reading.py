@@ -7,7 +7,7 @@ import heapq
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.files import open_parquet, read_batches
@@ -51,14 +51,28 @@ def source_of(row: dict[str, Any]) -> str | None:
     return row.get("source") or row.get("crawl")
 
 
-def chosen_config(manifest: Manifest, name: str | None) -> Config:
+class Named(Protocol):
+    """What has configs: the manifest of a release, or what stands for it of a mix."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def configs(self) -> list[Config]:
+        """The names that it is loaded by."""
+        ...
+
+
+def chosen_config(manifest: Named, name: str | None) -> Config:
     """A config by name, the first one without. Raises UsageError that names those there are."""
     if name is None:
         return manifest.configs[0]
     found = next((config for config in manifest.configs if config.name == name), None)
     if found is None:
         known = ", ".join(config.name for config in manifest.configs)
-        raise UsageError(f"release {manifest.name} has no config {name!r}; it has: {known}")
+        raise UsageError(f"{manifest.name} has no config {name!r}; it has: {known}")
     return found
 
 

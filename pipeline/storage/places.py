@@ -176,6 +176,13 @@ def delete_tree(folder: Place) -> None:
         s3.delete([str(folder / name) for name in tree_sizes(folder)])
 
 
+def remove_empty_folders(folder: Path) -> None:
+    """Remove a local folder and those below it where they hold no file."""
+    for path in sorted([folder, *folder.rglob("*")], reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
 def nearby_folder(where: Place) -> Path:
     """A folder of this machine for files that go with their process: the place itself where it is one."""
     return where if isinstance(where, Path) else cache_folder() / "scratch"

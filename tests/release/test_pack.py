@@ -6,6 +6,7 @@ import csv
 import re
 import subprocess
 
+import numpy as np
 import pytest
 import yaml
 from datasets import load_dataset
@@ -13,17 +14,21 @@ from huggingface_hub import DatasetCard
 from tokenizers import Tokenizer
 
 from pipeline.errors import UsageError
+from pipeline.export_run import export
 from pipeline.release.derived import take_out
-from pipeline.release.derived_record import read_derived, registered
+from pipeline.release.derived_record import read_derived, registered, write_derived
 from pipeline.release.manifest import read_manifest
+from pipeline.release.mixing.as_release import read_contents
 from pipeline.release.mixing.card import metadata
 from pipeline.release.mixing.evaluations import evaluations
 from pipeline.release.mixing.report import budgets_of, largest
 from pipeline.release.mixing.training import MODELS
 from pipeline.release.reading import in_key_order
+from pipeline.release.tokenizer import load_tokenizer
+from pipeline.runner import InProcessRunner
 from tests.pipeline.conftest import run_cli
 from tests.release.handmade import bytes_of
-from tests.release.mixes import make_releases, pack_of, rows_of_files, write_manifest
+from tests.release.mixes import make_releases, mix_of, pack_of, quiet, rows_of_files, write_manifest
 
 CORPORA = [{"name": name, "release": name} for name in ("web", "code", "small")]
 
@@ -142,6 +147,40 @@ def test_evaluations_are_listed_and_have_a_line_for_each_result(made):
     assert len(lines) == len(MODELS) * 3 * 45
     assert {line["corpus"] for line in lines} == {"web", "code", "small"}
     assert {(line["suite"], line["task"]) for line in lines} == {(s, task) for s in names for task in names[s]}
+
+
+def test_a_mix_is_exported_for_trainers_in_its_order_and_a_takedown_reaches_both(
+    made, releases, tokenizer_file, tmp_path
+):
+    source = {"name": "small", "release": "small", "weight": 1}
+    keys = {"name": "m", "tokenizer": str(tokenizer_file), "budgets": ["1K", "3K"], "sources": [source]}
+    mix = tmp_path / "mix"
+    record = mix_of(write_manifest(releases / "mixed.yaml", **keys), mix)
+    rows = rows_of_files(mix, record)
+    assert max(each["epoch"] for each in rows) == 3
+    loaded = load_tokenizer(tokenizer_file)
+    for config, budget in zip(("1K", "3K"), budgets_of(record), strict=True):
+        shards = export(mix, tmp_path / config, "tokens", InProcessRunner(), quiet(), config, tokenizer=tokenizer_file)
+        tokens = [np.fromfile(tmp_path / config / file.path, np.uint16) for file in shards.files]
+        wanted = [token for text in loaded.encode([each["text"] for each in rows[: budget.rows]]) for token in text]
+        assert np.concatenate(tokens).tolist() == wanted and len(wanted) == budget.tokens
+    lines = export(mix, tmp_path / "lines", "jsonl", InProcessRunner(), quiet())
+    assert sum(file.rows for file in lines.files) == len(rows)
+    with pytest.raises(UsageError, match="--sizes is for releases"):
+        export(mix, tmp_path / "text", "text", InProcessRunner(), quiet(), sizes="1KB")
+    mix_of(releases / "mixed.yaml", mix)
+    assert [made["place"] for made in registered(mix)] == [str(tmp_path / name) for name in ("1K", "3K", "lines")]
+    gone = rows[0]["id"]
+    for place in (mix, *(tmp_path / name for name in ("1K", "3K", "lines"))):
+        assert take_out(place, frozenset({gone})).rows >= 1
+    tokens = np.concatenate([np.fromfile(tmp_path / "3K" / file.path, np.uint16) for file in shards.files])
+    left = [each["text"] for each in rows if each["id"] != gone]
+    assert tokens.tolist() == [token for text in loaded.encode(left) for token in text]
+    pack = read_derived(releases / "pack")
+    assert read_contents(releases / "pack")[0].configs[0].name == largest(pack)[0].config
+    write_derived(mix, record.model_copy(update={"finished": False}))
+    with pytest.raises(UsageError, match="is not whole"):
+        export(mix, tmp_path / "late", "jsonl", InProcessRunner(), quiet())
 
 
 def test_rows_taken_out_leave_the_pack_checked(releases, manifest, tmp_path, monkeypatch, capsys):

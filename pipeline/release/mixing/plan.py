@@ -104,4 +104,4 @@ def measured_of(taken: Taken, entries: list[Entry], folder: str, share: float, f
 
 def origins_of(taken: list[Taken]) -> list[Origin]:
     """The releases, each once."""
-    return [origin_of(each.place, each.manifest) for each in {str(each.place): each for each in taken}.values()]
+    return [origin_of(each.place, each.manifest.name) for each in {str(each.place): each for each in taken}.values()]
