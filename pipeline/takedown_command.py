@@ -104,10 +104,13 @@ def _values(given: list[str]) -> list[str]:
     for value in given:
         path = Path(value)
         try:
-            lines = path.read_text("utf-8-sig").split("\n") if path.is_file() else [value]
+            lines = path.read_text("utf-8-sig").splitlines() if path.is_file() else None
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{value} cannot be read as a list of names: {error}") from None
-        found += [line.strip() for line in lines if line.strip()]
+        names = [value] if lines is None else [line.strip() for line in lines if line.strip()]
+        if not names:
+            raise UsageError(f"{value} has no name in it: write one a line")
+        found += names
     return found
 
 

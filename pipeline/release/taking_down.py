@@ -17,8 +17,8 @@ from pipeline.storage.places import Place, as_place, tree_sizes
 from pipeline.takedown_list import MATCHED_BY, TAKEN_DOWN, Request, Takedowns, takedowns_in
 
 MEMORY_BYTES = 1_000_000_000
-# Tables of a run that name pages, and those that name what was made of them, by the beginning of their folders' names.
-OF_PAGES, MADE_OF_PAGES = "documents-", "rewritten_"
+# Tables of a run that name pages, and those that name what was made of them, by the beginnings of their folders' names.
+OF_PAGES, MADE_OF_PAGES = ("documents-", "corpus-"), ("rewritten_",)
 FOUND = pa.schema([("id", pa.string()), ("request", pa.int32())])
 
 
@@ -34,11 +34,12 @@ def named_rows(
             yield group, rows, listed.find(rows, also)
 
 
-def rows_named(out: Place, beginning: str, listed: Takedowns, also: dict[str, int]) -> dict[str, int]:
-    """The rows in tables of a run, whose folders' names begin so, that are named: by id the number of the request."""
+def rows_named(out: Place, tables: tuple[str, ...], listed: Takedowns, also: dict[str, int]) -> dict[str, int]:
+    """The rows that are named in tables of a run, which are given by the beginnings of their folders' names: by id the
+    number of the request."""
     found: dict[str, int] = {}
     folders = {path.partition("/")[0] for path in tree_sizes(out) if path.endswith(".parquet")}
-    for folder in sorted(folder for folder in folders if folder.startswith(beginning)):
+    for folder in sorted(folder for folder in folders if folder.startswith(tables)):
         for name in parquet_files(out / folder):
             for _, rows, numbers in named_rows(out / folder / name, listed, also):
                 gone = numbers >= 0

@@ -76,10 +76,15 @@ def holder(url: str) -> tuple[dict[str, Any], str] | None:
         if isinstance(explained, FileNotFoundError):
             return None
         raise explained from None
+    if not isinstance(who, dict):
+        # The lock of a folder, copied here with the rest.
+        who = {"host": "?", "pid": who, "token": None}
     now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
     here = who["host"] == socket.gethostname()
-    who["stale"] = (now - found["LastModified"]).total_seconds() > STALE_SECONDS or (
-        here and not process_alive(int(who["pid"]))
+    who["stale"] = (
+        who["token"] is None
+        or (now - found["LastModified"]).total_seconds() > STALE_SECONDS
+        or (here and not process_alive(int(who["pid"])))
     )
     return who, str(found["ETag"])
 

@@ -24,6 +24,7 @@ from pipeline.takedown_list import (
     Takedowns,
     comparable_url,
     make_request,
+    published_reason,
     read_requests,
     remember_requests,
     requests_digest,
@@ -138,6 +139,28 @@ def test_many_requests_find_what_each_alone_does(requests, pages):
         assert number == next((index for index, each in enumerate(alone) if each[place]), -1)
     for place, (url, _) in enumerate(pages):
         assert named([request("url", url)], row(url=url)) == [True], place
+
+
+def test_ids_from_elsewhere_name_rows_where_nothing_is_listed():
+    rows = pa.table({"id": ["a", "b"], "source_ids": [["c"], ["x", "d"]]})
+    assert Takedowns([]).find(rows, {"d": 0, "a": 0}).tolist() == [0, 0]
+    assert Takedowns([]).find(rows, {}).tolist() == [-1, -1]
+
+
+def test_a_list_with_a_line_twice_still_grows(tmp_path):
+    line = '{"date": "2026-11-26", "reason": "x", "kind": "id", "value": "a"}\n'
+    (tmp_path / TAKEDOWNS).write_text(line * 3)
+    assert remember_requests(tmp_path, [request("id", "b"), request("id", "a")]) == [request("id", "b")]
+    assert {each.value for each in read_requests(tmp_path)} == {"a", "b"}
+
+
+@given(st.text(max_size=20), st.sampled_from(["A.example", "日本.example", "x-y.co.jp"]), st.text(max_size=20))
+def test_a_reason_that_is_published_names_neither_host_nor_url(before, name, after):
+    for kind, value in (("host", name), ("url", f"https://{name}/p?q=1")):
+        asked = Request(date=TODAY, reason=f"{before} {value} {after}", kind=kind, value=value)
+        published = published_reason(asked)
+        assert name.lower() not in published.lower() and "://" not in published.removeprefix(before)
+        assert published.encode()
 
 
 @given(st.text(), st.sampled_from(["", "http://", "https://a.example/", "https://日本.example/?"]))
