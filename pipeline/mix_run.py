@@ -20,6 +20,7 @@ from pipeline.release.derived_record import (
     DerivedFile,
     begin,
     companion,
+    origin_of,
     publish,
     write_derived,
 )
@@ -39,6 +40,7 @@ from pipeline.steps import Job, Steps, was_made_of
 from pipeline.storage.places import Place, delete, remove_empty_folders, tree_sizes
 
 TOKENIZER = "tokenizer.json"
+LOCK = ".lock"
 
 
 def make_mix(path: Path, to: Place, runner: Runner, progress: Progress, force: bool = False) -> Derived:
@@ -49,8 +51,8 @@ def make_mix(path: Path, to: Place, runner: Runner, progress: Progress, force: b
     measured = mixing.measure(taken, wanted.source_shares(), same_start=False)
     shares = tuple(wanted.source_shares())
     stream = Stream("", "data", tuple(each.lane for each in measured), shares, wanted.steps())
-    check_epochs([stream], taken, force)
-    kinds = {"kinds": {source.name: source.kind for source in wanted.sources}, "force": force}
+    forced = check_epochs([stream], taken, force)
+    kinds = {"kinds": {source.name: source.kind for source in wanted.sources}, "forced": forced}
     return mixing.make([stream], taken, measured, kinds)
 
 
@@ -63,8 +65,8 @@ def make_pack(path: Path, to: Place, runner: Runner, progress: Progress, force: 
     measured = mixing.measure(taken, [one] * len(taken), same_start=True)
     budgets = wanted.budgets or (min(each.lane.total for each in measured),)
     streams = [Stream(each.lane.name, f"data/{each.lane.name}", (each.lane,), (one,), budgets) for each in measured]
-    check_epochs(streams, taken, force)
-    more = {"models": list(wanted.models), "vocabulary": mixing.tokenizer.vocabulary, "force": force}
+    forced = check_epochs(streams, taken, force)
+    more = {"models": list(wanted.models), "vocabulary": mixing.tokenizer.vocabulary, "forced": forced}
     return mixing.make(streams, taken, measured, more)
 
 
@@ -130,16 +132,22 @@ class _Mixing:
             of=origins_of(taken),
             settings=self._settings(streams, steps, taken, measured) | more,
         )
-        with locked(self.to / LOCAL):
-            earlier = begin([each.place for each in taken], self.to, record)
-            if earlier is not None and earlier.finished:
-                self.progress.say(f"{self.kind}: nothing to do, {self.to} holds it already")
-                record = earlier
-            else:
-                record.files = self._write(steps, record)
-                self._check_unchanged(taken, record)
-                self._finish(record)
-        self._tidy()
+        held = whole = False
+        try:
+            with locked(self.to / LOCAL):
+                held = True
+                earlier = begin([each.place for each in taken], self.to, record)
+                if earlier is not None and earlier.finished:
+                    self.progress.say(f"{self.kind}: nothing to do, {self.to} holds it already")
+                    record = earlier
+                else:
+                    record.files = self._write(steps, record)
+                    self._check_unchanged(taken)
+                    self._finish(record)
+                whole = True
+        finally:
+            if held:
+                self._tidy(whole)
         return record
 
     def _steps(self, stream: Stream, taken: list[Taken]) -> list[Step]:
@@ -232,9 +240,9 @@ class _Mixing:
             )
         return files
 
-    def _check_unchanged(self, taken: list[Taken], record: Derived) -> None:
+    def _check_unchanged(self, taken: list[Taken]) -> None:
         """Rows that were taken out of a release meanwhile may be in files that were written before."""
-        if origins_of(taken) != record.of:
+        if any(each.origin != origin_of(each.place, each.manifest.name) for each in taken):
             raise KamisukiError(
                 f"a release changed while {self.to} was made of it: delete {self.to} and give the command again"
             )
@@ -250,10 +258,10 @@ class _Mixing:
         write_mix_card(self.to, record)
         write_derived(self.to, record)
 
-    def _tidy(self) -> None:
-        """What only the making needed goes; what was made of the mix stays noted."""
+    def _tidy(self, whole: bool) -> None:
+        """The lock goes, and of a whole mix all that its making needed; what was made of it stays noted."""
         for name in tree_sizes(self.to / LOCAL):
-            if name != REGISTER:
+            if name == LOCK or (whole and name != REGISTER):
                 delete(self.to / LOCAL / name)
         if isinstance(self.to, Path):
             remove_empty_folders(self.to / LOCAL)

@@ -131,7 +131,7 @@ def test_the_same_bytes_whoever_works_and_nothing_twice(made, manifest, tmp_path
     assert bytes_of(tmp_path / "again") == bytes_of(place)
     assert set(runner.done) == {"write_mixed"}, "tokens were counted before"
     runner = Backwards()
-    mix_of(manifest, tmp_path / "again", runner=runner)
+    mix_of(manifest, tmp_path / "again", force=True, runner=runner)
     assert runner.done == []
     for name in ("web", "code", "small"):
         assert {"kind": "mix", "place": str(tmp_path / "again")} in registered(releases / name)
@@ -235,8 +235,10 @@ def test_a_release_that_lost_its_order_is_not_mixed(tmp_path, manifest):
 def test_another_mix_is_not_written_into_the_folder(made, manifest, releases):
     place, _ = made
     keys = yaml.safe_load(manifest.read_text()) | {"seed": 5}
+    before = bytes_of(place)
     with pytest.raises(UsageError, match="made otherwise"):
         mix_of(write_manifest(releases / "other.yaml", **keys), place)
+    assert bytes_of(place) == before
 
 
 def test_it_loads_whole_and_by_budget(made, tmp_path):

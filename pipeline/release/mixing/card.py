@@ -174,7 +174,7 @@ def _order(record: Derived) -> str:
         "source has given before them, so that every beginning of the whole holds the shares to within a row of "
         "each source, and a budget ends with the rows that reach it. Validation splits are left out."
     )
-    forced = " It was forced beyond its most epochs." if settings.get("force") else ""
+    forced = " It was forced beyond its most epochs." if settings["forced"] else ""
     return text + forced
 
 

@@ -14,10 +14,11 @@ def epochs_needed(share: Fraction, budget: int, tokens: int) -> Fraction:
     return share * budget / tokens
 
 
-def check_epochs(streams: list[Stream], taken: list[Taken], force: bool) -> None:
-    """Raise UsageError where a source has no tokens, or too few for the largest budget under its most epochs.
+def check_epochs(streams: list[Stream], taken: list[Taken], force: bool) -> bool:
+    """Whether a source has too few tokens for the largest budget under its most epochs and was forced.
 
-    Rows that several sources of one mix hold count for all of them.
+    Raises UsageError where it was not forced, and where a source has no tokens. Rows that
+    several sources of one mix hold count for all of them.
     """
     most = {each.source.name: each.max_epochs for each in taken}
     for stream in streams:
@@ -27,6 +28,7 @@ def check_epochs(streams: list[Stream], taken: list[Taken], force: bool) -> None
     found = [problem for stream in streams for problem in _too_often(stream, most)]
     if found and not force:
         raise UsageError(f"{'; '.join(found)}: lower the budget or the shares, or give --force")
+    return bool(found)
 
 
 def _too_often(stream: Stream, most: dict[str, float]) -> list[str]:

@@ -21,10 +21,12 @@ from pipeline.storage.places import Place
 
 @dataclass(frozen=True)
 class Taken:
-    """A source with its release, the training files of its config, and the most epochs that it may be gone through."""
+    """A source with its release as it was found, the training files of its config, and the most epochs that it may be
+    gone through."""
 
     source: Source
     place: Place
+    origin: Origin
     manifest: Manifest
     config: Config
     files: list[File]
@@ -80,11 +82,12 @@ def find_source(source: Source, max_epochs: float, to: Place) -> Taken:
     if str(to) == str(place):
         raise UsageError(f"--to is the release {place} itself: give the mix a folder of its own")
     manifest = read_manifest(place)
+    origin = origin_of(place, manifest.name)
     chosen = chosen_config(manifest, config)
     files = manifest.files_of(chosen, TRAIN)
     if not files:
         raise UsageError(f"{source.name}: config {chosen.name} of {place} has no training split: choose another config")
-    return Taken(source, place, manifest, chosen, files, max_epochs)
+    return Taken(source, place, origin, manifest, chosen, files, max_epochs)
 
 
 def measured_of(taken: Taken, entries: list[Entry], folder: str, share: float, first: int) -> Measured:
@@ -104,4 +107,4 @@ def measured_of(taken: Taken, entries: list[Entry], folder: str, share: float, f
 
 def origins_of(taken: list[Taken]) -> list[Origin]:
     """The releases, each once."""
-    return [origin_of(each.place, each.manifest.name) for each in {str(each.place): each for each in taken}.values()]
+    return list({str(each.place): each.origin for each in taken}.values())
