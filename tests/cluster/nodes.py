@@ -111,12 +111,16 @@ class Node:
 
 @dataclass
 class Nodes:
-    """A cluster: a head without processors, where the driver runs, and nodes with one processor each."""
+    """A cluster: a head without processors, where the driver runs, and nodes with one processor each.
+
+    With `disk_bytes` the folder of each of these is a file system of that size in memory, which needs root.
+    """
 
     folder: Path
     environment: dict[str, str]
     network: str
     port: int
+    disk_bytes: int | None = None
     head: Node | None = None
     workers: dict[int, Node] = field(default_factory=dict)
 
@@ -138,6 +142,9 @@ class Nodes:
     def _start(self, number: int, more: list[str]) -> Node:
         address, folder = f"{self.network}.{number + 1}", self.folder / f"n{number}"
         folder.mkdir(parents=True, exist_ok=True)
+        if number and self.disk_bytes and not folder.is_mount():
+            options = ["-t", "tmpfs", "-o", f"size={self.disk_bytes}", "none", str(folder)]
+            subprocess.run(["mount", *options], check=True)
         environment = {**self.environment, "KAMISUKI_CACHE": str(folder / "cache"), "TMPDIR": str(folder)}
         with open(self.folder / f"n{number}.log", "ab") as log:
             process = subprocess.Popen(
@@ -165,6 +172,12 @@ class Nodes:
         for node in [*self.workers.values(), *([self.head] if self.head else [])]:
             node.kill()
 
+    def unmount(self) -> None:
+        """Give the nodes' disks back."""
+        for number in self.workers:
+            if (folder := self.folder / f"n{number}").is_mount():
+                subprocess.run(["umount", "-l", str(folder)], check=True)
+
     def logs(self) -> str:
         """What the nodes printed, for a failure's report."""
         return "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(self.folder.glob("n*.log")))
@@ -179,12 +192,12 @@ def cluster_environment(endpoint: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def ray_nodes(count: int, endpoint: str) -> Iterator[Nodes]:
+def ray_nodes(count: int, endpoint: str, disk_bytes: int | None = None) -> Iterator[Nodes]:
     """A head and `count` nodes with one processor each, whose workers find the S3 server at `endpoint`."""
     # Ray's sockets lie in its folder, and a socket's path has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="ks-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         network = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}"
-        nodes = Nodes(Path(folder), cluster_environment(endpoint), network, free_port(f"{network}.1"))
+        nodes = Nodes(Path(folder), cluster_environment(endpoint), network, free_port(f"{network}.1"), disk_bytes)
         try:
             nodes.start_head()
             for number in range(1, count + 1):
@@ -192,6 +205,7 @@ def ray_nodes(count: int, endpoint: str) -> Iterator[Nodes]:
             yield nodes
         finally:
             nodes.stop()
+            nodes.unmount()
 
 
 @contextlib.contextmanager

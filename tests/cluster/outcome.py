@@ -12,19 +12,21 @@ from pipeline.storage.places import Place, read_bytes, read_many, tree_sizes
 
 # What an entry says of time, which no two runs share.
 OF_TIME = ("seconds", "steps")
+# What a driver keeps for others while it runs.
+OF_A_DRIVER = frozenset({".lock", "state.json"})
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Digests (SHA-256) of tables and contents of ledger entries without their times, by path within OUT."""
+    """Digests (SHA-256) of tables and contents of ledger entries without their times, by path within OUT; all paths."""
 
     tables: dict[str, str]
     entries: dict[str, dict[str, Any]]
-    failed: tuple[str, ...]
+    names: frozenset[str]
 
     def wrong(self) -> list[str]:
         """What does not add up in itself: sums of records, and files that are not what their entry says."""
-        found = [f"{name}: a failed shard is noted" for name in self.failed]
+        found = [f"{name}: a failed shard is noted" for name in self.names if name.endswith(FAILURE_SUFFIX)]
         for name, entry in self.entries.items():
             accounted = entry["written"] + sum(entry["rejected"].values()) + sum(entry["errors"].values())
             if entry["read"] != accounted:
@@ -37,12 +39,10 @@ class Outcome:
 
     def differences(self, other: Outcome) -> list[str]:
         """Tables and entries that are not the same in both."""
-        found = []
+        found = [f"{name}: only in one of the two" for name in sorted(self.names ^ other.names)]
         for mine, theirs in ((self.tables, other.tables), (self.entries, other.entries)):
-            for name in sorted(mine.keys() | theirs.keys()):
-                if name not in mine or name not in theirs:
-                    found.append(f"{name}: only in one of the two")
-                elif mine[name] != theirs[name]:
+            for name in sorted(mine.keys() & theirs.keys()):
+                if mine[name] != theirs[name]:
                     found.append(f"{name}: differs{_where(mine[name], theirs[name])}")
         return found
 
@@ -64,4 +64,4 @@ def outcome_of(out: Place) -> Outcome:
         # Of a file of this machine the time when it was changed is noted too; an object has none.
         entry["notes"].pop("stat", None)
         entries[name] = {key: value for key, value in entry.items() if key not in OF_TIME}
-    return Outcome(tables, entries, tuple(name for name in names if name.endswith(FAILURE_SUFFIX)))
+    return Outcome(tables, entries, frozenset(names) - OF_A_DRIVER)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from pipeline.storage import s3
 from pipeline.storage.places import RemotePath
@@ -68,14 +69,15 @@ def upload(work: Work) -> list[str]:
     return [f"s3://{BUCKET}/warc/{path.name}" for path in work.warcs]
 
 
-def run_on(nodes: Nodes, work: Work, inputs: list[str], out: str, *more: str) -> subprocess.Popen[str]:
-    """Start a driver on the cluster's head."""
+def run_on(
+    nodes: Nodes, work: Work, inputs: list[str], out: str, log: int | IO[bytes], *more: str
+) -> subprocess.Popen[bytes]:
+    """Start a driver on the cluster's head; what it prints goes to `log`."""
     environment = {**nodes.environment, "KAMISUKI_CACHE": str(nodes.folder / "n0" / "cache")}
     command = work.command(out, inputs, "--ray-address", nodes.address, *more)
     return subprocess.Popen(
-        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    )  # fmt: skip
+        command, env=environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+    )
 
 
 def nodes_at_work(nodes: Nodes) -> list[int]:
@@ -93,7 +95,6 @@ class Compared:
     differences: list[str]
     at_work: list[int]
     seconds: float
-    printed: str
 
 
 def compare(work: Work, count: int, local: Outcome) -> Compared:
@@ -102,13 +103,13 @@ def compare(work: Work, count: int, local: Outcome) -> Compared:
         inputs = upload(work)
         nodes.wait_for_all()
         started = time.monotonic()
-        process = run_on(nodes, work, inputs, f"s3://{BUCKET}/out")
+        process = run_on(nodes, work, inputs, f"s3://{BUCKET}/out", subprocess.PIPE)
         printed, _ = process.communicate()
         if process.returncode:
-            raise RuntimeError(f"the run on {count} nodes failed:\n{printed}\n{nodes.logs()}")
+            raise RuntimeError(f"the run on {count} nodes failed:\n{printed.decode()}\n{nodes.logs()}")
         seconds = time.monotonic() - started
         outcome = outcome_of(RemotePath(f"s3://{BUCKET}/out"))
-        return Compared(outcome, local.differences(outcome), nodes_at_work(nodes), seconds, printed)
+        return Compared(outcome, local.differences(outcome), nodes_at_work(nodes), seconds)
 
 
 def main() -> None:

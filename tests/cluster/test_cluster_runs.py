@@ -29,13 +29,13 @@ def test_a_run_over_s3_and_two_nodes_of_which_one_is_killed_leaves_what_a_local_
         )  # fmt: skip
         inputs = upload(work)
         nodes.wait_for_all()
-        process = run_on(nodes, work, inputs, out)
+        process = run_on(nodes, work, inputs, out, subprocess.PIPE)
         while process.poll() is None and len(nodes_at_work(nodes)) < 2:
             time.sleep(0.05)
         assert nodes_at_work(nodes) == [1, 2]
         nodes.workers[1].kill()
         printed, _ = process.communicate(timeout=150)
-        assert process.returncode == 0, printed + nodes.logs()
+        assert process.returncode == 0, printed.decode() + nodes.logs()
         assert not list(tree_sizes(RemotePath(f"{out}/.lock")))
         remote = outcome_of(RemotePath(out))
         told, _ = strangers.communicate(timeout=60)

@@ -21,7 +21,7 @@ from pipeline.storage import s3
 from pipeline.storage.places import RemotePath
 
 # What may happen to an answer. "more" tells a length that is larger than what comes, "less" a smaller one; "refuse" and
-# "busy" are 503.
+# "busy" are 503. Not among them is "gone": the connection is closed without an answer.
 HAPPENINGS = ("busy", "cut", "more", "refuse", "less")
 WRONG_BY = {"more": 1000, "less": -700}
 SERVICE_BUSY = b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>'
@@ -83,6 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
             happening = type(self).mischief(number, self.command, self.path)
             if happening:
                 self.seen.happened[happening] += 1
+            if happening == "gone":
+                self.close_connection = True
+                return
             if happening in ("busy", "refuse"):
                 self.send_response(503)
                 self.send_header("Retry-After", "0" if happening == "busy" else "1")
