@@ -28,7 +28,7 @@ REPLACED_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault to come: its kind, the seconds to wait before it, how long it lasts, and which of those that may be hit."""
+    """A fault to come: its kind, the seconds before it, how long it lasts, and which of those that may be hit."""
 
     kind: str
     wait: float
