@@ -10,9 +10,10 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pipeline.avoided import Avoided
 from pipeline.errors import KamisukiError
 from pipeline.working import NAMESPACE, Where, call, call_on_ray, describe_error, here, where_from
 
@@ -58,8 +59,9 @@ class Task:
 class Result:
     """A finished task: its counts, or one line that says why there are none.
 
-    `kind` of an error is error (the work raised one), cpu_time (it used up its CPU time) or lost (its worker was lost,
-    each time that Ray tried it). `seconds` and `cpu_seconds` are the worker's, None where it was lost.
+    `kind` of an error is error (the work raised one), cpu_time (it used up its CPU time), place (its node had no room,
+    and so had each other that tried it) or lost (its worker was lost, each time that Ray tried it). `seconds` and
+    `cpu_seconds` are the worker's, None where it was lost.
     """
 
     task: Task
@@ -203,34 +205,55 @@ class RayRunner:
         ray = self._start()
         remote = ray.remote(max_calls=TASKS_PER_WORKER)(call_on_ray)
         self._check_memory(tasks)
-        waiting = largest_first(tasks)[::-1]
+        batch = uuid.uuid4().hex
+        waiting = [_Flight(task, f"{batch}/{number}") for number, task in enumerate(largest_first(tasks))][::-1]
         flying: dict[Any, _Flight] = {}
-        batch, number, looked, room = uuid.uuid4().hex, 0, 0.0, LEAST_IN_FLIGHT
+        avoided = Avoided(self._nodes_with_processors)
+        looked, room = 0.0, LEAST_IN_FLIGHT
         while waiting or flying:
             if not looked or time.monotonic() - looked >= WATCH_SECONDS:
                 self._watch(flying, watcher)
                 room = max(LEAST_IN_FLIGHT, IN_FLIGHT * int(ray.cluster_resources().get("CPU", 0)))
                 looked = time.monotonic()
+                self._call_back(flying, avoided)
             while waiting and len(flying) < room:
-                task, number = waiting.pop(), number + 1
-                key = f"{batch}/{number}"
-                reserved = remote.options(num_cpus=1, memory=task.memory_bytes, max_retries=RETRIES, name=task.shard)
-                handle = reserved.remote(key, task.function, task.arguments, task.cpu_seconds)
-                flying[handle] = _Flight(task, key)
+                flight = waiting.pop()
+                flight.selector, task = avoided.selector(), flight.task
+                reserved = remote.options(
+                    num_cpus=1,
+                    memory=task.memory_bytes,
+                    max_retries=RETRIES,
+                    name=task.shard,
+                    label_selector=flight.selector,
+                )
+                flying[reserved.remote(flight.key, task.function, task.arguments, task.cpu_seconds)] = flight
                 watcher.started(task)
             if ray.wait(list(flying), num_returns=1, timeout=WATCH_SECONDS)[0]:
                 # All that are there at once: asking anew for each would go over all of them each time.
                 done, _ = ray.wait(list(flying), num_returns=len(flying), timeout=0)
                 for handle in done:
-                    yield self._land(handle, flying.pop(handle), watcher)
+                    flight = flying.pop(handle)
+                    result = self._land(handle, flight, watcher, avoided)
+                    if result is None:
+                        waiting.append(flight)
+                    else:
+                        yield result
 
-    def _land(self, handle: Any, flight: _Flight, watcher: Watcher) -> Result:
+    def _land(self, handle: Any, flight: _Flight, watcher: Watcher, avoided: Avoided) -> Result | None:
+        """The result of a flight that has ended; None where it is to be tried on another node."""
         from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get
 
         ray, task = self._ray, flight.task
         try:
             outcome = ray.get(handle)
             where: Where | None = Where(**outcome["where"])
+            if outcome.get("kind") == "place":
+                avoided.add(outcome["node"])
+                if flight.retries < RETRIES and avoided.others():
+                    flight.retries += 1
+                    return None
+        except ray.exceptions.TaskCancelledError:
+            return None
         except ray.exceptions.RayError as error:
             # The work did not fail, its place did: such a shard is never waived.
             where = where_from(_internal_kv_get(flight.key, namespace=NAMESPACE))
@@ -240,6 +263,16 @@ class RayRunner:
         if where and where != flight.where:
             watcher.began(task, where)
         return _result(task, outcome, where)
+
+    def _nodes_with_processors(self) -> set[str]:
+        return {node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
+
+    def _call_back(self, flying: dict[Any, _Flight], avoided: Avoided) -> None:
+        """Cancel what waits for a node that is not avoided where there is none any more: it would wait for ever."""
+        pinned = [handle for handle, flight in flying.items() if flight.selector and flight.where is None]
+        if pinned and not avoided.others():
+            for handle in pinned:
+                self._ray.cancel(handle, force=False)
 
     def _watch(self, flying: dict[Any, _Flight], watcher: Watcher) -> None:
         """Tell which tasks have begun, those first that are longest in flight."""
@@ -274,11 +307,16 @@ class RayRunner:
 
 @dataclass
 class _Flight:
-    """A task that was submitted, the key under which its worker says that it began, and what it said."""
+    """A task, the key under which its worker says that it began, what it said, and on which nodes it may run.
+
+    `retries` counts how often it was tried again because a node had no room for it.
+    """
 
     task: Task
     key: str
     where: Where | None = None
+    selector: dict[str, str] = field(default_factory=dict)
+    retries: int = 0
 
 
 @dataclass

@@ -183,7 +183,7 @@ class Steps:
                 shard = result.task.shard
                 if result.counts is None:
                     failures[shard] = str(result.error)
-                    lost = lost or result.kind == "lost"
+                    lost = lost or result.kind in ("lost", "place")
                     with contextlib.suppress(OSError):
                         # The failure is in `failures` already; a full disk must not hide it.
                         note_failure(folder, shard, result.kind, str(result.error), result.trace, result.task.signature)

@@ -17,7 +17,9 @@ from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
+from pipeline.avoided import is_of_its_node
 from pipeline.errors import KamisukiError
+from pipeline.storage.scratch import remove_orphans
 
 # The limit is said again after so many seconds of CPU time: a finalizer or a callback may have swallowed it.
 SAID_AGAIN_SECONDS = 5.0
@@ -91,7 +93,8 @@ def call(
         told = f"it used its {cpu_seconds:,g} s of CPU time and was stopped (shards.cpu_seconds)"
         outcome = {"error": told, "trace": traceback.format_exc(), "kind": "cpu_time"}
     except Exception as error:  # noqa: BLE001 - every error of a shard is noted under its name and ends non-zero
-        outcome = {"error": describe_error(error), "trace": traceback.format_exc(), "kind": "error"}
+        kind = "place" if is_of_its_node(error) else "error"
+        outcome = {"error": describe_error(error), "trace": traceback.format_exc(), "kind": kind}
     return outcome | {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - used}
 
 
@@ -99,13 +102,17 @@ def call_on_ray(
     key: str, function: Callable[..., dict[str, Any]], arguments: dict[str, Any], cpu_seconds: float | None
 ) -> dict[str, Any]:
     """`call` in a Ray worker, which says under `key` of Ray's own table that it began; the driver reads it there."""
+    import ray
     from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
     before = where_from(_internal_kv_get(key, namespace=NAMESPACE))
     where = here(before.attempt + 1 if before else 1)
     _internal_kv_put(key, json.dumps(asdict(where)), namespace=NAMESPACE)
+    # A worker that was killed here has left what it was writing, and no driver may ever come to this machine.
+    remove_orphans()
     _end_this_process_after(None if cpu_seconds is None else cpu_seconds + GRACE_SECONDS)
-    return call(function, arguments, cpu_seconds) | {"where": asdict(where)}
+    node = ray.get_runtime_context().get_node_id()
+    return call(function, arguments, cpu_seconds) | {"where": asdict(where), "node": node}
 
 
 def where_from(value: bytes | None) -> Where | None:

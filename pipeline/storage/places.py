@@ -22,7 +22,7 @@ from pipeline.errors import UsageError
 from pipeline.storage import s3
 from pipeline.storage.fetch import Politeness, fetch, read_range
 from pipeline.storage.remote_file import RemoteFile
-from pipeline.storage.scratch import cache_folder, scratch_file
+from pipeline.storage.scratch import scratch_file, scratch_folder
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,19})://")
 READABLE = ("s3", "http", "https")
@@ -185,7 +185,7 @@ def remove_empty_folders(folder: Path) -> None:
 
 def nearby_folder(where: Place) -> Path:
     """A folder of this machine for files that go with their process: the place itself where it is one."""
-    return where if isinstance(where, Path) else cache_folder() / "scratch"
+    return where if isinstance(where, Path) else scratch_folder()
 
 
 def numbers_at(where: Place, offset: int, count: int) -> np.ndarray:

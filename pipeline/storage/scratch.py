@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +19,15 @@ def cache_folder() -> Path:
     return Path(base) / "kamisuki"
 
 
+def scratch_folder() -> Path:
+    """This machine's folder of temporary files: a cache may lie on a file system that many machines share."""
+    return cache_folder() / "scratch" / socket.gethostname()
+
+
 @contextlib.contextmanager
 def scratch_file(suffix: str = "") -> Iterator[Path]:
     """A path for a temporary file, which goes at the end of the block."""
-    folder = cache_folder() / "scratch"
+    folder = scratch_folder()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{os.getpid()}.{os.urandom(6).hex()}{suffix}"
     try:
@@ -32,7 +38,7 @@ def scratch_file(suffix: str = "") -> Iterator[Path]:
 
 def remove_orphans() -> None:
     """Delete scratch files of this machine's processes that were killed."""
-    for path in (cache_folder() / "scratch").glob("*"):
+    for path in scratch_folder().glob("*"):
         owner = re.match(r"(\d+)\.", path.name)
         if owner and not process_alive(int(owner.group(1))):
             path.unlink(missing_ok=True)

@@ -36,7 +36,7 @@ class Operator:
         self.nodes, self.work, self.inputs, self.out = nodes, work, inputs, out
         self.events = nodes.folder / "events.jsonl"
         self.attempts: list[dict[str, Any]] = []
-        self.killed = False
+        self.struck: list[str] = []
         self.driver = self._begin()
 
     def _begin(self) -> Any:
@@ -50,13 +50,13 @@ class Operator:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         self._log.close()
-        told = {"exit_code": self.driver.returncode, "killed": self.killed, "last_line": lines[-1] if lines else ""}
+        told = {"exit_code": self.driver.returncode, "struck": self.struck, "last_line": lines[-1] if lines else ""}
         self.attempts.append(told)
         if self.driver.returncode == 0:
             return True
         if len(self.attempts) >= MOST_ATTEMPTS:
             raise RuntimeError("the run does not end well: " + json.dumps(self.attempts, ensure_ascii=False, indent=1))
-        self.killed = False
+        self.struck = []
         self.driver = self._begin()
         return False
 
@@ -78,7 +78,7 @@ def disturb(operator: Operator, scene: Scene, seed: int) -> list[dict[str, Any]]
             raise RuntimeError(f"the run has not ended after {MOST_SECONDS:.0f} s; struck: {struck}")
         if to_come and time.monotonic() >= due and (hit := strike(scene, to_come[-1])):
             fault = to_come.pop()
-            operator.killed = operator.killed or fault.kind in ("driver", "head")
+            operator.struck.append(fault.kind)
             struck.append({"kind": fault.kind, "hit": hit, "second": round(time.monotonic() - started, 1)})
             print(f"  {struck[-1]['second']:6.1f} s  {fault.kind}: {hit}", file=sys.stderr, flush=True)
             due = time.monotonic() + (to_come[-1].wait if to_come else 0.0)
@@ -135,7 +135,7 @@ def table(records: list[dict[str, Any]]) -> str:
     rows = []
     for record in records:
         count = Counter(fault["kind"] for fault in record["faults"])
-        errors = sum(one["exit_code"] != 0 and not one["killed"] for one in record["attempts"])
+        errors = sum(one["exit_code"] != 0 and not {"driver", "head"} & {*one["struck"]} for one in record["attempts"])
         rows.append(
             [record["seed"], len(record["faults"]), *(count[kind] for kind in kinds), record["requests_503"],
              record["requests_unanswered"], record["events"]["task_retry"], len(record["attempts"]), errors,

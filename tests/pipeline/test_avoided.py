@@ -1,0 +1,76 @@
+"""Nodes without room are avoided for a while, as long as there are others; what says that a node has none."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.avoided import AVOIDED_SECONDS, NODE_LABEL, OF_A_NODE, Avoided, is_of_its_node
+from pipeline.errors import KamisukiError
+from pipeline.storage import scratch
+from pipeline.working import call
+
+NAMES = st.sets(st.sampled_from("abcdef"))
+
+
+@given(alive=NAMES, full=NAMES, seconds=st.floats(0, 2 * AVOIDED_SECONDS))
+def test_a_selector_names_avoided_nodes_and_never_leaves_a_task_without_any(alive, full, seconds):
+    now = [0.0]
+    avoided = Avoided(lambda: set(alive), lambda: now[0])
+    for node in full:
+        avoided.add(node)
+    now[0] = seconds
+    still = full if seconds < AVOIDED_SECONDS else set()
+    assert avoided.others() == bool(alive - still)
+    told = avoided.selector()
+    if still and alive - still:
+        assert told == {NODE_LABEL: f"!in({','.join(sorted(still))})"}
+    else:
+        assert told == {}
+
+
+def fail_with(number: int, wrapped: bool) -> dict:
+    try:
+        raise OSError(number, os.strerror(number))
+    except OSError as error:
+        if wrapped:
+            raise KamisukiError("the table cannot be written") from error
+        raise
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("number", [*sorted(OF_A_NODE), errno.ENOENT, errno.ECONNRESET])
+def test_errors_of_a_node_are_told_from_errors_of_the_work(number, wrapped):
+    kind = call(fail_with, {"number": number, "wrapped": wrapped})["kind"]
+    assert kind == ("place" if number in OF_A_NODE else "error")
+
+
+def test_an_error_that_was_handled_before_another_came_is_no_cause():
+    def work() -> dict:
+        try:
+            raise OSError(errno.ENOSPC, "full")
+        except OSError:
+            pass
+        raise ValueError("the work's own")
+
+    assert call(work, {})["kind"] == "error"
+    assert not is_of_its_node(ValueError("x"))
+
+
+def test_scratch_files_of_other_machines_in_a_shared_cache_are_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("KAMISUKI_CACHE", str(tmp_path))
+    monkeypatch.setattr(scratch.socket, "gethostname", lambda: "there")
+    with scratch.scratch_file() as theirs:
+        theirs.write_bytes(b"at work")
+        dead = theirs.with_name(f"{2**22 + 1}.dead")
+        dead.write_bytes(b"left by a killed process")
+        monkeypatch.setattr(scratch.socket, "gethostname", lambda: "here")
+        scratch.remove_orphans()
+        assert theirs.exists() and dead.exists()
+        monkeypatch.setattr(scratch.socket, "gethostname", lambda: "there")
+        scratch.remove_orphans()
+        assert theirs.exists() and not dead.exists()
