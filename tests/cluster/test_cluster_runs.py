@@ -42,7 +42,7 @@ def work_where_there_is_room(full: list[str]) -> dict[str, Any]:
 
 
 def hold_to_room(nodes: Nodes) -> None:
-    """A node whose disk is full costs no shard as long as another has room, and is left alone after its first errors."""
+    """A node whose disk is full costs no shard as long as another has room, and is left alone for a while."""
     full = [nodes.workers[1].address]
     everywhere = [node.address for node in nodes.workers.values()]
     runner, attempts = RayRunner(address=nodes.address), Attempts()
