@@ -70,13 +70,15 @@ def disturb(operator: Operator, scene: Scene, seed: int) -> list[dict[str, Any]]
     struck: list[dict[str, Any]] = []
     to_come = plan_faults(seed)[::-1]
     started = time.monotonic()
-    due = started + to_come[-1].wait
+    due: float | None = None
     while not operator.ended_well():
         scene.driver = operator.driver
         scene.mend()
+        if due is None and any(node.workers() for node in scene.nodes.workers.values()):
+            due = time.monotonic() + to_come[-1].wait
         if time.monotonic() - started > MOST_SECONDS:
             raise RuntimeError(f"the run has not ended after {MOST_SECONDS:.0f} s; struck: {struck}")
-        if to_come and time.monotonic() >= due and (hit := strike(scene, to_come[-1])):
+        if to_come and due is not None and time.monotonic() >= due and (hit := strike(scene, to_come[-1])):
             fault = to_come.pop()
             operator.struck.append(fault.kind)
             struck.append({"kind": fault.kind, "hit": hit, "second": round(time.monotonic() - started, 1)})
@@ -155,13 +157,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the first run")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--to", type=Path, default=Path("build/chaos.jsonl"))
+    parser.add_argument("--local", type=Path, default=Path("build/chaos-local"), help="OUT of the undisturbed run")
     given = parser.parse_args()
     given.to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ks-chaos-") as name:
         folder = Path(name)
         warcs = sorted((given.bench / "warc").glob("*.warc.gz")) if given.bench else split_sample(folder / "parts", 6)
         work = Work(given.recipe, warcs)
-        local = local_outcome(work, folder / "local")
+        local = local_outcome(work, given.local)
         for seed in range(given.seed, given.seed + given.runs):
             record = chaos_run(work, local, seed)
             with open(given.to, "a") as file:
