@@ -12,6 +12,8 @@ SECONDS ?= 600
 DOCUMENTS ?= 1000000 3000000 10000000
 SET ?=
 NODES ?=
+SEED ?= 1
+RUNS ?= 1
 UV_VERSION := 0.13.9
 
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
@@ -238,6 +240,13 @@ bench-choose: warm ## Time choosing again over a million rows of signals: judge,
 .PHONY: scale-test
 scale-test: warm ## [BENCH=…] [NODES='2 3 4']: runs on Ray nodes over an S3 server, byte for byte beside one on this machine
 	$(BIN)/python -m tests.cluster.scale $(if $(BENCH),--bench '$(BENCH)') $(if $(NODES),--nodes $(NODES))
+
+.PHONY: chaos leak-test
+chaos: warm ## [BENCH=…] [SEED=1] [RUNS=1]: runs over S3 on nodes that are killed, frozen, cut off and filled, beside an undisturbed one (root)
+	$(BIN)/python -m tests.cluster.chaos $(if $(BENCH),--bench '$(BENCH)') --seed $(SEED) --runs $(RUNS)
+
+leak-test: warm ## [BENCH=…]: twenty runs through one worker over S3: memory, file handles and object store must stay flat
+	$(BIN)/python -m tests.cluster.leak --s3 $(if $(BENCH),--bench '$(BENCH)')
 
 lock: ## Resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-header --upgrade -q -o requirements-bench.lock

@@ -63,7 +63,8 @@ def plan_faults(seed: int) -> list[Fault]:
 class Weather:
     """What stands between the cluster and the S3 server: a proxy asks it what is to happen to each request.
 
-    A tenth of them is told that the server is busy. While it is cut off, half of the requests find a closed door and the others no answer at all.
+    A tenth of them is told that the server is busy. While it is cut off, half of them find a closed door and the others
+    no answer at all.
     """
 
     chance: random.Random

@@ -31,8 +31,8 @@ from tests.pipeline.conftest import Quiet, split_sample
 WARMING_RUNS = 5
 CONFIDENCE = 0.95
 SAMPLE_SECONDS = 0.25
-# A measure is flat when growth faster than this can be ruled out: memory by half a hundredth of itself with each run, file
-# handles by one in ten runs, Ray's object store by 10 kB.
+# A measure is flat when growth faster than this can be ruled out: memory by half a hundredth of itself with each run,
+# file handles by one in ten runs, Ray's object store by 10 kB.
 MOST_GROWTH = {
     "worker_mb": 0.005,
     "driver_mb": 0.005,
