@@ -2,63 +2,34 @@
 
 from __future__ import annotations
 
-import errno
+import json
 import subprocess
 import sys
 import time
-from collections import Counter
-from typing import Any
 
-from pipeline.ledger import Entry
-from pipeline.runner import RETRIES, RayRunner, Task
+from pipeline.runner import RETRIES
 from pipeline.storage.places import RemotePath, tree_sizes
-from pipeline.working import Where
 from tests.cluster.nodes import Nodes, ray_nodes, s3_server
 from tests.cluster.outcome import outcome_of
 from tests.cluster.scale import BUCKET, Work, nodes_at_work, run_on, upload, using_s3
 from tests.pipeline.conftest import ROOT, execute, split_sample
 
 
-class Attempts:
-    """Notes how often each task began."""
-
-    def __init__(self) -> None:
-        self.most: Counter[str] = Counter()
-
-    def started(self, task: Task) -> None: ...
-
-    def began(self, task: Task, where: Where) -> None:
-        self.most[task.shard] = max(self.most[task.shard], where.attempt)
-
-    def watching(self) -> None: ...
-
-
-def work_where_there_is_room(full: list[str]) -> dict[str, Any]:
-    import ray
-
-    if ray.util.get_node_ip_address() in full:
-        raise OSError(errno.ENOSPC, "No space left on device")
-    return Entry("any", "any").__dict__
-
-
 def hold_to_room(nodes: Nodes) -> None:
     """A node whose disk is full costs no shard as long as another has room, and is left alone for a while."""
-    full = [nodes.workers[1].address]
-    everywhere = [node.address for node in nodes.workers.values()]
-    runner, attempts = RayRunner(address=nodes.address), Attempts()
-    try:
-        tasks = [Task(f"one-{number}", work_where_there_is_room, {"full": full}, 10**8) for number in range(8)]
-        first = list(runner.run(tasks, attempts))
-        assert [result.error for result in first] == [None] * 8
-        assert max(attempts.most.values()) == 2
-        (result,) = runner.run([Task("all", work_where_there_is_room, {"full": everywhere}, 10**8)], attempts)
-        assert result.kind == "place" and "no space left" in str(result.error)
-        assert result.where is not None and result.where.attempt <= RETRIES + 1
-    finally:
-        runner.close()
+    # A process of its own: Ray reads a cluster's token once, and other tests start Ray in this one.
+    command = [sys.executable, "-m", "tests.cluster.without_room", nodes.address, nodes.workers[1].address]
+    done = subprocess.run(command, env=nodes.environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [one["error"] for one in found["one node"]] == [None] * 8
+    assert max(one["attempt"] for one in found["one node"]) == 2
+    (everywhere,) = found["every node"]
+    assert everywhere["kind"] == "place" and "no space left" in everywhere["error"]
+    assert everywhere["attempt"] <= RETRIES + 1
 
 
-def test_a_run_over_s3_and_two_nodes_of_which_one_is_killed_leaves_what_a_local_run_leaves(tmp_path, monkeypatch):
+def test_a_run_over_s3_and_two_nodes_of_which_one_is_killed_leaves_what_a_local_run_leaves(tmp_path):
     """One start of a cluster for all that only a cluster can show."""
     parts = split_sample(tmp_path / "parts", 6)
     execute(tmp_path / "local", parts)
@@ -74,8 +45,6 @@ def test_a_run_over_s3_and_two_nodes_of_which_one_is_killed_leaves_what_a_local_
         )  # fmt: skip
         inputs = upload(work)
         nodes.wait_for_all()
-        for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
-            monkeypatch.setenv(name, nodes.environment[name])
         hold_to_room(nodes)
         process = run_on(nodes, work, inputs, out, subprocess.PIPE)
         while process.poll() is None and len(nodes_at_work(nodes)) < 2:

@@ -1,0 +1,58 @@
+"""Tasks on a cluster of which one node has no room, then all of them: what became of each, as JSON."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from dataclasses import replace
+from typing import Any
+
+from pipeline.ledger import Entry
+from pipeline.runner import RayRunner, Task
+from pipeline.working import Where
+from tests.cluster import without_room
+
+
+class Unwatched:
+    """Looks at nothing."""
+
+    def started(self, task: Task) -> None:
+        """Nobody asks."""
+
+    def began(self, task: Task, where: Where) -> None:
+        """Nobody asks."""
+
+    def watching(self) -> None:
+        """Nobody asks."""
+
+
+def work(full: str | None) -> dict[str, Any]:
+    """Fail as with a full disk on the node with an address, or with None on each."""
+    import ray
+
+    if full in (None, ray.util.get_node_ip_address()):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return Entry("any", "any").__dict__
+
+
+def main() -> None:
+    """Print the results; arguments are the cluster's address and that of the node without room."""
+    address, full = sys.argv[1:]
+    one = [Task(f"one-{number}", without_room.work, {"full": full}, 10**8) for number in range(8)]
+    runner, found = RayRunner(address=address), {}
+    try:
+        for name, tasks in (("one node", one), ("every node", [replace(one[0], arguments={"full": None})])):
+            results = list(runner.run(tasks, Unwatched()))
+            found[name] = [
+                {"error": result.error, "kind": result.kind, "attempt": result.where.attempt if result.where else 0}
+                for result in results
+            ]
+    finally:
+        runner.close()
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
