@@ -80,13 +80,14 @@ def _loading(manifest: Manifest) -> str:
     found = data_files(manifest, default)
     split, globs = (found[0]["split"], found[0]["path"]) if found else ("train", [])
     load = f"load_dataset(place, {json.dumps(default.name)}, split={json.dumps(split)}"
+    # No row of the stream is read: pyarrow may abort a Python that ends before its stream does (apache/arrow#45214).
     with_datasets = f"""from datasets import load_dataset
 
 place = "OWNER/NAME"  # the data set on the Hub, or a folder with a copy of it
 rows = {load})
-print(rows)
-for row in {load}, streaming=True).take(1):
-    print(row["id"], row["text"][:80])
+print(rows.num_rows, rows[0]["id"], rows[0]["text"][:80])
+stream = {load}, streaming=True)  # for row in stream: …
+print(stream)
 """
     with_others = f"""import duckdb
 import polars
