@@ -180,6 +180,10 @@ compare-pack: setup ## MANIFEST=pack.yaml TO=…: releases cut to equal tokens, 
 takedown: setup ## RELEASE=… HOSTS=… URLS=… IDS=… (names or files) [REASON='…']: take rows back from a release and all that was made of it
 	$(BIN)/kamisuki takedown '$(RELEASE)' $(foreach name,$(HOSTS),--hosts '$(name)') $(foreach name,$(URLS),--urls '$(name)') $(foreach name,$(IDS),--ids '$(name)') $(if $(REASON),--reason '$(REASON)') $(if $(WORKERS),--workers $(WORKERS))
 
+.PHONY: check-release
+check-release: warm ## OUT=… WORK=…: a finished run released, exported, mixed, pushed to a stand-in Hub, loaded back; a host taken down, and searched for everywhere
+	$(BIN)/python -m benchmarks.release_round_trip '$(OUT)' --work '$(WORK)'
+
 .PHONY: test-takedown
 test-takedown: setup ## A takedown killed at every step that there is (the tests try some of them)
 	KAMISUKI_EVERY_KILL=1 $(BIN)/python -m pytest tests/release/test_takedown.py -n 0 -k killed
