@@ -62,12 +62,13 @@ def _reach_derived(place: Place, ids: frozenset[str], reached: Reached, seen: se
                     f"of {place / '.local' / 'derived.jsonl'}"
                 )
                 continue
+            # First what was made of it: of a mix that is not whole nothing is kept, nor what it knows of that.
+            _reach_derived(where, ids, reached, seen)
             taken = take_out(where, ids)
             if taken.rows or taken.files:
                 reached.done.append(
                     f"{taken.rows:,} rows out of {taken.files:,} files of the {made['kind']} at {where}"
                 )
-            _reach_derived(where, ids, reached, seen)
         except (KamisukiError, OSError) as error:
             reached.failed.append(f"{made['kind']} at {where}: {error}")
 

@@ -151,11 +151,16 @@ class TakedownRun:
     def _plan(self, new: Sequence[Request]) -> Plan:
         """Write the list that is to be followed into a folder of its own, for tasks to read."""
         out = self._origin().get("out")
-        out = as_place(out) if out else None
-        requests = together(listed_for(self.release, out), new)
-        listed = together(requests, buried(self.release))
-        if out is not None and any(_made_of_rows(task) for task in read_manifest(self.release).tasks):
-            listed = together(listed, tasks.pages_named(out, requests))
+        requests = together(listed_for(self.release, None), new)
+        pages: list[Request] = []
+        try:
+            requests = together(listed_for(self.release, as_place(out) if out else None), new)
+            if out and any(_made_of_rows(task) for task in read_manifest(self.release).tasks):
+                pages = tasks.pages_named(as_place(out), requests)
+        except (KamisukiError, OSError) as error:
+            # The release is not kept waiting for it; what was not reached is told at the end.
+            self.progress.say(f"takedown: the run {out} cannot be read: {error}")
+        listed = together(requests, buried(self.release), pages)
         # The order tells too: notes of what was found say which request it was by its number.
         folder = canonical_digest([request.model_dump(mode="json") for request in listed])
         plan = Plan(folder=folder, requests=requests)

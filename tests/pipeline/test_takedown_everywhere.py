@@ -39,13 +39,13 @@ EXPORTS = {
 
 @pytest.fixture(scope="module")
 def rewritten(sample_run, tmp_path_factory) -> Path:
-    """The sample's run, whose corpus a model rewrote."""
+    """The sample's run, of which a model rewrote all documents, also those that the recipe does not choose."""
     folder = tmp_path_factory.mktemp("rewritten")
     shutil.copytree(sample_run.out, folder / "out")
     (folder / "write-v1.txt").write_text(f"=== user\n{ASKED}{{text}}\n", encoding="utf-8")
     with ScriptedServer(otherwise=model(lambda said: said.removeprefix(ASKED) + "紙を漉く。")) as server:
         steps = [{"name": "written", "ask": {"prompt": "write-v1.txt"}, "checks": ["length"]}]
-        rewrite(folder / "out", written_recipe(folder, steps, server.url, name="rewritten", reads="corpus"))
+        rewrite(folder / "out", written_recipe(folder, steps, server.url, name="rewritten", reads="documents"))
     return folder / "out"
 
 
@@ -69,12 +69,15 @@ def made(rewritten, tokenizer_file, tmp_path) -> Path:  # noqa: F811
         path = tmp_path / f"{name}.yaml"
         path.write_text(yaml.safe_dump({"name": name, **given, **more}, allow_unicode=True))
         make(path, tmp_path / name, InProcessRunner(), Quiet(), True)
+    export(tmp_path / "mix", tmp_path / "of the mix", "tokens", InProcessRunner(), Quiet(), tokenizer=tokenizer_file)
     return tmp_path
 
 
 def test_no_byte_of_a_page_is_left_where_it_was_rewritten_mixed_and_exported(made, tokenizer_file):  # noqa: F811
-    place, made_of_it = made / "release", [*EXPORTS, "mix", "pack"]
-    row = max((row for row in rows_of(place).values() if row.get("source_ids")), key=lambda row: len(row["text"]))
+    place, made_of_it = made / "release", [*EXPORTS, "mix", "pack", "of the mix"]
+    rows = rows_of(place)
+    both = [row for row in rows.values() if (row.get("source_ids") or [""])[0] in rows]
+    row = max(both, key=lambda row: len(row["text"]))
     (identity,) = row["source_ids"]
     others = "\n".join(each["text"] for each in rows_of(place).values() if each["url"] != row["url"])
     needles = [line for line in row["text"].splitlines() if len(line) > 12 and line not in others][:20]
@@ -128,3 +131,23 @@ def test_what_was_made_of_a_page_goes_where_only_the_run_knows_that_the_page_is_
     assert [each.reason for each in removed.rows] == ["asked for"]
     release(tmp_path / "out", tmp_path / "later", rewritten=[("rewritten", None)], corpus=False)
     assert rows_of(tmp_path / "later").keys() == wanted
+
+
+def test_a_page_that_was_not_chosen_goes_with_what_was_made_of_it(rewritten, tmp_path):
+    shutil.copytree(rewritten, tmp_path / "out")
+    place = tmp_path / "release"
+    release(tmp_path / "out", place, rewritten=[("rewritten", None)])
+    had = rows_of(place)
+    pages = table_rows(tmp_path / "out", "documents")
+    row, line = next(
+        (row, line)
+        for row in had.values()
+        if row.get("source_ids") and row["source_ids"][0] not in had
+        for line in [max(row["text"].splitlines(), key=len)]
+        if sum(line in page["text"] for page in pages) == 1
+    )
+    same = {key for key, each in had.items() if comparable_url(each["url"]) == comparable_url(row["url"])}
+    assert holding(tmp_path / "out" / "answers", [line]) and holding(place, [line])
+    TakedownRun(place, InProcessRunner(), Quiet()).execute([make_request("url", row["url"], DAY, "x")])
+    assert rows_of(place).keys() == had.keys() - same and verify(place).whole()
+    assert not holding(tmp_path / "out" / "answers", [line])
