@@ -191,7 +191,7 @@ def test_a_release_in_a_bucket_ends_with_the_same_bytes(place, tmp_path, monkeyp
         assert not any("taking-down" in name for name in remote) and verify(bucket / "release").whole()
         assert remote_bytes(bucket / "lines") == bytes_of(place.parent / "lines")
         assert not reached.failed and len(read_requests(bucket / "out")) == 2
-        assert not list((tmp_path / "cache" / "scratch").glob("*"))
+        assert not [path for path in (tmp_path / "cache" / "scratch").rglob("*") if path.is_file()]
 
 
 def remote_bytes(place: RemotePath) -> dict[str, bytes]:
