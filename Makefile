@@ -199,7 +199,7 @@ rewrite-demo: warm build/model-server/.ready ## [ROWS=10]: a small real model on
 	$(BIN)/python -m benchmarks.rewrite_demo --server build/model-server/bin/python --out runs/rewrite-demo $(if $(ROWS),--rows $(ROWS))
 
 check-code: setup ## Every file of the shared test data through SwallowCode's steps
-	KAMISUKI_CODE_FILES=1000 $(BIN)/python -m pytest tests/pipeline/test_rewrite_code.py -n 0
+	KAMISUKI_CODE_FILES=1000 $(BIN)/python -m pytest tests/pipeline/test_rewrite_code.py -n 0 -o timeout=3600
 
 check-duplicates: setup ## OUT=…: hold a run's duplicates against all pairs of its documents
 	$(BIN)/python -m benchmarks.brute_force_duplicates "$(OUT)"

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import UsageError
-from pipeline.files import read_table
+from pipeline.files import aligned_batches, read_table
 from pipeline.ledger import load_entries
 from pipeline.rewrite_run import KEY
 from pipeline.rewriting.recipe import RewritingRecipe
@@ -186,18 +186,29 @@ def _told(files: list[Place]) -> tuple[dict[str, dict[str, int]], dict[str, list
 
 
 def _pairs(step: str, rows: Place, produced: Place, measured: list[Place], most: int) -> list[Pair]:
+    """The pairs with the smallest hashes of their ids; texts are read some at a time, and only those drawn are made."""
+    if not most:
+        return []
     kept: list[tuple[int, str, Pair]] = []
     for file in measured:
-        before = read_table(rows / file.name, columns=["id", "url", "text"]).to_pylist()
-        after = read_table(produced / file.name, columns=["text", "reason"]).to_pylist()
-        for source, made, measures in zip(before, after, read_table(file).to_pylist(), strict=True):
-            if made["text"] is None or not most:
-                continue
-            order = -xxhash.xxh3_64_intdigest(source["id"].encode())
-            told = {name: value for name, value in measures.items() if name != "id"}
-            pair = Pair(step, source["id"], source["url"], source["text"], made["text"], told)
-            (heapq.heappush if len(kept) < most else heapq.heappushpop)(kept, (order, source["id"], pair))
-    return [pair for _, _, pair in sorted(kept, reverse=True)]
+        tables: list[tuple[Place, list[str] | None]] = [
+            (rows / file.name, ["id", "url", "text"]),
+            (produced / file.name, ["text"]),
+            (file, None),
+        ]
+        for before, after, measures in aligned_batches(tables, rows=256):
+            for row, id_ in enumerate(before.column("id").to_pylist()):
+                order = -xxhash.xxh3_64_intdigest(id_.encode())
+                if len(kept) == most and (order, id_) < kept[0][:2]:
+                    continue
+                made = after.column("text")[row].as_py()
+                if made is None:
+                    continue
+                source = before.slice(row, 1).to_pylist()[0]
+                told = {name: value for name, value in measures.slice(row, 1).to_pylist()[0].items() if name != "id"}
+                pair = Pair(step, id_, source["url"], source["text"], made, told)
+                (heapq.heappush if len(kept) < most else heapq.heappushpop)(kept, (order, id_, pair))
+    return [pair for _, _, pair in sorted(kept, key=lambda entry: entry[:2], reverse=True)]
 
 
 def print_steps(console: Console, steps: list[StepCounts]) -> None:
