@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import re
 import sys
@@ -69,7 +70,9 @@ class FastTextModel:
     def _check(self, labels: list[str]) -> None:
         names = [label.removeprefix(_LABEL) for label in labels]
         if self.measured == "probability" and self.label not in names:
-            raise ValueError(f"{self.model.path} has no label {self.label!r}; it has: {', '.join(sorted(names)[:50])}")
+            alike = difflib.get_close_matches(str(self.label), names, n=5, cutoff=0.3)
+            some = ", ".join(dict.fromkeys([*alike, *sorted(names)[:50]]))
+            raise ValueError(f"{self.model.path} has no label {self.label!r}; of its {len(names)} labels: {some}")
         if self.measured == "expectation" and not all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in names):
             raise ValueError(f"{self.model.path} has labels that are no numbers: measure probability or label of it")
 

@@ -1,4 +1,4 @@
-"""The commands that show what filters do: `kamisuki sweep`, `filters` and `compare`."""
+"""The commands that show what filters do: `kamisuki sweep`, `filters`, `compare` and `rejects`."""
 
 from __future__ import annotations
 
@@ -72,3 +72,17 @@ def add_commands(app: typer.Typer, console: Any) -> None:
 
         found = hold_together(out, first, second)
         show(as_json, found.as_record(), print_comparison, found)
+
+    @app.command()
+    def rejects(
+        out: Out,
+        reason: Annotated[str | None, typer.Argument(help="A reason, as the funnel names it; all by default.")] = None,
+        limit: Annotated[int, typer.Option("--limit", min=0, help="So many pages are shown.")] = 10,
+        recipe: Annotated[str | None, typer.Option("--recipe", help="A recipe that ran here.")] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Show pages that a reason dropped, with the value that decided and how their text begins."""
+        from pipeline.report.rejects import print_rejected_pages, rejected_pages
+
+        found = rejected_pages(out, reason, limit, recipe)
+        show(as_json, found.as_record(), print_rejected_pages, found)

@@ -223,16 +223,15 @@ def audit(
     """Show what deduplication did and what still repeats; exit with 3 where the recipe's limits do not hold."""
     from pipeline.errors import GateClosed
     from pipeline.progress import Progress
-    from pipeline.recipe import Recipe
     from pipeline.report.audit import as_record, audit_duplicates
     from pipeline.report.audit_tables import print_audit
     from pipeline.report.status import known_tables
-    from pipeline.run import Run, read_run
+    from pipeline.run import Run, read_run, recorded_recipe
     from pipeline.runner import InProcessRunner, RayRunner
 
     out = writable(out)
     name, tables = known_tables(out, recipe)
-    chosen = Recipe.model_validate((read_run(out) or {})["recipes"][name]["recipe"])
+    chosen = recorded_recipe(out, read_run(out) or {}, name)
     runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
     try:
         repeated = Run(chosen, out, runner, Progress(out)).audit()

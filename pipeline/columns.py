@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from pipeline.errors import UsageError
 from pipeline.files import open_parquet
 from pipeline.host_rates_stage import HOST_TABLE
 from pipeline.ledger import load_entries
-from pipeline.recipe import HOST_PREFIX, Recipe, find_recipe, load_recipe
-from pipeline.run import read_run
+from pipeline.quantiles import value_at
+from pipeline.recipe import HOST_PREFIX, Recipe, RuleModel, find_recipe, load_recipe
+from pipeline.run import read_run, recorded_recipe
 from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.signal_tables import needed, signal_tables
 from pipeline.stages import documents_made_by, signals_made_by
@@ -84,11 +85,12 @@ class Columns:
             here = wanted[(wanted >= start) & (wanted < end)] - start
             if len(here):
                 path = self.out / self.documents / f"{shard}.parquet"
-                found |= {int(start) + row: page for row, page in _rows_of(path, here, names)}
+                found |= {int(start) + row: page for row, page in rows_of(path, here, names)}
         return [found[row] for row in rows]
 
 
-def _rows_of(path: Place, rows: npt.NDArray[np.int64], names: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows_of(path: Place, rows: npt.NDArray[np.int64], names: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """These columns of some rows of a Parquet file, by row; only the row groups that hold one are read."""
     with open_parquet(path) as file:
         start = 0
         for group in range(file.num_row_groups):
@@ -110,7 +112,7 @@ def chosen_recipe(out: Place, name_or_path: str | None) -> Chosen:
         raise UsageError(f"{out} holds no run: give the OUT folder of `kamisuki run`")
     name = record["latest"] if name_or_path is None else name_or_path
     if name in record["recipes"] and not Path(name).is_file():
-        return Chosen(Recipe.model_validate(record["recipes"][name]["recipe"]), str(out / "recipes" / f"{name}.yaml"))
+        return Chosen(recorded_recipe(out, record, name), str(out / "recipes" / f"{name}.yaml"))
     return Chosen(load_recipe(find_recipe(name)), name)
 
 
@@ -150,6 +152,29 @@ def find_columns(out: Place, chosen: Chosen, names: Iterable[str]) -> Columns:
             command += f" --set name={recipe.name}-more --set 'select.columns=[{columns}]'"
         raise UsageError(f"{out} has no {', '.join(lacking)} for all documents yet: make them with {command}")
     return Columns(out, documents, {folder: tuple(found) for folder, found in by_folder.items()}, shards)
+
+
+def with_limits(out: Place, chosen: Chosen, only: str | None = None) -> Chosen:
+    """The recipe with a limit in the place of each share of the run, or of those on the signal `only`.
+
+    Raises UsageError for a signal that was not measured.
+    """
+    select = chosen.recipe.select
+    rules = tuple(
+        rule.limited(_value_at(out, chosen, rule)) if rule.share() and only in (None, rule.signal) else rule
+        for rule in select.rules
+    )
+    return replace(
+        chosen, recipe=chosen.recipe.model_copy(update={"select": select.model_copy(update={"rules": rules})})
+    )
+
+
+def _value_at(out: Place, chosen: Chosen, rule: RuleModel) -> float | None:
+    share = rule.share()
+    assert share is not None
+    tables = find_columns(out, chosen, [rule.signal]).tables()
+    columns = [table.column(rule.signal).cast(pa.float64()).drop_null().to_numpy() for table in tables]
+    return value_at(np.concatenate(columns), share, rule.end()[0])
 
 
 def known_types(recipe: Recipe) -> dict[str, pa.DataType]:

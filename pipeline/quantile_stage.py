@@ -7,18 +7,20 @@ from pipeline.runner import Task
 from pipeline.steps import Finished, Job, Steps
 
 
-def find_quantile(
-    steps: Steps, signals: dict[str, Finished], table: str, signal: str, share: float, end: str
-) -> float | None:
+def quantile_table(signal: str, share: float, end: str) -> str:
+    """The name of the table whose ledger holds the value."""
+    return f"quantiles_{end}_{share}_{signal}"
+
+
+def find_quantile(steps: Steps, found: Finished, kind: str, signal: str, share: float, end: str) -> float | None:
     """The value that parts off the `share` of documents whose `signal` is greatest ("top") or least ("bottom").
 
-    It belongs to them. None where no document has a value.
+    It belongs to them. None where no document has a value. `found` made files of this kind (signals or documents).
     """
-    found = signals[table]
     made_by = {"stage": "quantiles", "rule_version": quantiles.RULE_VERSION, "signal": signal, "share": share}
     made_by |= {"end": end}
-    made_by |= {"table": found.folder.name, "shards": found.fingerprint("signals")}
-    folder = steps.folder("quantiles", made_by, f"quantiles_{end}_{share}_{signal}")
+    made_by |= {"table": found.folder.name, "shards": found.fingerprint(kind)}
+    folder = steps.folder("quantiles", made_by, quantile_table(signal, share, end))
     scratch = folder / "exchange"
     shards = sorted(found.entries)
     runs = [str(scratch / f"{shard}.run") for shard in shards]
@@ -31,14 +33,14 @@ def find_quantile(
                 quantiles.sort_values,
                 {
                     "shard": shard,
-                    "signals": found.file("signals", shard),
+                    "signals": found.file(kind, shard),
                     "signal": signal,
                     "folder": str(scratch),
                     "run": runs[index],
-                    "inputs": found.inputs("signals", shard),
+                    "inputs": found.inputs(kind, shard),
                 },
                 quantiles.MEMORY_BYTES,
-                found.bytes("signals", shard),
+                found.bytes(kind, shard),
             )
             for index, shard in enumerate(shards)
         ]

@@ -73,12 +73,26 @@ def range_of(entries: list[Entry], share: float, end: str) -> tuple[int, int] | 
     ranges: Counter[int] = Counter()
     for entry in entries:
         ranges.update({int(name): count for name, count in entry.notes["ranges"].items()})
-    wanted = round(share * ranges.total()) or 1
+    wanted = _wanted(share, ranges.total())
     for name in sorted(ranges, reverse=end == "top"):
         if ranges[name] >= wanted:
             return name, wanted
         wanted -= ranges[name]
     return None
+
+
+def _wanted(share: float, documents: int) -> int:
+    return round(share * documents) or 1
+
+
+def value_at(values: npt.NDArray[np.float64], share: float, end: str) -> float | None:
+    """The value that parts off `share` of an array, as `pick_value` finds it; NaN is none, None where all are."""
+    known = values[~np.isnan(values)] + 0.0
+    if not len(known):
+        return None
+    wanted = _wanted(share, len(known))
+    place = len(known) - wanted if end == "top" else wanted - 1
+    return float(np.partition(known, place)[place])
 
 
 def pick_value(

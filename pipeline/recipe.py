@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,11 +15,11 @@ from dedup.minhash import PRESETS, MinHashParameters, parameters_for_threshold
 from filters.rules import BEST_TIER, Rule
 from filters.signal import Signal
 from pipeline.assets import is_path, read_asset
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, like_it
 from pipeline.ingest_settings import Ingest
 from pipeline.recipe_file import Misplaced, load_file
 from pipeline.schemas import DOCUMENTS, ROBOTS_VERDICTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
-from pipeline.section import Name, Positive, PositiveInt, Section, Share
+from pipeline.section import Name, Number, Positive, PositiveInt, Section, Share
 from pipeline.shipped import find_shipped, shipped_recipes
 from pipeline.signal_settings import Annotate
 from pipeline.signal_tables import GroupSettings, needed, signal_tables
@@ -190,10 +189,10 @@ class Limits(Section):
     """A column and the values of it that pass. An absent or null limit is off; 0 means 0."""
 
     signal: str
-    min: float | None = None
-    max: float | None = None
-    more_than: float | None = None
-    less_than: float | None = None
+    min: Number | None = None
+    max: Number | None = None
+    more_than: Number | None = None
+    less_than: Number | None = None
     any_of: tuple[str, ...] | None = None
     none_of: tuple[str, ...] | None = None
 
@@ -222,10 +221,10 @@ class Limits(Section):
 class RuleModel(Limits):
     """One rule: a column and the values that pass, or the share that does."""
 
-    top: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    top: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
         None, description="keep this share of the run's documents, those of the greatest values"
     )
-    bottom: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    bottom: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
         None, description="keep this share of the run's documents, those of the least values"
     )
     tier: Annotated[str, Field(min_length=1)] | None = Field(
@@ -236,12 +235,23 @@ class RuleModel(Limits):
     @model_validator(mode="after")
     def _check(self) -> RuleModel:
         if self.share() and (self.limits() or (self.top and self.bottom)):
-            raise ValueError(f"the rule on {self.signal} has a share and other limits: make two rules of it")
+            raise ValueError(
+                f"the rule on {self.signal} has a share and other limits: make two rules of it, as a list of two under "
+                "its name"
+            )
         return self
 
     def share(self) -> float | None:
         """The share of the run that the rule keeps, whichever end; None for a rule with limits."""
         return self.top or self.bottom
+
+    def end(self) -> tuple[str, str]:
+        """Which end of the values a share keeps, and the limit that it becomes once its value is known."""
+        return ("top", "min") if self.top else ("bottom", "max")
+
+    def limited(self, value: float | None) -> RuleModel:
+        """The rule with a limit in the place of its share; without one where no document has a value."""
+        return self.model_copy(update={"top": None, "bottom": None, self.end()[1]: value})
 
     def judges(self) -> bool:
         """Whether the rule has a limit that is switched on."""
@@ -299,9 +309,7 @@ class Clean(Section):
 
 def unknown_signal(name: str, known: Iterable[str]) -> str:
     """What to say of a signal that there is not: those of a name like it, and where all are listed."""
-    alike = difflib.get_close_matches(name, list(known), n=5, cutoff=0.5)
-    hint = f"like it: {', '.join(alike)}" if alike else "none is like it"
-    return f"unknown signal {name!r}; {hint}; docs/signals.md has all"
+    return f"unknown signal {name!r}{like_it(name, known)}; docs/signals.md has all"
 
 
 class Select(Section):
@@ -336,7 +344,10 @@ class Select(Section):
         """
         shares = [rule.signal for rule in self.rules if rule.share()]
         if shares:
-            raise UsageError(f"the rule on {shares[0]} asks for a share of a run, whose limit is not known here")
+            raise UsageError(
+                f"the rule on {shares[0]} asks for a share of a run, and there is no run here to tell its limit: "
+                "give it min or max"
+            )
         return [Rule(rule.signal, **rule.limits(), tier=rule.tier) for rule in self.rules if rule.limits()]
 
 

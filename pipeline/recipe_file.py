@@ -5,18 +5,20 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import UsageError
-from pipeline.section import Section
+from pipeline.errors import UsageError, like_it
+from pipeline.section import TAG, Section
 
 T = TypeVar("T", bound=BaseModel)
 
 # Lists whose items are known by one of these are merged item by item.
 ITEM_KEYS = ("signal", "name")
+
+_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "int_from_float", "string_type")
 
 # Makes the paths of files that a recipe names absolute: they are relative to a folder.
 PlaceFiles = Callable[[dict[str, Any], Path], None]
@@ -40,14 +42,14 @@ def load_file(
     """Read a file with what it extends and with `key=value` overrides. Raises UsageError naming file and line."""
     path = Path(path)
     data, lines = _read(path, place_files, shipped, seen=())
-    recipe = _validated(model, data, lambda error: "; ".join(_describe(error, model, path, lines)))
+    recipe = _validated(model, data, lambda error: "; ".join(_describe(error, model, data, path, lines)))
     if not overrides:
         return recipe
     for override in overrides:
         _apply_override(data, override)
     # A file's own paths are absolute by now: what is relative was given on the command line.
     place_files(data, Path.cwd())
-    return _validated(model, data, lambda error: "--set: " + "; ".join(_describe(error, model, None, {})))
+    return _validated(model, data, lambda error: "--set: " + "; ".join(_describe(error, model, data, None, {})))
 
 
 def _validated(model: type[T], data: dict[str, Any], describe: Callable[[ValidationError], str]) -> T:
@@ -84,8 +86,14 @@ def _read(
     parent = data.pop("extends", None)
     if parent is None:
         return data, lines
+    if "name" not in data:
+        raise UsageError(f"{path}:1: name: is required: what extends another recipe needs a name of its own")
     base, base_lines = _read(_parent(path, str(parent), shipped), place_files, shipped, (*seen, resolved))
-    merged = _merge(base, data)
+    try:
+        merged = _merge(base, data)
+    except Misplaced as error:
+        file, line = lines[error.place]
+        raise UsageError(f"{file}:{line}: {'.'.join(map(str, error.place))}: {error}") from None
     return merged, {**base_lines, **{_place_in(merged, place): where for place, where in lines.items()}}
 
 
@@ -94,7 +102,11 @@ def _parent(path: Path, named: str, shipped: Sequence[Path]) -> Path:
     beside = path.parent / named
     found = beside if beside.is_file() else next((file for file in shipped if file.stem == named), None)
     if found is None:
-        raise UsageError(f"{path}: extends {named!r}: no file beside it and no shipped recipe has this name")
+        names = [file.stem for file in shipped]
+        raise UsageError(
+            f"{path}: extends {named!r}: no file beside it and no shipped recipe has this name"
+            f"{like_it(named, names)}; shipped are: {', '.join(names)}"
+        )
     return found
 
 
@@ -130,24 +142,38 @@ def _node_lines(node: yaml.Node, place: tuple[str | int, ...]) -> Iterator[tuple
             yield from _node_lines(value, (*place, index))
 
 
-def _merge(base: Any, change: Any) -> Any:
-    """Mappings merge key by key; a mapping over a list patches its items by their key; anything else replaces."""
+def _merge(base: Any, change: Any, *place: str) -> Any:
+    """Mappings merge key by key; a mapping over a list patches its items by their key; anything else replaces.
+
+    A patch that is null takes an item away, and a list puts several of that key in its place.
+    """
     if isinstance(base, dict) and isinstance(change, dict):
         return {
-            key: _merge(base[key], change[key])
+            key: _merge(base[key], change[key], *place, key)
             if key in base and key in change
             else copy.deepcopy(change.get(key, base.get(key)))
             for key in [*base, *(key for key in change if key not in base)]
         }
     if isinstance(base, list) and isinstance(change, dict):
         merged = []
+        key = next((key for item in base if isinstance(item, dict) for key in ITEM_KEYS if key in item), ITEM_KEYS[0])
         names = [_name_of(item) for item in base]
         for name, item in zip(names, base, strict=True):
             patch = change.get(name, {})
-            if patch is not None:
+            if isinstance(patch, list):
+                merged += [{key: name, **each} if isinstance(each, dict) else each for each in patch]
+            elif patch is not None:
                 merged.append(_merge(item, patch))
-        key = next((key for item in base if isinstance(item, dict) for key in ITEM_KEYS if key in item), ITEM_KEYS[0])
-        merged += [{key: name, **(patch or {})} for name, patch in change.items() if name not in names]
+        for name, patch in change.items():
+            if name in names:
+                continue
+            if patch is None:
+                known = ", ".join(map(str, names))
+                raise Misplaced(
+                    f"null takes an item away, and there is none of this {key}; there are: {known}", *place, name
+                )
+            patches = patch if isinstance(patch, list) else [patch]
+            merged += [{key: name, **each} if isinstance(each, dict) else each for each in patches]
         return merged
     return copy.deepcopy(change)
 
@@ -190,30 +216,63 @@ def _name_of(item: Any) -> Any:
     return next((item[key] for key in ITEM_KEYS if key in item), None) if isinstance(item, dict) else None
 
 
-def _describe(error: ValidationError, model: type[BaseModel], path: Path | None, lines: Lines) -> Iterator[str]:
+def _describe(
+    error: ValidationError, model: type[BaseModel], data: dict[str, Any], path: Path | None, lines: Lines
+) -> Iterator[str]:
     for item in error.errors(include_url=False):
         cause = item.get("ctx", {}).get("error")
         place = cause.place if isinstance(cause, Misplaced) else tuple(item["loc"])
+        place = tuple(part for part in place if not str(part).startswith(TAG))
         known = place
         while known and known not in lines:
             known = known[:-1]
         file, line = lines.get(known, (path, 1))
         where = f"{file}:{line}: " if file else ""
-        name = ".".join(str(part) for part in place) or "recipe"
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = f"unknown key; allowed here: {', '.join(_allowed_keys(model, place[:-1]))}"
-        elif item["type"] == "missing":
-            message = "is required"
-        yield f"{where}{name}: {message}"
+        yield f"{where}{_spelled(data, place) or 'recipe'}: {_message(item, model, place)}"
+
+
+def _spelled(data: Any, place: tuple[str | int, ...]) -> str:
+    """A place as a recipe may write it: items of lists by their name where they have one."""
+    parts = []
+    for part in place:
+        inside = (isinstance(data, dict) and part in data) or (isinstance(data, list) and part in range(len(data)))
+        data = data[part] if inside else None
+        parts.append(str(part if isinstance(part, str) else _name_of(data) or part))
+    return ".".join(parts)
+
+
+def _message(item: Any, model: type[BaseModel], place: tuple[str | int, ...]) -> str:
+    kind, given, limits = item["type"], item["input"], item.get("ctx", {})
+    if kind == "extra_forbidden":
+        allowed = _allowed_keys(model, place[:-1])
+        return f"unknown key{like_it(str(place[-1]), allowed)}; allowed here: {', '.join(allowed)}"
+    if kind == "missing":
+        return "is required"
+    if kind in ("float_parsing", "float_type", "int_parsing", "int_type"):
+        return f"{given!r} is no number"
+    if kind == "union_tag_invalid":
+        tags = str(limits["expected_tags"]).replace(TAG, "").replace("'", "")
+        return f"unknown kind {str(limits['tag']).removeprefix(TAG)!r}; allowed: {tags}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{message}, not {given!r}" if kind in _BOUNDS else message
 
 
 def _allowed_keys(whole: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    model: Any = whole
+    models: list[type[BaseModel]] = [whole]
     for part in place:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), model)
-    return list(model.model_fields)
+        found: list[type[BaseModel]] = [
+            section
+            for model in models
+            if part in model.model_fields
+            for section in _sections(model.model_fields[str(part)].annotation)
+        ]
+        models = list(found) or models
+    return list(dict.fromkeys(key for model in models for key in model.model_fields))
+
+
+def _sections(annotation: Any) -> Iterator[type[Section]]:
+    """The kinds of sections that a value of this annotation may hold, inside of lists and mappings too."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _sections(inner)

@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeline.audit_stage import Repeated, audit_repeats
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file, canonical_digest, read_json, remove_temporaries, write_json
@@ -223,6 +225,18 @@ def read_run(out: Place) -> dict[str, Any] | None:
             "Kamisuki that wrote it, or another OUT"
         )
     return record
+
+
+def recorded_recipe(out: Place, record: dict[str, Any], name: str) -> Recipe:
+    """The recipe of this name as `read_run` found it. Raises UsageError for one that is none to this Kamisuki."""
+    try:
+        return Recipe.model_validate(record["recipes"][name]["recipe"])
+    except ValidationError as error:
+        first = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+        raise UsageError(
+            f"recipe {name} of {out / 'run.json'} is none to this Kamisuki ({first}): another version, or one "
+            "with a signal of its own, made it; run the recipe again, or use the Kamisuki that ran it"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from filters.groups import PLAIN
 from filters.words import STOP_WORDS
-from pipeline.section import Name, Section
+from pipeline.section import TAG, Name, Section
 from pipeline.signal_tables import TEXT_TABLE, GroupSettings, ReadAsset, unread
 
 
@@ -38,10 +38,17 @@ class FastTextSettings(Section):
     measure: Literal["probability", "expectation", "label"] = "probability"
     label: str | None = Field(None, description="of which label the probability counts")
 
+    @field_validator("label")
+    @classmethod
+    def _plain(cls, label: str | None) -> str | None:
+        return label.removeprefix("__label__") if label else label
+
     @model_validator(mode="after")
     def _check(self) -> FastTextSettings:
-        if (self.measure == "probability") != (self.label is not None):
-            raise ValueError("label is whose probability is measured: give it with probability, and only then")
+        if self.measure == "probability" and self.label is None:
+            raise ValueError("needs a label, of which the probability is measured, or another measure")
+        if self.measure != "probability" and self.label is not None:
+            raise ValueError(f"has a label, which {self.measure} does not need: leave it out, or measure probability")
         return self
 
 
@@ -53,6 +60,17 @@ class KenlmSettings(Section):
     tokens: Literal["words", "characters"] = Field("words", description="what the model was trained on")
 
 
+def _kind_of(settings: Any) -> str:
+    given = settings.get("kind", "fasttext") if isinstance(settings, dict) else getattr(settings, "kind", "fasttext")
+    return f"{TAG}{given}"
+
+
+Model = Annotated[
+    Annotated[KenlmSettings, Tag(f"{TAG}kenlm")] | Annotated[FastTextSettings, Tag(f"{TAG}fasttext")],
+    Discriminator(_kind_of),
+]
+
+
 class Annotate(Section):
     """What is measured about a text."""
 
@@ -61,7 +79,7 @@ class Annotate(Section):
     ng_words: tuple[str, ...] = Field((), description="word lists, one word a line")
     word_lists: dict[Name, tuple[str, ...]] = Field({}, description="word lists by a name of one's own")
     url_lists: dict[Name, str] = Field({}, description="lists of hosts by a name of one's own")
-    models: dict[Name, KenlmSettings | FastTextSettings] = Field({}, description="models by a name of one's own")
+    models: dict[Name, Model] = Field({}, description="models by a name of one's own")
     tokens: dict[Name, str] = Field({}, description="tokenizer files by a name of one's own")
     languages: str = Field("asset:lid.176", description="the fastText model that tells the languages of lines")
 

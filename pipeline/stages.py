@@ -15,7 +15,7 @@ from pipeline.inputs import input_digest, input_stat, is_settled
 from pipeline.ledger import Entry
 from pipeline.plan import Shard
 from pipeline.quantile_stage import find_quantile
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, RuleModel
 from pipeline.repeats_stage import find_repeats, frequent_runs
 from pipeline.robots_stage import asked_of_robots, decide_robots
 from pipeline.runner import Task
@@ -216,7 +216,7 @@ class Stages:
             files = partial(self._signal_sources, dict(signals))
             finished[HOST_TABLE] = find_host_rates(self.steps, rates, documents, signals, files)
             signals |= {HOST_TABLE: finished[HOST_TABLE]}
-        rules = self._rules(signals)
+        rules = self._rules(documents, signals)
         made_by = {
             "stage": "judge",
             "rule_version": select.RULE_VERSION,
@@ -273,17 +273,21 @@ class Stages:
         finished["corpus"] = self._write(documents, signals, finished, made_by, outcomes, rules)
         return finished
 
-    def _rules(self, signals: dict[str, Finished]) -> dict[str, Any]:
+    def _rules(self, documents: Finished, signals: dict[str, Finished]) -> dict[str, Any]:
         """The rules as JSON values, with a limit in the place of each share, and the best tier."""
-        rules = self.recipe.select.model_dump(mode="json", include={"rules", "best_tier"})
-        for rule in rules["rules"]:
-            rule.pop("source")
-            signal = rule["signal"]
-            for end, limit in (("top", "min"), ("bottom", "max")):
-                share = rule.pop(end)
-                if share is not None:
-                    rule[limit] = find_quantile(self.steps, signals, self._tables()[signal], signal, share, end)
-        return rules
+        chosen = self.recipe.select
+        rules = [self._limited(rule, documents, signals) for rule in chosen.rules]
+        return {
+            "rules": [rule.model_dump(mode="json", exclude={"source", "top", "bottom"}) for rule in rules],
+            "best_tier": chosen.best_tier,
+        }
+
+    def _limited(self, rule: RuleModel, documents: Finished, signals: dict[str, Finished]) -> RuleModel:
+        share, table = rule.share(), self._tables().get(rule.signal)
+        if share is None:
+            return rule
+        values, kind = (documents, "documents") if table is None else (signals[table], "signals")
+        return rule.limited(find_quantile(self.steps, values, kind, rule.signal, share, rule.end()[0]))
 
     def _asked(self) -> set[str]:
         return self.recipe.select.signals()

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.rules import judge
-from pipeline.columns import CHARACTERS, Chosen, Columns, chosen_recipe, find_columns
+from pipeline.columns import CHARACTERS, Chosen, Columns, chosen_recipe, find_columns, with_limits
 from pipeline.errors import UsageError
 from pipeline.report.sweep import SAMPLE, SEED, beginning
 from pipeline.storage.places import Place
@@ -82,7 +82,7 @@ def compare(out: Place, first: str, second: str) -> Comparison:
 
     Raises UsageError when the recipes do not share documents or a signal was not measured.
     """
-    chosen = [chosen_recipe(out, name) for name in (first, second)]
+    chosen = [with_limits(out, chosen_recipe(out, name)) for name in (first, second)]
     columns = [find_columns(out, each, [rule.signal for rule in each.recipe.select.active_rules()]) for each in chosen]
     if columns[0].documents != columns[1].documents:
         raise UsageError(

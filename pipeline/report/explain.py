@@ -15,11 +15,13 @@ from pipeline.files import parquet_rows
 from pipeline.formats.rows import WrongFormat
 from pipeline.ingest import RowReader, read_rows
 from pipeline.inputs import InputMissing, local_input, records_of
+from pipeline.ledger import load_entry
 from pipeline.outcomes import Outcome, Reject
 from pipeline.plan import load_plan
+from pipeline.quantile_stage import quantile_table
 from pipeline.recipe import Recipe, RuleModel
 from pipeline.report.status import known_tables
-from pipeline.run import read_run
+from pipeline.run import read_run, recorded_recipe
 from pipeline.storage.places import Place
 from pipeline.web.warc import NotWarc
 
@@ -34,7 +36,7 @@ def explain(out: Place, url: str, recipe_name: str | None = None) -> Iterator[st
     """Lines that tell the story of every capture of a URL. Raises UsageError when no input holds it."""
     name, tables = known_tables(out, recipe_name)
     record = read_run(out) or {}
-    recipe = Recipe.model_validate(record["recipes"][name]["recipe"])
+    recipe = recorded_recipe(out, record, name)
     documents = _rows(out, tables.get("documents"), pc.field("url") == url)
     rejects = _rows(out, tables.get("extract_rejects"), pc.field("url") == url)
     known = {row["id"] for row in documents + rejects}
@@ -65,7 +67,7 @@ def explain(out: Place, url: str, recipe_name: str | None = None) -> Iterator[st
 def explain_document(out: Place, key: str, recipe_name: str | None = None) -> list[str]:
     """What every stage did with the document of an id, a line each; none where OUT has no such document."""
     name, tables = known_tables(out, recipe_name)
-    recipe = Recipe.model_validate((read_run(out) or {})["recipes"][name]["recipe"])
+    recipe = recorded_recipe(out, read_run(out) or {}, name)
     documents = _rows(out, tables.get("documents"), pc.field("id") == key)
     return [line for document in documents for line in _steps(out, tables, recipe, document)]
 
@@ -113,17 +115,23 @@ def _reject_lines(row: dict[str, Any], note: str) -> Iterator[str]:
 
 def _why(row: dict[str, Any]) -> str:
     parts = []
-    if row["value"] is not None:
-        parts.append(f"value {_number(row['value'])}")
-    if row["limit"] is not None:
-        parts.append(f"limit {_number(row['limit'])}")
+    value, limit = row["value"], row["limit"]
+    if value is not None:
+        parts.append(f"value {_number(value, limit)}")
+    if limit is not None:
+        parts.append(f"limit {_number(limit, value)}")
     if row["detail"]:
         parts.append(str(row["detail"]))
     return ": " + ", ".join(parts) if parts else ""
 
 
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _number(value: Any, beside: Any = None) -> str:
+    """A number to four digits, or to as many as tell it apart from the one that it is shown beside."""
+    if not isinstance(value, float):
+        return str(value)
+    if not isinstance(beside, float) or beside == value:
+        return f"{value:.4g}"
+    return next((f"{value:.{n}g}" for n in range(4, 17) if f"{value:.{n}g}" != f"{beside:.{n}g}"), repr(value))
 
 
 def _judgement(document: dict[str, Any]) -> str:
@@ -162,12 +170,12 @@ def _steps(out: Place, tables: dict[str, str], recipe: Recipe, document: dict[st
     if measured:
         values = document | values
         for rule in recipe.select.rules:
-            if rule.limits() and rule.signal in values:
-                value = values[rule.signal]
-                yield f"  annotate: {rule.signal} = {_number(value)} (allowed: {_allowed(rule)})"
+            if rule.judges() and rule.signal in values:
+                yield f"  annotate: {rule.signal} = {_allowed(out, tables, rule, values[rule.signal])}"
+    tiers = any(rule.tier for rule in recipe.select.rules)
     for verdict in _rows(out, tables.get("verdicts"), key):
         yield (
-            f"  judge: passed, tier {verdict['tier']}"
+            "  judge: passed" + (f", tier {verdict['tier']}" if tiers else "")
             if verdict["passed"]
             else f"  judge: rejected as {verdict['reason']}{_why(verdict)}"
         )
@@ -198,11 +206,18 @@ def _robots(verdicts: dict[str, Any], name: str) -> str:
     return f"{verdicts[name]} ({verdicts[f'{name}_evidence'] or 'the URL has no site'}{when})"
 
 
-def _allowed(rule: RuleModel) -> str:
+def _allowed(out: Place, tables: dict[str, str], rule: RuleModel, value: Any) -> str:
+    """A value, and what the rule lets pass: of a share of the run the limit that it became."""
     words = {"min": "at least", "max": "at most", "more_than": "more than", "less_than": "less than"}
     words |= {"any_of": "any of", "none_of": "none of"}
-    parts = []
+    parts, shown, share = [], _number(value), rule.share()
+    if share is not None:
+        end = rule.end()[0]
+        parts.append(f"{end} {share:g} of the run")
+        folder = tables.get(quantile_table(rule.signal, share, end))
+        found = load_entry(out / folder, "value") if folder else None
+        rule = rule.limited(found.notes["value"] if found else None)
     for key, limit in rule.limits().items():
-        shown = ", ".join(limit) if isinstance(limit, tuple) else _number(limit)
-        parts.append(f"{words[key]} {shown}")
-    return ", ".join(parts)
+        shown = _number(value, limit)
+        parts.append(f"{words[key]} {', '.join(limit) if isinstance(limit, tuple) else _number(limit, value)}")
+    return f"{shown} (allowed: {', '.join(parts)})"

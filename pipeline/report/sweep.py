@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.rules import NUMBER_LIMITS, Rule, fails
-from pipeline.columns import CHARACTERS, Columns, chosen_recipe, find_columns, known_types
+from pipeline.columns import CHARACTERS, Columns, chosen_recipe, find_columns, known_types, with_limits
 from pipeline.errors import UsageError
+from pipeline.recipe import unknown_signal
 from pipeline.storage.places import Place
 
 # Shares of pages at whose values limits are tried: close at the ends, where limits are set, wider in the middle.
@@ -77,7 +78,11 @@ def sweep(out: Place, signal: str, recipe: str | None = None, limits: Sequence[f
     chosen = chosen_recipe(out, recipe)
     types = known_types(chosen.recipe)
     if signal not in types:
-        raise UsageError(f"unknown signal {signal!r}, or one that holds text; numbers are: {', '.join(types)}")
+        raise UsageError(
+            f"no numbers to sweep: {unknown_signal(signal, types)}; "
+            f"columns of text have no limits, and models and lists are known to a recipe that names them (--recipe)"
+        )
+    chosen = with_limits(out, chosen, signal)
     columns = find_columns(out, chosen, [signal])
     tables = [table.select([signal, CHARACTERS]) for table in columns.tables()]
     values = pa.concat_tables(tables)
@@ -85,7 +90,7 @@ def sweep(out: Place, signal: str, recipe: str | None = None, limits: Sequence[f
     characters = values.column(CHARACTERS).combine_chunks().to_numpy(zero_copy_only=False).astype(np.int64)
     own = [
         (limit, float(getattr(rule, limit)))
-        for rule in chosen.recipe.select.active_rules()
+        for rule in chosen.recipe.select.rules
         if rule.signal == signal
         for limit in NUMBER_LIMITS
         if getattr(rule, limit) is not None
@@ -98,7 +103,8 @@ def sweep(out: Place, signal: str, recipe: str | None = None, limits: Sequence[f
         for value in sorted({*grid, *mine}):
             kept = ~fails(column, _rule(signal, direction, value), direction)
             trials.append(Trial(direction, value, int(kept.sum()), int(characters[kept].sum()), value in mine))
-    given = [(direction, float(limit)) for direction in directions for limit in limits]
+    # Without a rule either direction has the same pages on its sides.
+    given = [(direction, float(limit)) for direction in directions[: len(own) or 1] for limit in limits]
     middle = [(directions[0], grid[len(grid) // 2])] if grid else []
     edges = [_edge(columns, column, signal, limit, value) for limit, value in given or own or middle]
     measured = len(column) - column.null_count

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from filters.labelled import Score
 from filters.rules import Rule, column_of, fails, limits_of, reason_of
-from pipeline.columns import CHARACTERS, chosen_recipe, find_columns
+from pipeline.columns import CHARACTERS, chosen_recipe, find_columns, with_limits
 from pipeline.labelled import judge_labelled, shipped_set
 from pipeline.recipe import RuleModel
 from pipeline.storage.places import Place
@@ -58,7 +58,7 @@ class Filters:
 
 def worth_of_filters(out: Place, recipe: str | None = None) -> Filters:
     """Judge the documents of a run and the labelled set by each rule of a recipe. Raises UsageError."""
-    chosen = chosen_recipe(out, recipe)
+    chosen = with_limits(out, chosen_recipe(out, recipe))
     rules = chosen.recipe.select.active_rules()
     parts = [(rule, limit) for rule in rules for limit in limits_of(rule)]
     # By limit whether failing it first drops a page; the last one stands for failing none.

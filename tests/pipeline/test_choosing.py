@@ -1,9 +1,11 @@
 """Sweep, filters and compare say what the run's own verdicts say, and name what would make a column that lacks."""
 
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,8 @@ from filters.rules import Rule, judge
 from pipeline.errors import UsageError
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.report.compare import compare
+from pipeline.report.explain import explain
+from pipeline.report.rejects import rejected_pages
 from pipeline.report.sweep import SAMPLE, nearest, quantile_grid, sweep
 from pipeline.report.worth import worth_of_filters
 from pipeline.run import Run
@@ -38,16 +42,12 @@ def run(tmp_path_factory):
 
 def signals(run, name):
     """A signal and the characters of each document, read without the code under test."""
-    import pyarrow.dataset as ds
-
     record = json.loads((run / "run.json").read_text())["recipes"]["demo"]["tables"]
     table = ds.dataset(sorted(map(str, (run / record["signals"]).glob("*.parquet")))).to_table()
     return table.column(name).to_numpy(), table.column("characters").to_numpy()
 
 
 def verdicts(run):
-    import pyarrow.dataset as ds
-
     record = json.loads((run / "run.json").read_text())["recipes"]["demo"]["tables"]
     return ds.dataset(sorted(map(str, (run / record["verdicts"]).glob("*.parquet")))).to_table().to_pylist()
 
@@ -180,7 +180,7 @@ def test_commands_print_a_table_or_json(run, monkeypatch, capsys, arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("sweep", "OUT", "host"), "unknown signal 'host'"),
+        (("sweep", "OUT", "host"), "no numbers to sweep: unknown signal 'host'"),
         (("sweep", "OUT", "letters", "--limits", "a,b"), "numbers with commas"),
         (("compare", "demo", "no-such", "OUT"), "no recipe 'no-such'"),
     ],
@@ -210,3 +210,69 @@ def test_verdicts_are_those_of_a_plain_reading_of_the_rules(rows):
         columns = (found.reason, found.value, found.limit, found.value_text)
         given_verdict = (int(found.rule[row]), *(column[row].as_py() for column in columns))
         assert repr(given_verdict) == repr(expected)
+
+
+@pytest.fixture(scope="module")
+def shares(run, tmp_path_factory):
+    """Demo with two shares more, one of them beside another rule on the same signal, run where demo ran."""
+    path = tmp_path_factory.mktemp("shares") / "shares.yaml"
+    rules = "hiragana_ratio: [{min: 0.2}, {top: 0.8}], extraction_confidence: {bottom: 0.9}"
+    path.write_text(f"extends: demo\nname: shares\nselect: {{rules: {{{rules}}}}}\n", encoding="utf-8")
+    job = Run(load_recipe(path), run, InProcessRunner(), Quiet())
+    job.execute([str(SAMPLE_WARC)])
+    return path, job.tables
+
+
+def rows_of(folder):
+    return ds.dataset(sorted(map(str, folder.glob("*.parquet")))).to_table().to_pylist()
+
+
+def test_shares_of_a_run_are_limits_for_all_who_look_at_rules(run, shares):
+    path, tables = shares
+    passed = sum(row["passed"] for row in rows_of(run / tables["verdicts"]))
+    found = compare(run, "demo", str(path))
+    assert found.pages["first"] > 0 and found.pages["both"] + found.pages["second"] == passed
+    worths = worth_of_filters(run, str(path)).rules
+    values, _ = signals(run, "hiragana_ratio")
+    limit = float(sorted(values)[::-1][round(0.8 * len(values)) - 1])
+    (worth,) = [each for each in worths if each.signal == "hiragana_ratio" and each.bound == limit]
+    assert worth.limit == "min" and worth.pages == sum(values < limit) > 0
+    own = [trial.value for trial in sweep(run, "hiragana_ratio", str(path)).trials if trial.of_recipe]
+    assert own == [0.2, limit]
+    # A rule on another signal is no reason to refuse.
+    assert sweep(run, "letters", str(path)).measured == len(values)
+
+
+def test_explain_shows_the_limit_of_a_share_and_digits_that_tell_it_apart(run, shares):
+    rejected = [row for row in rows_of(run / shares[1]["rejects"]) if row["reason"] == "too_low_hiragana_ratio"]
+    near = min(rejected, key=lambda row: row["limit"] - row["value"])
+    story = list(explain(run, near["url"], "shares"))
+    allowed = next(line for line in story if "top 0.8 of the run, at least " in line)
+    decided = next(line for line in story if "rejected as too_low_hiragana_ratio" in line)
+    for line, words in ((allowed, r"= (\S+) .*at least ([\d.]+)"), (decided, r"value (\S+), limit ([\d.]+)")):
+        value, limit = re.search(words, line).groups()
+        assert float(value) < float(limit)
+    assert any(re.search(r"extraction_confidence = .*bottom 0.9 of the run, at most 0", line) for line in story)
+
+
+def test_rejects_draws_pages_of_a_reason_with_their_texts(run, monkeypatch, capsys):
+    asked = ("rejects", str(run), "consent_not_allowed", "--recipe", "demo", "--json")
+    code, printed, _ = run_cli(monkeypatch, capsys, *asked)
+    found = json.loads(printed)
+    expected = {row["id"] for row in verdicts(run) if row["reason"] == "consent_not_allowed"}
+    assert code == 0 and {page["id"] for page in found["pages"]} == expected and found["rows"] == len(expected)
+    assert all(page["begins"] and page["detail"] == "refused" for page in found["pages"])
+    three = rejected_pages(run, None, 3, "demo")
+    more = rejected_pages(run, None, 6, "demo")
+    assert three.pages == more.pages[:3] and three.rows == more.rows > 6
+    assert all(page.begins is None for page in more.pages if page.stage == "extract")
+    code, _, error = run_cli(monkeypatch, capsys, "rejects", str(run), "no_kanas", "--recipe", "demo")
+    assert code == 2 and "like it: no_kana, not_japanese; there are: no_kana" in error
+
+
+def test_a_recipe_that_is_none_here_any_more_is_named(run, tmp_path, monkeypatch, capsys):
+    record = json.loads((run / "run.json").read_text())
+    record["recipes"]["demo"]["recipe"]["select"]["rules"][0]["signal"] = "gone"
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    code, _, error = run_cli(monkeypatch, capsys, "filters", str(tmp_path), "--recipe", "demo")
+    assert code == 2 and "is none to this Kamisuki (unknown signal 'gone'" in error and "run the recipe again" in error

@@ -72,12 +72,15 @@ def rows(text: str) -> dict[str, list[str]]:
     return table
 
 
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    here = [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+    return here + [model for inner in get_args(annotation) for model in models_in(inner)]
+
+
 def recipe_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every key of a recipe as --set writes it, with its default where it is a value."""
     for name, field in model.model_fields.items():
-        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        kinds += [inner for kind in kinds for inner in getattr(kind, "__args__", ())]
-        below = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        below = models_in(field.annotation)
         for model_below in below:
             named = "NAME." if getattr(field.annotation, "__origin__", None) is dict else ""
             yield from recipe_keys(model_below, f"{prefix}{name}.{named}")

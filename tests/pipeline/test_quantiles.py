@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.ledger import load_entry
-from pipeline.quantiles import number_of, pick_value, range_of, sort_values, sortable
+from pipeline.quantiles import number_of, pick_value, range_of, sort_values, sortable, value_at
 from pipeline.recipe import load_recipe
 from tests.pipeline.conftest import SAMPLE, execute, table_rows
 
@@ -48,6 +48,17 @@ def test_the_value_parts_off_the_share_exactly(tmp_path_factory, shards, share, 
     known = known[::-1] if end == "top" else known
     expected = known[max(1, round(share * len(known))) - 1] if known else None
     assert counts["notes"]["value"] == expected
+    whole = np.array([math.nan if value is None else value for values in shards for value in values], np.float64)
+    assert value_at(whole, share, end) == expected
+
+
+def test_a_share_may_be_of_a_column_that_extract_made(tmp_path):
+    rule = "select.rules=[{signal: extraction_confidence, bottom: 0.3}]"
+    execute(tmp_path, [SAMPLE], overrides=("dedup=null", rule))
+    values = {row["id"]: row["extraction_confidence"] for row in table_rows(tmp_path, "documents")}
+    limit = sorted(values.values())[round(0.3 * len(values)) - 1]
+    kept = {row["id"] for row in table_rows(tmp_path, "corpus")}
+    assert kept == {key for key, value in values.items() if value <= limit} and len(kept) < len(values)
 
 
 def test_a_rule_keeps_the_top_share_of_a_run(tmp_path):
@@ -81,7 +92,7 @@ def test_shares_of_the_bottom_part_a_run_as_ccnet_does(tmp_path):
         ("{signal: consent, top: 0.1}", "consent holds text"),
         ("{signal: lines, top: 0.1, min: 3}", "a share and other limits"),
         ("{signal: lines, top: 0.1, bottom: 0.3}", "a share and other limits"),
-        ("{signal: lines, top: 1.5}", "select.rules.0.top"),
+        ("{signal: lines, top: 1.5}", "select.rules.lines.top: Input should be less than 1, not 1.5"),
     ],
 )
 def test_a_top_share_that_makes_no_sense_is_refused(tmp_path: Path, rule, message):

@@ -10,6 +10,7 @@ from filters.rules import judge, reason_of
 from pipeline.errors import UsageError
 from pipeline.recipe import Dedup, Recipe, Signature, dump_recipe, find_recipe, load_recipe
 from pipeline.shipped import shipped_recipes
+from pipeline.signal_settings import FastTextSettings
 
 SHIPPED = shipped_recipes()
 
@@ -38,7 +39,10 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: x\nextractt: {}\n", "mine.yaml:2: extractt: unknown key; allowed here: name, description, extract"),
+        (
+            "name: x\nextractt: {}\n",
+            "mine.yaml:2: extractt: unknown key; like it: extract; allowed here: name, descr",
+        ),
         (
             "name: x\nextract:\n  limits:\n    cpu: 3\n",
             "mine.yaml:4: extract.limits.cpu: unknown key; allowed here: body_bytes",
@@ -46,25 +50,25 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
         ("name: x\ndedup:\n  similarity: 1.5\n", "mine.yaml:3: dedup.similarity:"),
         (
             "name: x\nselect:\n  rules:\n    - {signal: kana, min: 3}\n",
-            "mine.yaml:4: select.rules.0: unknown signal 'kana'; ",
+            "mine.yaml:4: select.rules.kana: unknown signal 'kana'; ",
         ),
         (
             "name: x\nselect:\n  rules:\n    - {signal: consent, min: 3}\n",
-            "mine.yaml:4: select.rules.0: consent holds text",
+            "mine.yaml:4: select.rules.consent: consent holds text",
         ),
         (
             "name: x\nselect:\n  rules:\n    - {signal: lines, any_of: [a]}\n",
-            "mine.yaml:4: select.rules.0: lines holds numbers",
+            "mine.yaml:4: select.rules.lines: lines holds numbers",
         ),
-        ("name: x\nselect:\n  rules:\n    - {signal: lines, min: 5, max: 3}\n", "mine.yaml:4: select.rules.0"),
+        ("name: x\nselect:\n  rules:\n    - {signal: lines, min: 5, max: 3}\n", "mine.yaml:4: select.rules.lines"),
         ("name: x\nselect:\n  rules:\n    - {signal: ng_word_ratio, max: 0.1}\n", "needs word lists"),
         (
             "name: x\nselect:\n  rules:\n    - {signal: page_type, min: 1}\n",
-            "mine.yaml:4: select.rules.0: page_type holds text",
+            "mine.yaml:4: select.rules.page_type: page_type holds text",
         ),
         (
             "name: x\nselect:\n  rules:\n    - {signal: extraction_confidence, any_of: [high]}\n",
-            "mine.yaml:4: select.rules.0: extraction_confidence holds numbers",
+            "mine.yaml:4: select.rules.extraction_confidence: extraction_confidence holds numbers",
         ),
         ("name: x\nextract:\n  extractor: readability\n", "mine.yaml:3: extract.extractor: "),
         ("name: x\nextract:\n  tables: html\n", "mine.yaml:3: extract.tables: "),
@@ -103,6 +107,25 @@ def test_every_limit_of_a_shipped_recipe_names_its_source(path):
         ("name: x\ndedup:\n  signature: {seed: -1}\n", "mine.yaml:3: dedup.signature.seed:"),
         ("- name\n", "it is a mapping"),
         ("name: x\nextends: nowhere.yaml\n", "extends 'nowhere.yaml': no file beside it"),
+        ("name: x\nextends: dem\n", "has this name; like it: demo; shipped are: "),
+        ("extends: demo\n", "mine.yaml:1: name: is required: what extends another recipe needs a name of its own"),
+        (
+            "name: x\nextends: demo\nselect:\n  rules:\n    swallow_letters: null\n",
+            "mine.yaml:5: select.rules.swallow_letters: null takes an item away, and there is none of this signal; th",
+        ),
+        ("name: x\nselect: {rules: [{signal: lines, min: true}]}\n", "select.rules.lines.min: true is no number"),
+        ("name: x\nselect: {rules: [{signal: lines, min: many}]}\n", "select.rules.lines.min: 'many' is no number"),
+        ("name: x\nselect: {rules: [{signal: lines, top: 40}]}\n", "should be less than 1, not 40"),
+        (
+            "name: x\nannotate: {models: {m: {file: a}}}\n",
+            "mine.yaml:2: annotate.models.m: needs a label, of which",
+        ),
+        ("name: x\nannotate: {models: {m: {kind: kenlm}}}\n", "mine.yaml:2: annotate.models.m.file: is required"),
+        (
+            "name: x\nannotate: {models: {m: {file: a, labl: ja}}}\n",
+            "annotate.models.m.labl: unknown key; like it: label; allowed here: kind, file",
+        ),
+        ("name: x\nannotate: {models: {m: {kind: bert}}}\n", "models.m: unknown kind 'bert'; allowed: kenlm, fasttext"),
         ("name: x\nextends: mine.yaml\n", "extend each other in a circle"),
     ],
 )
@@ -231,7 +254,7 @@ def test_each_rule_of_each_shipped_recipe_keeps_and_rejects_at_its_edge(rule, li
 def test_a_mistake_in_a_recipe_that_extends_another_is_found_in_its_own_file(tmp_path):
     text = "extends: swallow-v2\nname: mine\nselect:\n  rules:\n    swallow_japanese_letters: {minimum: 200}\n"
     path = write(tmp_path, text)
-    with pytest.raises(UsageError, match=rf"{path.name}:5: select\.rules\.0\.minimum"):
+    with pytest.raises(UsageError, match=rf"{path.name}:5: select\.rules\.swallow_japanese_letters\.minimum"):
         load_recipe(path)
     path = write(tmp_path, text.replace("swallow_japanese_letters: {minimum", "nothing: {min"))
     with pytest.raises(UsageError, match=rf"{path.name}:5: .*unknown signal 'nothing'"):
@@ -242,3 +265,19 @@ def test_a_shipped_recipe_is_extended_by_its_name_and_another_word_is_explained(
     assert load_recipe(write(tmp_path, "extends: swallow-v2\nname: mine\n")).name == "mine"
     with pytest.raises(UsageError, match="no file beside it and no shipped recipe"):
         load_recipe(write(tmp_path, "extends: swallow-v9\nname: mine\n"))
+
+
+def test_a_list_under_a_signals_name_puts_several_rules_in_the_place_of_one(tmp_path):
+    changes = "{hiragana_ratio: [{min: 0.15}, {top: 0.9}], words: [{min: 5}]}"
+    text = f"name: x\nextends: demo\nselect: {{rules: {changes}}}\n"
+    rules = [(rule.signal, rule.min, rule.top) for rule in load_recipe(write(tmp_path, text)).select.rules]
+    demo = [(rule.signal, rule.min, rule.top) for rule in load_recipe(find_recipe("demo")).select.rules]
+    place = [signal for signal, *_ in demo].index("hiragana_ratio")
+    two = [("hiragana_ratio", 0.15, None), ("hiragana_ratio", None, 0.9)]
+    assert rules == [*demo[:place], *two, *demo[place + 1 :], ("words", 5, None)]
+
+
+def test_a_label_may_be_written_as_fasttext_writes_it(tmp_path):
+    text = "name: x\nannotate: {models: {m: {file: 'asset:lid.176', label: __label__ja}}}\n"
+    model = load_recipe(write(tmp_path, text)).annotate.models["m"]
+    assert isinstance(model, FastTextSettings) and model.label == "ja"
