@@ -18,7 +18,7 @@ UV_VERSION := 0.13.9
 
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
-.PHONY: help setup bench-setup warm demo test corpus extract annotate sign dedup select status funnel check-truth sample \
+.PHONY: help setup bench-setup warm demo lint test corpus extract annotate sign dedup select status funnel check-truth sample \
   train-extractor bench bench-extract worst-pages bench-gate bench-reader bench-ready bench-hostile bench-signals \
   check-duplicates check-swallow bench-cluster bench-dedup scale-dedup check-dedup bench-consent \
   bench-choose fuzz-reader lock clean license-score license-list
@@ -50,11 +50,13 @@ demo: warm ## Run the whole path on the embedded sample and show the corpus
 	$(BIN)/kamisuki run configs/demo.yaml --input tests/data/sample.warc.gz --robots tests/data/sample-robots.warc.gz --out runs/demo
 	$(BIN)/python -m pipeline.report.show runs/demo
 
-test: warm ## Run every test
+lint: setup ## Style, types and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+test: warm lint ## Run every test
 	$(BIN)/python -m pytest
 
 .PHONY: audit-dependencies

@@ -72,7 +72,7 @@ class FastTextModel:
         if self.measured == "probability" and self.label not in names:
             alike = difflib.get_close_matches(str(self.label), names, n=5, cutoff=0.3)
             some = ", ".join(dict.fromkeys([*alike, *sorted(names)[:50]]))
-            raise ValueError(f"{self.model.path} has no label {self.label!r}; of its {len(names)} labels: {some}")
+            raise ValueError(f"{self.model.path} has no label {self.label!r}; it has: {some}")
         if self.measured == "expectation" and not all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in names):
             raise ValueError(f"{self.model.path} has labels that are no numbers: measure probability or label of it")
 

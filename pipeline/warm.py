@@ -92,4 +92,6 @@ def warm() -> float:
 
 if __name__ == "__main__":
     remove_stale()
+    sys.stderr.write("compiling what is new: minutes the first time, seconds later\n")
+    sys.stderr.flush()
     sys.stderr.write(f"compiled functions are ready ({warm():.1f} s)\n")

@@ -95,7 +95,7 @@ def sweep(out: Place, signal: str, recipe: str | None = None, limits: Sequence[f
         for limit in NUMBER_LIMITS
         if getattr(rule, limit) is not None
     ]
-    directions = [limit for limit, _ in own] or ["min", "max"]
+    directions = list(dict.fromkeys(limit for limit, _ in own)) or ["min", "max"]
     grid = sorted({float(limit) for limit in limits} or quantile_grid(column))
     trials = []
     for direction in directions:
@@ -104,7 +104,7 @@ def sweep(out: Place, signal: str, recipe: str | None = None, limits: Sequence[f
             kept = ~fails(column, _rule(signal, direction, value), direction)
             trials.append(Trial(direction, value, int(kept.sum()), int(characters[kept].sum()), value in mine))
     # Without a rule either direction has the same pages on its sides.
-    given = [(direction, float(limit)) for direction in directions[: len(own) or 1] for limit in limits]
+    given = [(direction, float(limit)) for direction in (directions if own else directions[:1]) for limit in limits]
     middle = [(directions[0], grid[len(grid) // 2])] if grid else []
     edges = [_edge(columns, column, signal, limit, value) for limit, value in given or own or middle]
     measured = len(column) - column.null_count
