@@ -55,7 +55,7 @@ def test_a_shipped_recipe_asks_for_what_its_prompt_asks_for(path):
         ("[{name: a, ask: {prompt: ja-qa-v1}}]", "say which in generator"),
         ("[{name: a, transform: {tool: format}, ask: {prompt: ja-qa-v1}}]", "make two of it"),
         ("[{name: a, ask: {prompt: ja-qa-v1, answer: deletions}}]", "numbered goes with"),
-        ("[{name: a, rules: [{signal: x, min: 1, nothing: 2}]}]", "unknown key; allowed here"),
+        ("[{name: a, rules: [{signal: x, min: 1, zzz: 2}]}]", "unknown key; allowed here"),
         ("[]", "at least 1 item"),
     ],
 )
