@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import KamisukiError
-from pipeline.files import atomic_file, canonical_digest
+from pipeline.files import atomic_file, canonical_digest, remove_temporaries
 from pipeline.progress import Progress
 from pipeline.release.derived_record import (
     MIX,
@@ -30,7 +30,7 @@ from pipeline.release.mixing.card import write_mix_card
 from pipeline.release.mixing.checksums import write_checksums
 from pipeline.release.mixing.epochs import check_epochs
 from pipeline.release.mixing.manifest import MixManifest, PackManifest, load_manifest, tokens_name
-from pipeline.release.mixing.pack import pack_files
+from pipeline.release.mixing.pack import TRAINING, pack_files
 from pipeline.release.mixing.placing import first_range
 from pipeline.release.mixing.plan import Measured, Step, Stream, Taken, find_source, measured_of, origins_of
 from pipeline.release.tokenizer import TextTokenizer, load_tokenizer
@@ -136,6 +136,8 @@ class _Mixing:
         try:
             with locked(self.to / LOCAL):
                 held = True
+                for folder in (self.to, self.to / TRAINING):
+                    remove_temporaries(folder)
                 earlier = begin([each.place for each in taken], self.to, record)
                 if earlier is not None and earlier.finished:
                     self.progress.say(f"{self.kind}: nothing to do, {self.to} holds it already")

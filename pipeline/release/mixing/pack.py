@@ -11,6 +11,7 @@ from pipeline.release.mixing.evaluations import evaluations
 from pipeline.release.mixing.report import largest
 from pipeline.release.mixing.training import MODELS, training
 
+TRAINING = "train"
 EVALUATIONS = "evaluations.yaml"
 RESULTS = "results.csv"
 
@@ -18,11 +19,8 @@ RESULTS = "results.csv"
 def pack_files(record: Derived) -> dict[str, bytes]:
     """The files of a pack beside its data, by path."""
     settings = record.settings
-    tokens = largest(record)[0].wanted
-    files = {
-        f"train/{model}.yaml": yaml_text(training(model, tokens, settings["vocabulary"], settings["seed"])).encode()
-        for model in settings["models"]
-    }
+    given = (largest(record)[0].wanted, settings["vocabulary"], settings["seed"])
+    files = {f"{TRAINING}/{model}.yaml": yaml_text(training(model, *given)).encode() for model in settings["models"]}
     return files | {EVALUATIONS: yaml_text({"suites": evaluations()}).encode(), RESULTS: _results(record)}
 
 
