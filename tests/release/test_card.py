@@ -17,10 +17,12 @@ from pipeline.recipe import Clean, find_recipe, load_recipe
 from pipeline.release.card import card, write_card
 from pipeline.release.card.columns import meanings
 from pipeline.release.card.metadata import HUB_LICENSES, hub_license, metadata, size_category
-from pipeline.release.manifest import LicenseCount
+from pipeline.release.card.parts import TIER_MEANINGS
+from pipeline.release.manifest import LicenseCount, SourceCount
 from pipeline.rewriting.recipe import find_rewriting_recipe, load_rewriting_recipe
 from pipeline.rewriting.rows import ROWS
 from pipeline.schemas import corpus_schema
+from pipeline.web.license.tiers import TIERS
 from tests.release.manifests import DAY, corpus_task, hostile_manifests, hostile_rewritings, manifest
 from tests.release.test_card_markup import TEXTS, shown
 
@@ -235,6 +237,42 @@ def test_policy_decides_what_is_said_of_refusals():
     assert "are not in this release" in card(made) and "are not in this release" not in card(refused)
     tiers = made.policy.model_copy(update={"license_tiers": ["attribution", "public-domain"]})
     assert "attribution, public-domain" in card(made.model_copy(update={"policy": tiers}))
+
+
+def test_tiers_are_explained_and_added_up():
+    assert tuple(TIER_MEANINGS) == TIERS
+    licenses = [
+        LicenseCount(license=name, tier=tier, rows=rows, characters=1)
+        for name, tier, rows in (("CC-BY-4.0", "attribution", 4), ("MIT", "attribution", 3), (None, "unknown", 6))
+    ]
+    found = tables(body(card(manifest([corpus_task(licenses=licenses)]))))["tier", "what it lets people do", "rows"]
+    assert [(tier, rows) for tier, _, rows in found] == [("attribution", "7"), ("unknown", "6")]
+
+
+def test_the_card_says_what_robots_txt_and_refusals_did():
+    page = card(manifest())
+    assert "No rule of the recipe looks at robots.txt" in page and " 2 rows were left out for it" in page
+    asked = load_recipe(find_recipe("opt-in")).model_dump(mode="json")
+    page = card(manifest([corpus_task(recipe=asked, left_out={})]))
+    assert "the recipe kept: `robots_latest` none of refused" in page and "left out for it" not in page
+
+
+def test_limits_and_terms_follow_from_recipe_and_sources():
+    adult, terms = "No filter looks for adult", "commoncrawl.org/terms-of-use"
+    demo = card(manifest())
+    assert adult not in demo and terms in demo and "compared with evaluation sets" in demo
+    plain_recipe = load_recipe(find_recipe("swallow-v2")).model_dump(mode="json")
+    source = SourceCount(source="wiki", rows=10, characters=7000)
+    other = card(manifest([corpus_task(recipe=plain_recipe, sources=[source])]))
+    assert adult in other and terms not in other
+    assert "`url`, `author` may name persons too" in card(
+        manifest([corpus_task(columns=[("id", "string"), ("url", "string"), ("author", "string")])])
+    )
+
+
+def test_the_funnel_ends_with_the_rows_and_characters_of_the_files():
+    last = tables(body(card(manifest())))["step", "rows", "characters"][-1]
+    assert last == ["this release", "10", "7,000"]
 
 
 def test_what_changes_texts_is_known_to_mask_nothing():

@@ -83,7 +83,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return re.fullmatch(r"−?[\d,]*(?:\.\d+ %)?", cell) is not None
+    return re.fullmatch(r"−?[\d,]*(?:\.\d+)?(?: %)?", cell) is not None
 
 
 def number(count: int | None, removed: bool = False) -> str:

@@ -6,6 +6,7 @@ import json
 from functools import partial
 
 from pipeline.release.card import parts
+from pipeline.release.card.choices import Filter, filters_of
 from pipeline.release.card.markup import fence, heading, name, number, plain, table, visible, yaml_text
 from pipeline.release.card.metadata import data_files, default_config, metadata
 from pipeline.release.card.parts import by_task, rows_of
@@ -25,7 +26,7 @@ def card(manifest: Manifest) -> str:
         "## Columns",
         by_task(manifest, parts.columns),
         "## From records to rows",
-        by_task(manifest, parts.funnel),
+        by_task(manifest, lambda task: parts.funnel(task, _characters(manifest, task))),
         "## Filters",
         by_task(manifest, parts.filters),
         *(["## Rewriting", _REWRITING, by_task(manifest, parts.rewriting)] if _is_rewritten(manifest) else []),
@@ -62,9 +63,7 @@ def card(manifest: Manifest) -> str:
 def _summary(manifest: Manifest) -> str:
     tasks = []
     for task in manifest.tasks:
-        cells = {config.name for config in manifest.configs if config.task == task.name}
-        files = [file for file in manifest.files if file.config in cells]
-        characters = sum(file.characters for file in files)
+        characters = _characters(manifest, task)
         made = "rewritten by a language model" if task.kind == "rewritten" else "as the sources have it"
         description = task.recipe.get("description") or ""
         tasks.append([name(task.name), plain(str(description)), made, number(rows_of(task)), number(characters)])
@@ -73,6 +72,11 @@ def _summary(manifest: Manifest) -> str:
     kept = "This page was made from `release.json`, which lies beside it and has every figure of it."
     overview = table(["part", "what it is", "text", "rows", "characters"], tasks)
     return f"{made_by}{what} {kept}\n\n{overview}"
+
+
+def _characters(manifest: Manifest, task: Task) -> int:
+    cells = {config.name for config in manifest.configs if config.task == task.name}
+    return sum(file.characters for file in manifest.files if file.config in cells)
 
 
 def _loading(manifest: Manifest) -> str:
@@ -131,7 +135,8 @@ def _is_rewritten(manifest: Manifest) -> bool:
 _LICENSES = (
     "The license is what the page itself declares, read by program: it may be wrong, or speak of a part of the page. "
     "`license_url` and `license_source` say where it was found. Where none was found, the law of the place decides; "
-    "the texts belong to their authors. Nothing here is legal advice."
+    "the texts belong to their authors. To name an author, use `author` or `site_name`, `title`, `url` and "
+    "`license_url` of the row. Nothing here is legal advice."
 )
 
 
@@ -142,6 +147,8 @@ def _consent(manifest: Manifest) -> str:
         if policy.refused_consent
         else "Rows whose page or response refuses training (`consent` is `refused`) are not in this release."
     )
+    if left := sum(task.left_out.get("consent_refused", 0) for task in manifest.tasks):
+        refused += f" {number(left)} rows were left out for it."
     tiers = policy.license_tiers
     kept = "" if tiers is None else f" Only rows of these license tiers are in it: {plain(', '.join(tiers))}."
     return (
@@ -150,12 +157,18 @@ def _consent(manifest: Manifest) -> str:
     )
 
 
+# Columns in which pages name people, as authors or as owners of the site.
+_OF_PERSONS = ("url", "host", "title", "author", "site_name", "description", "source_metadata", "license_url")
+
+
 def _personal_information(task: Task) -> str:
     changes = {key: value for key, value in ((task.recipe.get("select") or {}).get("clean") or {}).items() if value}
     changed = f" What the recipe changes in texts ({plain(', '.join(changes))}) masks none of it." if changes else ""
+    columns = [name(column) for column, _ in task.columns if column in _OF_PERSONS]
+    besides = f" {', '.join(columns)} may name persons too." if columns else ""
     return (
         "Nothing is masked. Names, addresses, telephone numbers and whatever else of persons the pages hold stand in "
-        f"the texts.{changed} Whoever finds something of theirs can have it [removed](#removal)."
+        f"the texts.{besides}{changed} Whoever finds something of theirs can have it [removed](#removal)."
     )
 
 
@@ -173,7 +186,10 @@ def _limits(task: Task) -> str:
             "lists of links stay in some of them and descriptions are missing from others. `page_type` and "
             "`extraction_confidence` say of each page what it is and how sure the choice was.",
         ]
+    if task.kind == "corpus" and not any(map(_screens, filters_of(task))):
+        found.append("No filter looks for adult, violent or discriminating content: it is in here as the web has it.")
     found += [
+        "Nothing was compared with evaluation sets: texts of theirs may be in here.",
         "The language is that of the text's beginning; short and mixed texts are labelled wrongly more often.",
         "Only pages that are alike in their words are found as duplicates: translations and retellings stay.",
     ]
@@ -182,6 +198,11 @@ def _limits(task: Task) -> str:
         return f"{listed}\n- No shard of the input is missing."
     missing = table(["shard", "error"], [[name(shard), plain(error)] for shard, error in task.waived.items()])
     return f"{listed}\n- These shards of the input failed and are missing:\n\n{missing}"
+
+
+def _screens(rule: Filter) -> bool:
+    """Whether a rule drops pages by lists of words or addresses that people chose for what they do not want."""
+    return bool(rule.reason) and any(part in rule.signal for part in ("ng_", "words_", "url_list_"))
 
 
 def _removal(manifest: Manifest) -> str:

@@ -33,15 +33,15 @@ def rows_of(task: Task) -> int:
     return task.rows_in - sum(task.left_out.values())
 
 
-def funnel(task: Task) -> str:
-    """What every step left, with what went, down to what this release has."""
+def funnel(task: Task, characters: int) -> str:
+    """What every step left, with what went, down to what this release has: so many characters."""
     lines = []
     for step in task.funnel:
         sign = "− " if step.removed else ""
         shown = name(step.name) if step.removed else plain(step.name)
         lines.append([f"{sign}{shown}", number(step.rows, step.removed), number(step.characters, step.removed)])
     lines += [[f"− {name(why)}", number(rows, True), ""] for why, rows in task.left_out.items()]
-    lines.append(["this release", number(rows_of(task)), ""])
+    lines.append(["this release", number(rows_of(task)), number(characters)])
     return table(["step", "rows", "characters"], lines)
 
 
@@ -79,6 +79,11 @@ def deduplication(task: Task) -> str:
             if step.name.startswith("duplicate_")]  # fmt: skip
     keys = [[name(key), plain(value)] for key, value in flat(chosen)]
     removed = table(["kind", "rows removed", "characters removed"], gone) if gone else "No row went as a duplicate."
+    if "near" in (chosen.get("kinds") or []):
+        removed += (
+            "\n\nMinHash found which rows may be near duplicates. A row went where its true similarity to one that "
+            "stayed, computed from both texts, was `similarity` or more."
+        )
     return f"{removed}\n\nParameters, as the recipe names them:\n\n{table(['key', 'value'], keys)}"
 
 
@@ -172,16 +177,40 @@ def sources(task: Task) -> str:
     for source in task.sources:
         dates = [str(day) if day else "" for day in (source.first, source.last)]
         rows.append([plain(source.source), number(source.rows), number(source.characters), *dates])
-    return table(["source", "rows", "characters", "first fetched", "last fetched"], rows)
+    listed = table(["source", "rows", "characters", "first fetched", "last fetched"], rows)
+    if not any(source.source.startswith("CC-MAIN-") for source in task.sources):
+        return listed
+    return (
+        f"{listed}\n\nPages of Common Crawl (CC-MAIN) are under its terms of use besides: commoncrawl.org/terms-of-use."
+    )
+
+
+# What each tier lets people do, in the order of pipeline.web.license.tiers.TIERS.
+TIER_MEANINGS = {
+    "public-domain": "everything",
+    "attribution": "everything, where author and license are named",
+    "share-alike": "the same, and what is made of the text is under the same license",
+    "no-derivatives": "passing it on as it is, with author and license; whether training changes it is disputed",
+    "non-commercial": "uses that are not commercial, with author and license; some of them no changes either",
+    "government": "the terms of Japan's government: everything with its source named, but what others have rights to",
+    "reserved": "what the law lets everybody do: the page reserves all rights",
+    "unknown": "not known: nothing was found, or nothing that is understood",
+}
 
 
 def licenses(task: Task) -> str:
-    """Rows under each license."""
+    """What each tier of license lets people do with how many rows, and rows under each license."""
+    tiers: dict[str, int] = {}
+    for count in task.licenses:
+        tiers[count.tier] = tiers.get(count.tier, 0) + count.rows
+    ordered = [tier for tier in TIER_MEANINGS if tier in tiers] + sorted(tiers.keys() - TIER_MEANINGS.keys())
+    summed = [[plain(tier), TIER_MEANINGS.get(tier, ""), number(tiers[tier])] for tier in ordered]
     rows = []
     for count in task.licenses:
         shown = plain(count.license) if count.license else "none found"
         rows.append([plain(count.tier), shown, number(count.rows), number(count.characters)])
-    return table(["tier", "license", "rows", "characters"], rows)
+    listed = table(["tier", "license", "rows", "characters"], rows)
+    return f"{table(['tier', 'what it lets people do', 'rows'], summed)}\n\n{listed}"
 
 
 def languages(task: Task) -> str:
@@ -195,8 +224,15 @@ def languages(task: Task) -> str:
 
 
 def consent(task: Task) -> str:
-    """Rows by what page and response say of training."""
-    return table(["verdict", "rows"], [[plain(verdict), number(count)] for verdict, count in task.consent.items()])
+    """Rows by what page and response say of training, and what was made of robots.txt."""
+    listed = table(["verdict", "rows"], [[plain(verdict), number(count)] for verdict, count in task.consent.items()])
+    rules = [each for each in filters_of(task) if each.signal in ("robots", "robots_latest") and each.reason]
+    if rules:
+        kept = "; ".join(f"{name(each.signal)} {plain(', '.join(each.keeps))}" for each in rules)
+        robots = f"Of what robots.txt said, the recipe kept: {kept}."
+    else:
+        robots = "No rule of the recipe looks at robots.txt."
+    return f"{listed}\n\n{robots}" if task.kind == "corpus" else listed
 
 
 def versions(task: Task) -> str:
