@@ -240,6 +240,10 @@ scale-dedup: warm ## [DOCUMENTS='1000000 3000000 10000000']: made-up documents i
 bench-consent: warm ## Time license, consent and robots.txt (WARC='folder/*.warc.gz')
 	$(BIN)/python -m benchmarks.consent '$(WARC)'
 
+.PHONY: bench-driver
+bench-driver: setup ## [SHARDS=100000]: seconds and memory of a driver that lists, plans and tracks so many shards
+	$(BIN)/python -m benchmarks.driver build/driver --shards $(or $(SHARDS),100000)
+
 bench-choose: warm ## Time choosing again over a million rows of signals: judge, sweep, filters, compare
 	@$(BIN)/python -m benchmarks.choose
 

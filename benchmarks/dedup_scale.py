@@ -104,7 +104,7 @@ class Scale:
     def candidates(self) -> None:
         for index, shard in enumerate(self.shards):
             candidates.write_candidates(
-                shard, index, self.path("signatures", shard, "parquet"), str(self.folder / "components"),
+                shard, index, self.path("signatures", shard, "parquet"), [self.path("components", "all")],
                 str(self.folder / "candidates"), [],
             )  # fmt: skip
 

@@ -83,7 +83,7 @@ def prepare(folder: Path, members: int, case: str) -> float:
     candidates.partition_keys("keys", 0, documents, signatures, str(folder), run["keys"], 1, kinds, "all", {})
     candidates.reduce_keys("edges", 0, 1, [run["keys"]], str(folder), run["edges"])
     joining.join_in_memory("members", [run["edges"]], str(folder), run["members/all"], 1)
-    candidates.write_candidates("candidates", 0, signatures, str(folder / "members"), str(folder), [])
+    candidates.write_candidates("candidates", 0, signatures, [run["members/all"]], str(folder), [])
     resolve.gather_candidates(
         "texts", 0, documents, signatures, [], str(folder / "verdicts.parquet"), str(folder / "candidates.parquet"),
         str(folder), run["texts"], 1, settings(),

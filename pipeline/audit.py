@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dedup.repeats import UNITS, occurrences_of, split, units
-from pipeline.exchange import RunWriter, key_partition, read_partition
+from pipeline.exchange import Runs, RunWriter, key_partition, read_partition, run_places
 from pipeline.files import TableWriter, read_batches
 from pipeline.ledger import Entry
 from pipeline.schemas import REPEATED
@@ -68,9 +68,7 @@ def _beginnings(
     return pa.array(shown, pa.string())
 
 
-def add_up(
-    shard: str, partition: int, runs: list[str], folder: str, thresholds: list[int], times: int
-) -> dict[str, Any]:
+def add_up(shard: str, partition: int, runs: Runs, folder: str, thresholds: list[int], times: int) -> dict[str, Any]:
     """Add up the occurrences of one range of hashes.
 
     Its table has the units that occur `times` or more; its notes say by unit how many letters there are, how many
@@ -78,7 +76,7 @@ def add_up(
     """
     started = time.perf_counter()
     entry = Entry(shard, "audit")
-    rows = read_partition([as_place(path) for path in runs], partition, OCCURRENCES)
+    rows = read_partition(run_places(runs), partition, OCCURRENCES)
     letters_in: dict[str, dict[str, int]] = {}
     most: list[dict[str, Any]] = []
     with TableWriter(as_place(folder) / f"{shard}.parquet", REPEATED) as out:

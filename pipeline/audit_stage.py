@@ -7,7 +7,7 @@ from typing import Any
 
 from dedup.repeats import UNITS
 from pipeline import audit
-from pipeline.exchange import partitions_for
+from pipeline.exchange import list_runs, partitions_for, run_list
 from pipeline.recipe import Audit
 from pipeline.repeats_stage import BYTES_PER_LINE
 from pipeline.runner import Task
@@ -51,12 +51,13 @@ def audit_repeats(steps: Steps, settings: Audit, corpus: Finished) -> Repeated:
             }, audit.MEMORY_BYTES, corpus.bytes("corpus", shard))
             for index, shard in enumerate(shards)
         ]  # fmt: skip
+        list_runs(exchange, runs)
         steps.do("audit: units", exchange, [Job(task) for task in tasks])
 
     tasks = [
         Task(name, audit.add_up, {
-            "shard": name, "partition": index, "runs": runs, "folder": str(folder), "thresholds": thresholds,
-            "times": settings.times,
+            "shard": name, "partition": index, "runs": run_list(exchange), "folder": str(folder),
+            "thresholds": thresholds, "times": settings.times,
         }, audit.MEMORY_BYTES)
         for index, name in enumerate(f"part-{number:05d}" for number in range(partitions))
     ]  # fmt: skip

@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from dedup.shingles import mix
+from pipeline.exchange import Runs, run_places
 from pipeline.files import TableWriter, aligned_batches, read_batches
 from pipeline.ledger import Entry
 from pipeline.proposals import DOCUMENT_COLUMNS, SIGNATURE_COLUMNS, proposed_keys
 from pipeline.schemas import CANDIDATES
-from pipeline.sorted_runs import Groups, SortedRunWriter, groups, read_rows, run_files
+from pipeline.sorted_runs import Groups, SortedRunWriter, groups, read_rows
 from pipeline.storage.places import as_place
 
 RULE_VERSION = 2
@@ -63,7 +64,7 @@ def partition_keys(
     return entry.__dict__
 
 
-def reduce_keys(shard: str, partition: int, partitions: int, runs: list[str], folder: str, run: str) -> dict[str, Any]:
+def reduce_keys(shard: str, partition: int, partitions: int, runs: Runs, folder: str, run: str) -> dict[str, Any]:
     """Write the candidate edges among the documents of one range of keys: at most k-1 for k equal keys.
 
     An edge joins a document to the smallest one of its bucket. It is written as (mix(larger), smaller), the form in
@@ -71,9 +72,10 @@ def reduce_keys(shard: str, partition: int, partitions: int, runs: list[str], fo
     """
     started = time.perf_counter()
     entry = Entry(shard, "dedup: edges")
-    buckets = Buckets([PurePosixPath(path).stem for path in runs])
+    places = run_places(runs)
+    buckets = Buckets([PurePosixPath(path.name).stem for path in places])
     with SortedRunWriter(as_place(run), partitions) as out:
-        for group in groups([as_place(path) for path in runs], partition):
+        for group in groups(places, partition):
             leasts = group.leasts()
             joined = group.values != leasts
             out.write(mix(group.values[joined]), leasts[joined])
@@ -124,12 +126,12 @@ def largest_buckets(named: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def write_candidates(
-    shard: str, shard_index: int, signatures: str, members: str, folder: str, inputs: list[dict[str, Any]]
+    shard: str, shard_index: int, signatures: str, members: Runs, folder: str, inputs: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Write one shard's candidates table: its members of components, in the order of its documents."""
     started = time.perf_counter()
     entry = Entry(shard, "dedup", inputs=inputs)
-    found = read_rows(run_files(as_place(members)), shard_index, columns=3)
+    found = read_rows(run_places(members), shard_index, columns=3)
     rows = (found[:, 0] & np.uint64(0xFFFFFFFF)).astype(np.int64)
     start = 0
     with TableWriter(as_place(folder) / f"{shard}.parquet", CANDIDATES) as out:

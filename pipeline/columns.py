@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.assets import read_asset
+from pipeline.entry_pack import load_entries
 from pipeline.errors import UsageError
 from pipeline.files import open_parquet
 from pipeline.host_rates_stage import HOST_TABLE
-from pipeline.ledger import load_entries
 from pipeline.quantiles import value_at
 from pipeline.recipe import HOST_PREFIX, Recipe, RuleModel, find_recipe, load_recipe
 from pipeline.run import read_run, recorded_recipe

@@ -8,18 +8,47 @@ is shared between tasks but files.
 
 from __future__ import annotations
 
+import gzip
+import json
 import struct
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from types import TracebackType
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.files import atomic_file
-from pipeline.storage.places import Place, open_seekable
+from pipeline.storage.places import Place, as_place, open_seekable, read_bytes
 
 MAGIC = b"KAMIRUN1"
 BLOCK_BYTES = 64_000_000
+
+
+# Run files by their paths, or the path of a file that lists them: with 100,000 shards the paths are 8 MB, too much to
+# travel with each task.
+Runs = str | list[str]
+RUN_LIST = "runs.json.gz"
+
+
+def list_runs(folder: Place, paths: list[str]) -> None:
+    """Write down which run files of a folder the tasks of a step read, in this order."""
+    names = [PurePosixPath(path).name for path in paths]
+    with atomic_file(folder / RUN_LIST) as file:
+        file.write(gzip.compress(json.dumps(names, ensure_ascii=False).encode(), 1, mtime=0))
+
+
+def run_list(folder: Place) -> str:
+    """What tasks are given in the place of the run files that `list_runs` wrote down in a folder."""
+    return str(folder / RUN_LIST)
+
+
+def run_places(runs: Runs) -> list[Place]:
+    """Where run files lie."""
+    if not isinstance(runs, str):
+        return [as_place(path) for path in runs]
+    listed = as_place(runs)
+    return [listed.parent / name for name in json.loads(gzip.decompress(read_bytes(listed)))]
 
 
 class RunWriter:

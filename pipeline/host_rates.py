@@ -12,7 +12,7 @@ import pyarrow as pa
 import xxhash
 
 from filters.rules import Rule, column_of, fails, limits_of
-from pipeline.exchange import RunWriter, key_partition, read_partition
+from pipeline.exchange import Runs, RunWriter, key_partition, read_partition, run_places
 from pipeline.files import TableWriter, aligned_batches, read_batches
 from pipeline.ledger import Entry
 from pipeline.recipe import HostRate
@@ -74,13 +74,13 @@ def count_shard(
 
 
 def add_up(
-    shard: str, partition: int, runs: list[str], rates: dict[str, dict[str, Any]], folder: str, run: str, shards: int
+    shard: str, partition: int, runs: Runs, rates: dict[str, dict[str, Any]], folder: str, run: str, shards: int
 ) -> dict[str, Any]:
     """Add up the counts of one range of hosts over all shards, and tell each shard the sums of its own hosts."""
     started = time.perf_counter()
     entry = Entry(shard, "select: host sums")
     schema = run_schema(rates)
-    rows = read_partition([as_place(path) for path in runs], partition, schema)
+    rows = read_partition(run_places(runs), partition, schema)
     hosts, where = np.unique(rows.column("host").to_numpy(), return_inverse=True)
     owners = rows.column("shard")
     sums = [pa.array(np.bincount(where, rows.column(name).to_numpy(), len(hosts)).astype(np.int64)) for name in
@@ -106,7 +106,7 @@ def write_rates(
     shard: str,
     shard_index: int,
     documents: str,
-    runs: list[str],
+    runs: Runs,
     rates: dict[str, dict[str, Any]],
     folder: str,
     inputs: list[dict[str, Any]],
@@ -114,7 +114,7 @@ def write_rates(
     """Write the rates of each document's host, a row a document; null where the host has too few documents."""
     started = time.perf_counter()
     entry = Entry(shard, "select: host rates", inputs=inputs)
-    sums = read_partition([as_place(path) for path in runs], shard_index, run_schema(rates)).sort_by("host")
+    sums = read_partition(run_places(runs), shard_index, run_schema(rates)).sort_by("host")
     hosts, totals = sums.column("host").to_numpy(), sums.column("documents").to_numpy()
     schema = signals_schema([(name, pa.float64()) for name in rates])
     with TableWriter(as_place(folder) / f"{shard}.parquet", schema) as out:

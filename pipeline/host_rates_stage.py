@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pipeline import host_rates
-from pipeline.exchange import partitions_for
+from pipeline.exchange import list_runs, partitions_for, run_list
 from pipeline.recipe import HostRate
 from pipeline.runner import Task
 from pipeline.steps import Finished, Job, Steps, was_made_of
@@ -46,10 +46,12 @@ def find_host_rates(
             }, host_rates.MEMORY_BYTES, documents.bytes("documents", shard))
             for index, shard in enumerate(shards)
         ]  # fmt: skip
+        list_runs(exchange / "counts", counts)
+        list_runs(exchange / "sums", sums)
         steps.do("select: host counts", exchange / "counts", [Job(task) for task in tasks])
         tasks = [
             Task(name, host_rates.add_up, {
-                "shard": name, "partition": index, "runs": counts, "rates": settings,
+                "shard": name, "partition": index, "runs": run_list(exchange / "counts"), "rates": settings,
                 "folder": str(exchange / "sums"), "run": sums[index], "shards": len(shards),
             }, host_rates.MEMORY_BYTES)
             for index, name in enumerate(names)
@@ -60,7 +62,7 @@ def find_host_rates(
     for index, shard in enumerate(shards):
         inputs = documents.inputs("documents", shard)
         arguments = {"shard": shard, "shard_index": index, "documents": documents.file("documents", shard)}
-        arguments |= {"runs": sums, "rates": settings, "folder": str(folder), "inputs": inputs}
+        arguments |= {"runs": run_list(exchange / "sums"), "rates": settings, "folder": str(folder), "inputs": inputs}
         weight = documents.bytes("documents", shard)
         task = Task(shard, host_rates.write_rates, arguments, host_rates.MEMORY_BYTES, weight)
         jobs.append(Job(task, partial(was_made_of, inputs), documents.outputs("documents", shard)["rows"]))

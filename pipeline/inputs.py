@@ -151,19 +151,25 @@ def _text(content: bytes) -> str:
 def sizes_of(places: list[Given], politeness: Politeness) -> dict[Given, int]:
     """Bytes of each file, or of its records that are selected, `connections` questions to servers at a time.
 
+    Of many objects in one folder of S3 its listing tells them.
     Raises UsageError for a missing file.
     """
     selections = {where.selection for where in places if isinstance(where, Selected)}
     selected = {selection: bytes_by_file(selection) for selection in selections}
+    listed = s3.listed_sizes([where.url for where in places if isinstance(where, RemotePath) and where.scheme == "s3"])
 
     def size(where: Given) -> int:
         if isinstance(where, Selected):
             return selected[where.selection][where.name]
         try:
-            return where.stat().st_size if isinstance(where, Path) else remote_size(where.url, politeness)[0]
+            if isinstance(where, Path):
+                return where.stat().st_size
+            return listed[where.url] if where.url in listed else remote_size(where.url, politeness)[0]
         except FileNotFoundError:
             raise UsageError(f"input {str(where)!r} does not exist") from None
 
+    if all(isinstance(where, Path) for where in places):
+        return {where: size(where) for where in places}
     with ThreadPoolExecutor(politeness.connections) as pool:
         return dict(zip(places, pool.map(size, places), strict=True))
 

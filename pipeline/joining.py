@@ -18,6 +18,7 @@ import numpy as np
 from dedup.components import components_of_all, large_star, small_star
 from dedup.shingles import mix, unmix
 from pipeline.errors import KamisukiError
+from pipeline.exchange import Runs, list_runs, run_list, run_places
 from pipeline.ledger import Entry
 from pipeline.runner import Task
 from pipeline.sorted_runs import Groups, SortedRunWriter, groups, pieces_of
@@ -38,11 +39,11 @@ def shard_partition(documents: np.ndarray, shards: int) -> np.ndarray:
     return (documents >> np.uint64(32)).astype(np.int64)
 
 
-def join_in_memory(shard: str, runs: list[str], folder: str, run: str, shards: int) -> dict[str, Any]:
+def join_in_memory(shard: str, runs: Runs, folder: str, run: str, shards: int) -> dict[str, Any]:
     """Join all edges in one task and write the members of components."""
     started = time.perf_counter()
     entry = Entry(shard, "dedup: components")
-    pieces = pieces_of([as_place(path) for path in runs], None)
+    pieces = pieces_of(run_places(runs), None)
     edges = ((rows[:, 1], unmix(np.ascontiguousarray(rows[:, 0]))) for piece in pieces for rows in [piece.read()])
     members, component, size = components_of_all(edges)
     with SortedRunWriter(as_place(run), shards, columns=3, partition_of=shard_partition) as out:
@@ -59,14 +60,14 @@ Rows = list[np.ndarray]
 
 
 def _over_groups(
-    step: str, shard: str, partition: int, runs: list[str], folder: str, out: SortedRunWriter,
+    step: str, shard: str, partition: int, runs: Runs, folder: str, out: SortedRunWriter,
     turn: Callable[[Groups, np.ndarray], Rows], notes: dict[str, int],
 ) -> dict[str, Any]:  # fmt: skip
     """Write what `turn` makes of each group of one partition, its documents given besides, and the entry."""
     started = time.perf_counter()
     entry = Entry(shard, f"dedup: {step}", notes=notes)
     with out:
-        for group in groups([as_place(path) for path in runs], partition):
+        for group in groups(run_places(runs), partition):
             rows = turn(group, unmix(group.keys))
             out.write(*rows)
             entry.read += len(rows[0])
@@ -77,9 +78,7 @@ def _over_groups(
     return entry.__dict__
 
 
-def small_star_part(
-    shard: str, partition: int, partitions: int, runs: list[str], folder: str, run: str
-) -> dict[str, Any]:
+def small_star_part(shard: str, partition: int, partitions: int, runs: Runs, folder: str, run: str) -> dict[str, Any]:
     """`small_star` over one range of documents; edges go out by both ends, as `large_star` takes them."""
     notes = {"changed": 0}
 
@@ -94,9 +93,7 @@ def small_star_part(
     return _over_groups("small star", shard, partition, runs, folder, out, turn, notes)
 
 
-def large_star_part(
-    shard: str, partition: int, partitions: int, runs: list[str], folder: str, run: str
-) -> dict[str, Any]:
+def large_star_part(shard: str, partition: int, partitions: int, runs: Runs, folder: str, run: str) -> dict[str, Any]:
     """`large_star` over one range of documents; edges go out by their larger end."""
     notes = {"changed": 0}
 
@@ -109,7 +106,7 @@ def large_star_part(
     return _over_groups("large star", shard, partition, runs, folder, out, turn, notes)
 
 
-def gather_stars(shard: str, partition: int, partitions: int, runs: list[str], folder: str, run: str) -> dict[str, Any]:
+def gather_stars(shard: str, partition: int, partitions: int, runs: Runs, folder: str, run: str) -> dict[str, Any]:
     """Bring each document to the middle of its star, and leave a mark at the document itself."""
 
     def turn(group: Groups, documents: np.ndarray) -> Rows:
@@ -120,7 +117,7 @@ def gather_stars(shard: str, partition: int, partitions: int, runs: list[str], f
     return _over_groups("stars", shard, partition, runs, folder, SortedRunWriter(as_place(run), partitions), turn, {})
 
 
-def label_stars(shard: str, partition: int, shards: int, runs: list[str], folder: str, run: str) -> dict[str, Any]:
+def label_stars(shard: str, partition: int, shards: int, runs: Runs, folder: str, run: str) -> dict[str, Any]:
     """Write the members of the stars whose middle is in one range of documents."""
     notes = {"components": 0, "largest_component": 0}
 
@@ -143,10 +140,10 @@ def label_stars(shard: str, partition: int, shards: int, runs: list[str], folder
     return _over_groups("components", shard, partition, runs, folder, out, turn, notes)
 
 
-def join(steps: Steps, exchange: Place, edges: list[str], partitions: int, shards: int, bound: int) -> None:
+def join(steps: Steps, exchange: Place, edges: Runs, partitions: int, shards: int, bound: int) -> None:
     """Find the components of the edges in `edges`; their members come into run files, by shard, in `members_folder`.
 
-    bound: how many documents can have an edge at most; it decides between the two ways.
+    That folder lists them. bound: how many documents can have an edge at most; it decides between the two ways.
     """
     if bound > IN_MEMORY_DOCUMENTS:
         _join_in_rounds(steps, exchange, edges, partitions, shards)
@@ -155,6 +152,7 @@ def join(steps: Steps, exchange: Place, edges: list[str], partitions: int, shard
     run = str(folder / "members.run")
     arguments = {"shard": "components", "runs": edges, "folder": str(folder), "run": run, "shards": shards}
     task = Task("components", join_in_memory, arguments, MEMORY_BYTES + BYTES_PER_DOCUMENT * bound)
+    list_runs(folder, [run])
     steps.do("dedup: components", folder, [Job(task)])
 
 
@@ -163,8 +161,9 @@ def members_folder(exchange: Place) -> Place:
     return exchange / "components"
 
 
-def _join_in_rounds(steps: Steps, exchange: Place, edges: list[str], partitions: int, shards: int) -> None:
+def _join_in_rounds(steps: Steps, exchange: Place, edges: Runs, partitions: int, shards: int) -> None:
     step = partial(_step, steps, partitions)
+    runs: Runs
     runs, before = edges, ""
     for turn in range(1, MOST_ROUNDS + 1):
         changed = 0
@@ -184,17 +183,18 @@ def _join_in_rounds(steps: Steps, exchange: Place, edges: list[str], partitions:
 
 def _step(
     steps: Steps, partitions: int, name: str, folder: Place, function: Callable[..., dict[str, Any]],
-    runs: list[str], more: dict[str, int],
-) -> tuple[list[str], int]:  # fmt: skip
-    """Do a step over all ranges; return its run files and how many edges it changed."""
+    runs: Runs, more: dict[str, int],
+) -> tuple[Runs, int]:  # fmt: skip
+    """Do a step over all ranges; return where its run files are listed and how many edges it changed."""
     jobs, written = [], []
     for index in range(partitions):
         shard = f"part-{index:05d}"
         written.append(str(folder / f"{shard}.run"))
         arguments = {"shard": shard, "partition": index, "runs": runs, "folder": str(folder), "run": written[-1]}
         jobs.append(Job(Task(shard, function, arguments | more, MEMORY_BYTES)))
+    list_runs(folder, written)
     finished = steps.do(name, folder, jobs)
-    return written, sum(entry.notes.get("changed", 0) for entry in finished.entries.values())
+    return run_list(folder), sum(entry.notes.get("changed", 0) for entry in finished.entries.values())
 
 
 def _forget(folder: str) -> None:

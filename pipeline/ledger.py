@@ -91,8 +91,13 @@ class Entry:
                     f"{self.stage}: shard {self.shard} does not add up: counted {self.written} rows of {table}, "
                     f"wrote {output['rows']}"
                 )
-        write_json(entry_path(folder, self.shard), {"schema_version": SCHEMA_VERSION, **self.__dict__})
+        write_json(entry_path(folder, self.shard), entry_record(self.__dict__))
         delete(failure_path(folder, self.shard))
+
+
+def entry_record(counts: dict[str, Any]) -> dict[str, Any]:
+    """An entry's fields as its file holds them."""
+    return {"schema_version": SCHEMA_VERSION, **counts}
 
 
 def entry_path(folder: Place, shard: str) -> Place:
@@ -119,6 +124,11 @@ def _entry(path: Place, content: bytes) -> Entry:
         data = json.loads(content)
     except ValueError:
         raise LedgerError(f"{path}: the ledger entry is damaged: remove it and run again") from None
+    return entry_of(path, data)
+
+
+def entry_of(path: Place, data: Any) -> Entry:
+    """The entry of the record that `path` holds. Raises LedgerError on a damaged or foreign one."""
     if not isinstance(data, dict):
         raise LedgerError(f"{path}: the ledger entry is damaged: remove it and run again")
     version = data.pop("schema_version", None)
@@ -131,12 +141,6 @@ def _entry(path: Place, content: bytes) -> Entry:
         return Entry(**data)
     except TypeError:
         raise LedgerError(f"{path}: the ledger entry is damaged: remove it and run again") from None
-
-
-def load_entries(folder: Place) -> list[Entry]:
-    """All entries of a folder, by shard name."""
-    names = sorted(name for name in file_sizes(folder) if name.endswith(ENTRY_SUFFIX))
-    return list(load_entries_of(folder, [name.removesuffix(ENTRY_SUFFIX) for name in names]).values())
 
 
 def load_entries_of(folder: Place, shards: list[str]) -> dict[str, Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -92,7 +93,7 @@ class _Mixing:
     def measure(self, taken: list[Taken], shares: list[Fraction], same_start: bool) -> list[Measured]:
         """Count the tokens of all sources, those of a data file once."""
         folder = counting.counts_folder(self.tokenizer)
-        counted: dict[str, dict[str, Any]] = {}
+        counted: dict[str, Mapping[str, Any]] = {}
         for place in {str(each.place): each.place for each in taken}.values():
             mine = [each for each in taken if str(each.place) == str(place)]
             files = {file.path: file for each in mine for file in each.files}

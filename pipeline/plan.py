@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
@@ -171,7 +171,7 @@ def extend_plan(
 
 def save_plan(path: Place, shards: list[Shard]) -> None:
     """Write the plan as JSON."""
-    write_json(path, {"shards": [{"name": s.name, "inputs": [asdict(item) for item in s.inputs]} for s in shards]})
+    write_json(path, {"shards": [{"name": s.name, "inputs": [dict(vars(item)) for item in s.inputs]} for s in shards]})
 
 
 def load_plan(path: Place) -> list[Shard]:

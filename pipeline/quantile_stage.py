@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline import quantiles
+from pipeline.exchange import list_runs, run_list
 from pipeline.runner import Task
 from pipeline.steps import Finished, Job, Steps
 
@@ -44,10 +45,11 @@ def find_quantile(steps: Steps, found: Finished, kind: str, signal: str, share: 
             )
             for index, shard in enumerate(shards)
         ]
+        list_runs(scratch, runs)
         done = steps.do("select: values", scratch, [Job(task) for task in tasks])
-        place.append(quantiles.range_of(list(done.entries.values()), share, end))
+        place.append(quantiles.range_of(done.entries.values(), share, end))
 
-    arguments = {"shard": "value", "runs": runs, "place": place, "end": end, "folder": str(folder)}
+    arguments = {"shard": "value", "runs": run_list(scratch), "place": place, "end": end, "folder": str(folder)}
     job = Job(Task("value", quantiles.pick_value, arguments, quantiles.MEMORY_BYTES))
     finished = steps.do("select: quantiles", folder, [job], before=work, scratch=scratch)
     value = finished.entries["value"].notes["value"]

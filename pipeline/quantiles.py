@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.exchange import RunWriter, read_partition
+from pipeline.entries import Done
+from pipeline.exchange import Runs, RunWriter, read_partition, run_places
 from pipeline.files import read_batches
 from pipeline.ledger import Entry
 from pipeline.storage.places import as_place
@@ -65,7 +67,7 @@ def sort_values(
     return entry.__dict__
 
 
-def range_of(entries: list[Entry], share: float, end: str) -> tuple[int, int] | None:
+def range_of(entries: Iterable[Entry | Done], share: float, end: str) -> tuple[int, int] | None:
     """The range that holds the value that parts off `share` of all documents, and how many it must give from that end.
 
     At least one document is kept; None where no document has a value.
@@ -95,9 +97,7 @@ def value_at(values: npt.NDArray[np.float64], share: float, end: str) -> float |
     return float(np.partition(known, place)[place])
 
 
-def pick_value(
-    shard: str, runs: list[str], place: list[tuple[int, int] | None], end: str, folder: str
-) -> dict[str, Any]:
+def pick_value(shard: str, runs: Runs, place: list[tuple[int, int] | None], end: str, folder: str) -> dict[str, Any]:
     """Note the value that `range_of` placed, as `value` in the ledger entry; null where there is none.
 
     `place` holds what `range_of` gave, alone: it is filled when the values of all shards are sorted.
@@ -109,8 +109,8 @@ def pick_value(
         name, wanted = place[0]
         low, high = np.uint64(name) << _RANGE_BITS, (np.uint64(name) << _RANGE_BITS) | np.uint64((1 << 48) - 1)
         parts = []
-        for run in runs:
-            table = read_partition([as_place(run)], 0, VALUES)
+        for run in run_places(runs):
+            table = read_partition([run], 0, VALUES)
             keys = table.column("key").to_numpy()
             first, last = np.searchsorted(keys, low), np.searchsorted(keys, high, side="right")
             parts.append(table.slice(first, last - first))

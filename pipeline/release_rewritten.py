@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from pipeline.entries import Done
+from pipeline.entry_pack import read_entries
 from pipeline.errors import UsageError
 from pipeline.files import read_json
-from pipeline.ledger import Entry, load_entries
 from pipeline.release.lineage import answers_of_forbidding
 from pipeline.release.manifest import FunnelStep, Prompt, Rewriting
 from pipeline.release_described import corpus_funnel, published_recipe, versions_of, without_folders
 from pipeline.release_sources import Source, check_whole, known_run, planned_shards
 from pipeline.rewrite_run import KEY
-from pipeline.steps import MADE_BY, Finished, was_made_of
+from pipeline.steps import MADE_BY, Finished, finished_before, was_made_of
 from pipeline.storage.places import Place
 
 
@@ -37,7 +38,7 @@ def find_rewritten(out: Place, name: str, step: str | None) -> Source:
     reads = mine["recipe"]["reads"]
     if known is None or reads not in known["tables"]:
         raise UsageError(f"the {reads} of {mine['of']}, which {name} rewrote, is not in {out} any more: run it again")
-    table = _finished(out / known["tables"][reads])
+    table = finished_before(out / known["tables"][reads])
     rows, behind = _chain(out, name, mine, [each["name"] for each in steps], table, reads)
     for found, of in ((rows, "rows"), *((found, "rewritten") for found in behind)):
         check_whole(f"rewriting {name}", found, planned_shards(out, known) | table.entries.keys(), of)
@@ -70,10 +71,6 @@ def find_rewritten(out: Place, name: str, step: str | None) -> Source:
     )
 
 
-def _finished(folder: Place) -> Finished:
-    return Finished(folder, {entry.shard: entry for entry in load_entries(folder)})
-
-
 def _chain(
     out: Place, name: str, mine: dict[str, Any], steps: list[str], table: Finished, reads: str
 ) -> tuple[Finished, list[Finished]]:
@@ -86,18 +83,18 @@ def _chain(
     folders = {each: mine["tables"].get(f"rewritten_{name}_{each}") for each in steps}
     if missing := [each for each in steps if folders[each] is None]:
         raise UsageError(f"step {missing[0]} of {name} has not run in {out} yet: run kamisuki rewrite first")
-    rows = _finished(out / mine["tables"]["rows"])
+    rows = finished_before(out / mine["tables"]["rows"])
     made_of_it = _made_by(rows.folder).get("upstream") == table.folder.name and all(
-        was_made_of(table.inputs(reads, shard), entry)
-        for shard, entry in rows.entries.items()
-        if shard in table.entries
+        was_made_of(table.inputs(reads, entry.shard), entry)
+        for entry, _ in read_entries(rows.folder)
+        if entry.shard in table.entries
     )
     if not made_of_it or rows.entries.keys() - table.entries.keys():
         raise UsageError(f"{name} was rewritten from another {reads} of {mine['of']} than stands in {out} now: {again}")
     behind: list[Finished] = []
     before, of = rows, "rows"
     for each in steps:
-        found = _finished(out / folders[each])
+        found = finished_before(out / folders[each])
         made_by = _made_by(found.folder)
         if (made_by.get("upstream"), made_by.get("shards")) != (before.folder.name, before.fingerprint(of)):
             raise UsageError(f"step {each} of {name} was made of other rows than stand before it now: {again}")
@@ -144,7 +141,7 @@ def _removed(prefix: str, entries: Any) -> list[FunnelStep]:
 
 
 def _left(name: str, entries: Any) -> FunnelStep:
-    found: list[Entry] = list(entries)
+    found: list[Done] = list(entries)
     return FunnelStep(
         name=name,
         rows=sum(entry.written for entry in found),

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from pipeline import __version__
 from pipeline.errors import KamisukiError, UsageError
+from pipeline.exchange import list_runs, run_list
 from pipeline.files import canonical_digest, read_json, remove_temporaries, write_json
 from pipeline.progress import Progress
 from pipeline.release import rows
@@ -49,7 +50,6 @@ from pipeline.storage.places import (
     delete_tree,
     exists,
     folder_exists,
-    make_folder,
     tree_sizes,
 )
 from pipeline.takedown_list import Request, requests_digest, together, write_requests
@@ -335,7 +335,7 @@ class ReleaseRun:
         def scatter() -> None:
             given = {"folder": str(scattered), "release": str(self.release), "parts": parts, **self._given(source)}
             jobs = [self._job(rows.scatter_shard, source, shard, given | {"run": runs[shard]}) for shard in shards]
-            make_folder(self.release / exchange)
+            list_runs(self.release / exchange, list(runs.values()))
             self.steps.do("release: scatter", scattered, jobs, also=[self.release / exchange])
 
         jobs = []
@@ -354,7 +354,7 @@ class ReleaseRun:
                     "path": path,
                     "cell": part.cell,
                     "split": part.split,
-                    "runs": [runs[shard] for shard in shards],
+                    "runs": run_list(self.release / exchange),
                     "partitions": list(range(start, start + part.slices)),
                     "table": table,
                     "folder": str(folder),

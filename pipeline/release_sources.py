@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.ledger import load_entries
 from pipeline.plan import load_plan
 from pipeline.release.manifest import FunnelStep, Rewriting
 from pipeline.release_described import corpus_funnel, published_recipe, versions_of, without_folders
 from pipeline.run import read_run
-from pipeline.steps import Finished, Incomplete
+from pipeline.steps import Finished, Incomplete, finished_before
 from pipeline.storage.places import Place
 
 
@@ -59,7 +58,7 @@ def find_corpus(out: Place, recipe: str | None) -> Source:
     if "corpus" not in known["tables"]:
         raise UsageError(f"recipe {name} has no corpus in {out} yet: run it first, to its last stage")
     folder = out / known["tables"]["corpus"]
-    found = Finished(folder, {entry.shard: entry for entry in load_entries(folder)})
+    found = finished_before(folder)
     check_whole(f"the corpus of {name}", found, planned_shards(out, known), "corpus")
     return Source(
         task=name,

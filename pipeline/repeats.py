@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from dedup.repeats import documents_of, in_runs, runs_of, units
 from pipeline.edits import Edit
-from pipeline.exchange import RunWriter, key_partition, read_partition
+from pipeline.exchange import Runs, RunWriter, key_partition, read_partition, run_places
 from pipeline.files import TableWriter, aligned_batches
 from pipeline.ledger import Entry
 from pipeline.recipe import Repeats
@@ -33,7 +33,7 @@ def count_shard(
     shard_index: int,
     documents: str,
     verdicts: str,
-    outcomes: list[str],
+    outcomes: Runs,
     folder: str,
     run: str,
     partitions: int,
@@ -43,7 +43,7 @@ def count_shard(
     started = time.perf_counter()
     settings = Repeats(**repeats)
     entry = Entry(shard, "select: lines")
-    removed, _ = read_outcomes([as_place(path) for path in outcomes], shard_index)
+    removed, _ = read_outcomes(run_places(outcomes), shard_index)
     start = 0
     with RunWriter(as_place(run), COUNTS, partitions) as out:
         for document, verdict in aligned_batches([(as_place(documents), ["text"]), (as_place(verdicts), ["passed"])]):
@@ -63,12 +63,12 @@ def count_shard(
 
 
 def find_frequent(
-    shard: str, partition: int, runs: list[str], folder: str, run: str, shards: int, most: int
+    shard: str, partition: int, runs: Runs, folder: str, run: str, shards: int, most: int
 ) -> dict[str, Any]:
     """Add up the counts of one range of hashes, and tell each shard which of its lines stand in more documents."""
     started = time.perf_counter()
     entry = Entry(shard, "select: repeats")
-    rows = read_partition([as_place(path) for path in runs], partition, COUNTS)
+    rows = read_partition(run_places(runs), partition, COUNTS)
     hashes, where = np.unique(rows.column("hash").to_numpy(), return_inverse=True)
     totals = np.zeros(len(hashes), np.int64)
     np.add.at(totals, where, rows.column("documents").to_numpy())
@@ -119,8 +119,8 @@ class RepeatCutter:
         return changes
 
 
-def make_cutter(shard_index: int, runs: list[str], settings: dict[str, Any]) -> RepeatCutter:
+def make_cutter(shard_index: int, runs: Runs, settings: dict[str, Any]) -> RepeatCutter:
     """The cutter of a shard, from the run files of `find_frequent` and the recipe's section."""
-    frequent = read_partition([as_place(path) for path in runs], shard_index, FREQUENT).sort_by("hash")
+    frequent = read_partition(run_places(runs), shard_index, FREQUENT).sort_by("hash")
     hashes, documents = (frequent.column(name).to_numpy() for name in FREQUENT.names)
     return RepeatCutter(Repeats(**settings), hashes, documents)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pipeline import repeats
-from pipeline.exchange import partitions_for
+from pipeline.exchange import RUN_LIST, list_runs, partitions_for, run_list
 from pipeline.recipe import Repeats
 from pipeline.runner import Task
 from pipeline.steps import Finished, Job, Steps
+from pipeline.storage.places import exists
 
 # One for a hundred bytes of Japanese: about thirty letters.
 BYTES_PER_LINE = 100
+FREQUENT_FOLDER = "frequent"
 
 
 def find_repeats(
@@ -18,7 +20,7 @@ def find_repeats(
     documents: Finished,
     verdicts: Finished,
     duplicates: Finished,
-    outcomes: list[str],
+    outcomes: str,
     text_bytes: int,
 ) -> Finished:
     """Verdicts and duplicates to the table of repeats; `text_bytes` is about what the documents' texts hold."""
@@ -31,6 +33,8 @@ def find_repeats(
     partitions = partitions_for(text_bytes // BYTES_PER_LINE, repeats.ROWS_PER_PARTITION)
     exchange = folder / "exchange"
     runs = [str(exchange / f"{shard}.run") for shard in shards]
+    names = [f"part-{number:05d}" for number in range(partitions)]
+    told = [str(folder / FREQUENT_FOLDER / f"{name}.run") for name in names]
 
     def work() -> None:
         tasks = [
@@ -41,19 +45,23 @@ def find_repeats(
             }, repeats.MEMORY_BYTES, documents.bytes("documents", shard))
             for index, shard in enumerate(shards)
         ]  # fmt: skip
+        list_runs(exchange, runs)
         steps.do("select: lines", exchange, [Job(task) for task in tasks])
 
     tasks = [
         Task(name, repeats.find_frequent, {
-            "shard": name, "partition": index, "runs": runs, "folder": str(folder),
-            "run": str(folder / "frequent" / f"{name}.run"), "shards": len(shards), "most": settings.documents,
+            "shard": name, "partition": index, "runs": run_list(exchange), "folder": str(folder),
+            "run": told[index], "shards": len(shards), "most": settings.documents,
         }, repeats.MEMORY_BYTES)
-        for index, name in enumerate(f"part-{number:05d}" for number in range(partitions))
+        for index, name in enumerate(names)
     ]  # fmt: skip
     jobs = [Job(task) for task in tasks]
-    return steps.do("select: repeats", folder, jobs, before=work, scratch=exchange, also=[folder / "frequent"])
+    return steps.do("select: repeats", folder, jobs, before=work, scratch=exchange, also=[folder / FREQUENT_FOLDER])
 
 
-def frequent_runs(found: Finished) -> list[str]:
-    """The run files that tell each shard its frequent lines."""
-    return [str(found.folder / "frequent" / f"{part}.run") for part in sorted(found.entries)]
+def frequent_run_list(found: Finished) -> str:
+    """Where the run files are listed that tell each shard its frequent lines."""
+    folder = found.folder / FREQUENT_FOLDER
+    if not exists(folder / RUN_LIST):
+        list_runs(folder, [f"{part}.run" for part in sorted(found.entries)])
+    return run_list(folder)

@@ -17,7 +17,7 @@ from dedup.resolve import EXACT, NEAR, PAYLOAD, SAME_CANONICAL, SAME_URL, resolv
 from dedup.shingle_store import ShingleStore, shingle_sets
 from dedup.shingles import mix
 from pipeline.candidates import dense_ids
-from pipeline.exchange import RunWriter, partition_tables, read_partition
+from pipeline.exchange import Runs, RunWriter, partition_tables, read_partition, run_places
 from pipeline.files import TableWriter, aligned_batches
 from pipeline.ledger import Entry
 from pipeline.proposals import normalized_urls, text_hashes
@@ -159,14 +159,14 @@ def survivor_order(document: pa.RecordBatch, signals: dict[str, pa.Array], setti
 
 
 def resolve_partition(
-    shard: str, partition: int, runs: list[str], folder: str, run: str, shards: int, dedup: dict[str, Any]
+    shard: str, partition: int, runs: Runs, folder: str, run: str, shards: int, dedup: dict[str, Any]
 ) -> dict[str, Any]:
     """Resolve the components of one partition: write its duplicates and tell the shards what became of which row."""
     started = time.perf_counter()
     settings = Dedup(**dedup)
     entry = Entry(shard, "select: resolve")
     with ShingleStore(nearby_folder(as_place(run).parent / "sets"), STORE_BYTES) as store:
-        members = _read_members([as_place(path) for path in runs], partition, store, settings)
+        members = _read_members(run_places(runs), partition, store, settings)
         places = _in_order_of_survivors(members)
         edges = store.edges()
         members = members.take(pa.array(places))

@@ -13,9 +13,10 @@ import xxhash
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.entry_pack import load_entries
 from pipeline.errors import UsageError
 from pipeline.files import TableWriter, read_table, write_json
-from pipeline.ledger import Entry, load_entries
+from pipeline.ledger import Entry
 from pipeline.progress import Progress
 from pipeline.report.rewriting import StepCounts, steps_of
 from pipeline.rewrite_run import RewritingRun

@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import rewrite
+from pipeline.entries import Done
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file, write_json
-from pipeline.ledger import Entry, load_entries
 from pipeline.progress import Progress
 from pipeline.rewriting.checks import CHECKS
 from pipeline.rewriting.client import Budget
@@ -23,7 +23,7 @@ from pipeline.rewriting.recipe import RewritingRecipe, StepModel, dump_rewriting
 from pipeline.rewriting.rows import ROWS
 from pipeline.run import locked, read_run
 from pipeline.runner import Runner, Task
-from pipeline.steps import Finished, Job, Steps, was_made_of
+from pipeline.steps import Finished, Job, Steps, finished_before, was_made_of
 from pipeline.storage.places import Place, RemotePath
 from pipeline.storage.scratch import cache_folder
 from pipeline.takedown_list import read_requests, requests_digest
@@ -90,7 +90,7 @@ class RewritingRun:
         if table not in known["tables"]:
             raise UsageError(f"recipe {self.source} has no {table} in {self.out} yet: run it first")
         folder = self.out / known["tables"][table]
-        source = Finished(folder, {entry.shard: entry for entry in load_entries(folder)})
+        source = finished_before(folder)
         if not source.entries:
             raise UsageError(f"recipe {self.source} has no {table} in {self.out} yet: run it first")
         made_by = {"stage": "rewrite: begin", "rule_version": rewrite.RULE_VERSION, "upstream": folder.name}
@@ -175,7 +175,7 @@ class RewritingRun:
         if not self.budget.is_limited():
             given = [replace(job, task=_with_budget(job.task, self.budget)) for job in jobs]
             return self.steps.do(stage, folder, given)
-        entries: dict[str, Entry] = {}
+        entries: dict[str, Done] = {}
         for job in jobs:
             before = self.steps.tasks_run
             found = self.steps.do(stage, folder, [replace(job, task=_with_budget(job.task, self.budget))])

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from pipeline import robots_verdicts
-from pipeline.exchange import partitions_for
+from pipeline.exchange import list_runs, partitions_for, run_list
 from pipeline.recipe import Robots
 from pipeline.runner import Task
 from pipeline.steps import Finished, Job, Steps, was_made_of
@@ -37,7 +37,11 @@ def decide_robots(steps: Steps, documents: Finished, captures: Finished, asked: 
         for step, each in (("pages", shards), ("captures", sorted(captures.entries)), ("decided", names))
     }
 
+    listed = {step: run_list(exchange / step) for step in runs}
+
     def work() -> None:
+        for step, paths in runs.items():
+            list_runs(exchange / step, paths)
         tasks = [
             Task(shard, robots_verdicts.partition_pages, {
                 "shard": shard, "shard_index": index, "documents": documents.file("documents", shard),
@@ -56,7 +60,7 @@ def decide_robots(steps: Steps, documents: Finished, captures: Finished, asked: 
         steps.do("select: robots captures", exchange / "captures", [Job(task) for task in tasks])
         tasks = [
             Task(name, robots_verdicts.decide_partition, {
-                "shard": name, "partition": index, "pages": runs["pages"], "captures": runs["captures"],
+                "shard": name, "partition": index, "pages": listed["pages"], "captures": listed["captures"],
                 "folder": str(exchange / "decided"), "run": runs["decided"][index], "shards": len(shards),
                 "agents": asked["agents"], "unreachable": asked["unreachable"],
             }, robots_verdicts.MEMORY_BYTES)
@@ -71,7 +75,7 @@ def decide_robots(steps: Steps, documents: Finished, captures: Finished, asked: 
             "shard": shard,
             "shard_index": index,
             "documents": documents.file("documents", shard),
-            "runs": runs["decided"],
+            "runs": listed["decided"],
             "folder": str(folder),
             "inputs": inputs,
         }

@@ -20,7 +20,7 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.candidates import dense_ids
-from pipeline.exchange import RunWriter, key_partition, read_partition
+from pipeline.exchange import Runs, RunWriter, key_partition, read_partition, run_places
 from pipeline.files import TableWriter, read_batches
 from pipeline.ledger import Entry
 from pipeline.robots import ROBOTS_PATH
@@ -213,8 +213,8 @@ def _target(base: str, location: str | None) -> tuple[Site, str] | None:
 def decide_partition(
     shard: str,
     partition: int,
-    pages: list[str],
-    captures: list[str],
+    pages: Runs,
+    captures: Runs,
     folder: str,
     run: str,
     shards: int,
@@ -224,9 +224,9 @@ def decide_partition(
     """Decide the pages of one partition and route the verdicts to their shards."""
     started = time.perf_counter()
     entry = Entry(shard, "select: robots decide")
-    table = read_partition([as_place(path) for path in captures], partition, CAPTURES)
+    table = read_partition(run_places(captures), partition, CAPTURES)
     found = Captures(table, tuple(agents), unreachable)
-    table = read_partition([as_place(path) for path in pages], partition, PAGES)
+    table = read_partition(run_places(pages), partition, PAGES)
     # Pages of a site follow each other, so that each robots.txt is parsed once.
     table = table.sort_by([(name, "ascending") for name in ("host", "scheme", "port", "document")])
     with RunWriter(as_place(run), DECIDED, shards, compress=True) as out:
@@ -252,12 +252,12 @@ def _decide_rows(pages: pa.RecordBatch, captures: Captures) -> Iterator[tuple[An
 
 
 def write_verdicts(
-    shard: str, shard_index: int, documents: str, runs: list[str], folder: str, inputs: list[dict[str, Any]]
+    shard: str, shard_index: int, documents: str, runs: Runs, folder: str, inputs: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Write one shard's robots verdicts, in the order of its documents."""
     started = time.perf_counter()
     entry = Entry(shard, "select: robots", inputs=inputs)
-    table = read_partition([as_place(path) for path in runs], shard_index, DECIDED).sort_by("document")
+    table = read_partition(run_places(runs), shard_index, DECIDED).sort_by("document")
     decided = (table.column("document").to_numpy() & np.uint64(0xFFFFFFFF)).astype(np.int64)
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("robots", "robots_latest")}
     start = 0

@@ -14,14 +14,14 @@ from pipeline.audit_stage import Repeated, audit_repeats
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file, canonical_digest, read_json, remove_temporaries, write_json
 from pipeline.inputs import PAGES, ROBOTS_TXT, find_inputs
-from pipeline.ledger import FAILURE_SUFFIX, load_entries
+from pipeline.ledger import FAILURE_SUFFIX
 from pipeline.plan import Shard, extend_plan, load_plan, save_plan
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe, dump_recipe
 from pipeline.runner import Runner
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.stages import STAGES, Stages
-from pipeline.steps import SHARD_STAGES, Finished, Incomplete, Steps
+from pipeline.steps import SHARD_STAGES, Finished, Incomplete, Steps, finished_before
 from pipeline.storage import lease, s3
 from pipeline.storage.places import Place, RemotePath, tree_sizes
 from pipeline.storage.scratch import remove_orphans
@@ -144,7 +144,7 @@ class Run:
             if "corpus" not in known["tables"]:
                 raise UsageError(f"recipe {self.recipe.name} has no corpus in {self.out} yet: run it first")
             folder = self.out / known["tables"]["corpus"]
-            corpus = Finished(folder, {entry.shard: entry for entry in load_entries(folder)})
+            corpus = finished_before(folder)
             missing = {shard.name for shard in self.shards} - corpus.entries.keys() - known["waived"].keys()
             if missing:
                 raise Incomplete(f"audit: {len(missing)} shards of the corpus are missing: run the recipe again")

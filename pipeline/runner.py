@@ -202,10 +202,20 @@ class RayRunner:
 
     def run(self, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Result]:
         """Submit tasks, largest first, a bounded number at a time, and yield results as they come."""
-        ray = self._start()
-        remote = ray.remote(max_calls=TASKS_PER_WORKER)(call_on_ray)
+        self._start()
+        from ray.experimental.internal_kv import _internal_kv_del
+
         self._check_memory(tasks)
         batch = uuid.uuid4().hex
+        try:
+            yield from self._fly(tasks, batch, watcher)
+        finally:
+            # All at once: a question to Ray's table for each task would cost a driver more than the rest of it.
+            _internal_kv_del(f"{batch}/", del_by_prefix=True, namespace=NAMESPACE)
+
+    def _fly(self, tasks: Sequence[Task], batch: str, watcher: Watcher) -> Iterator[Result]:
+        ray = self._ray
+        remote = ray.remote(max_calls=TASKS_PER_WORKER)(call_on_ray)
         waiting = [_Flight(task, f"{batch}/{number}") for number, task in enumerate(largest_first(tasks))][::-1]
         flying: dict[Any, _Flight] = {}
         avoided = Avoided(self._nodes_with_processors)
@@ -241,7 +251,7 @@ class RayRunner:
 
     def _land(self, handle: Any, flight: _Flight, watcher: Watcher, avoided: Avoided) -> Result | None:
         """The result of a flight that has ended; None where it is to be tried on another node."""
-        from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get
+        from ray.experimental.internal_kv import _internal_kv_get
 
         ray, task = self._ray, flight.task
         try:
@@ -259,7 +269,6 @@ class RayRunner:
             where = where_from(_internal_kv_get(flight.key, namespace=NAMESPACE))
             outcome = {"error": f"the worker was lost: {describe_error(error)}"[:500], "kind": "lost"}
             outcome |= {"seconds": None, "cpu_seconds": None}
-        _internal_kv_del(flight.key, namespace=NAMESPACE)
         if where and where != flight.where:
             watcher.began(task, where)
         return _result(task, outcome, where)

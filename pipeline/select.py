@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from filters.rules import judge
 from pipeline.cleaning import make_cleaners
 from pipeline.edits import EDITED, Editor, Judge, edit_batch, make_judge, no_edits
+from pipeline.exchange import Runs, run_places
 from pipeline.files import TableWriter, aligned_batches
 from pipeline.ledger import Entry
 from pipeline.recipe import Select
@@ -88,7 +89,7 @@ def write_corpus(
     signals: SignalSources,
     signal_types: dict[str, str],
     verdicts: str,
-    outcomes: list[str] | None,
+    outcomes: Runs | None,
     editing: dict[str, Any] | None,
     corpus: str,
     rejects: str,
@@ -111,7 +112,7 @@ def write_corpus(
     started = time.perf_counter()
     entry = Entry(shard, "select", inputs=inputs)
     schema = corpus_schema([(name, pa.type_for_alias(signal_types[name])) for name in columns])
-    resolved = read_outcomes([as_place(path) for path in outcomes], shard_index) if outcomes is not None else None
+    resolved = read_outcomes(run_places(outcomes), shard_index) if outcomes is not None else None
     editors = make_editors(shard_index, **editing) if editing is not None else None
     listed = Takedowns(read_requests(as_place(takedowns))) if takedowns is not None else None
     start = 0

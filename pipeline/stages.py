@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from filters import clean
 from pipeline import annotate, candidates, extract, ingest, joining, resolve, robots, select, sign
-from pipeline.exchange import partitions_for
+from pipeline.exchange import RUN_LIST, list_runs, partitions_for, run_list
 from pipeline.host_rates_stage import HOST_TABLE, find_host_rates
 from pipeline.inputs import input_digest, input_stat, is_settled
 from pipeline.ledger import Entry
 from pipeline.plan import Shard
 from pipeline.quantile_stage import find_quantile
 from pipeline.recipe import Recipe, RuleModel
-from pipeline.repeats_stage import find_repeats, frequent_runs
+from pipeline.repeats_stage import find_repeats, frequent_run_list
 from pipeline.robots_stage import asked_of_robots, decide_robots
 from pipeline.runner import Task
 from pipeline.schemas import ROBOTS_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.signal_tables import TEXT_TABLE, GroupSettings, signal_tables
 from pipeline.steps import Finished, Job, Steps, was_made_of
-from pipeline.storage.places import Place
+from pipeline.storage.places import Place, exists
 from pipeline.takedown_list import read_requests, requests_digest
 
 # A recipe begins with one of the first two.
@@ -50,7 +50,7 @@ class Stages:
         jobs = []
         for shard in self.shards:
             arguments = {
-                "shard": {"name": shard.name, "inputs": [asdict(item) for item in shard.inputs]},
+                "shard": {"name": shard.name, "inputs": [dict(vars(item)) for item in shard.inputs]},
                 "settings": settings,
                 "documents": str(documents),
                 "rejects": str(rejects),
@@ -73,7 +73,7 @@ class Stages:
         for shard in self.shards:
             sources = ingest.sources_of(settings, shard)
             arguments = {
-                "shard": {"name": shard.name, "inputs": [asdict(item) for item in shard.inputs]},
+                "shard": {"name": shard.name, "inputs": [dict(vars(item)) for item in shard.inputs]},
                 "settings": settings.model_dump(mode="json"),
                 "sources": sources,
                 "documents": str(documents),
@@ -93,7 +93,7 @@ class Stages:
         jobs = []
         for shard in self.robots_shards:
             arguments = {
-                "shard": {"name": shard.name, "inputs": [asdict(item) for item in shard.inputs]},
+                "shard": {"name": shard.name, "inputs": [dict(vars(item)) for item in shard.inputs]},
                 "folder": str(folder),
                 "fetching": asdict(self.recipe.sources.politeness()),
             }
@@ -172,17 +172,20 @@ class Stages:
                 }, candidates.MEMORY_BYTES, signatures.bytes("signatures", shard))
                 for index, shard in enumerate(shards)
             ]  # fmt: skip
+            list_runs(exchange / "keys", key_runs)
             self.steps.do("dedup: keys", exchange / "keys", [Job(task) for task in tasks])
             tasks = [
                 Task(name, candidates.reduce_keys, {
-                    "shard": name, "partition": index, "partitions": partitions, "runs": key_runs,
+                    "shard": name, "partition": index, "partitions": partitions, "runs": run_list(exchange / "keys"),
                     "folder": str(exchange / "edges"), "run": edge_runs[index],
                 }, candidates.MEMORY_BYTES)
                 for index, name in enumerate(edge_names)
             ]  # fmt: skip
+            list_runs(exchange / "edges", edge_runs)
             edges = self.steps.do("dedup: edges", exchange / "edges", [Job(task) for task in tasks])
             found = sum(entry.written for entry in edges.entries.values())
-            joining.join(self.steps, exchange, edge_runs, partitions, len(shards), min(rows, 2 * found))
+            edge_list = run_list(exchange / "edges")
+            joining.join(self.steps, exchange, edge_list, partitions, len(shards), min(rows, 2 * found))
 
         jobs = []
         for index, shard in enumerate(shards):
@@ -191,7 +194,7 @@ class Stages:
                 "shard": shard,
                 "shard_index": index,
                 "signatures": signatures.file("signatures", shard),
-                "members": str(joining.members_folder(exchange)),
+                "members": run_list(joining.members_folder(exchange)),
                 "folder": str(folder),
                 "inputs": inputs,
             }
@@ -247,15 +250,12 @@ class Stages:
         made_by |= {"columns": list(self.recipe.select.columns), "shards": verdicts.fingerprint("verdicts")}
         made_by |= {"documents": documents.fingerprint("documents")}
         made_by |= {"signals": {table: found.fingerprint("signals") for table, found in signals.items()}}
-        outcomes: list[str] | None = None
+        outcomes: str | None = None
         if self.recipe.dedup is not None:
             finished["duplicates"] = self._resolve(done | finished)
             made_by["duplicates"] = finished["duplicates"].folder.name
             made_by["rehydrate"] = sorted(self.recipe.dedup.rehydrate.items())
-            outcomes = [
-                str(finished["duplicates"].folder / "outcomes" / f"{part}.run")
-                for part in sorted(finished["duplicates"].entries)
-            ]
+            outcomes = self._outcome_list(finished["duplicates"])
             if self.recipe.dedup.repeats is not None:
                 size = int(_mean_bytes(documents) * sum(entry.written for entry in documents.entries.values()))
                 removed = finished["duplicates"]
@@ -283,7 +283,7 @@ class Stages:
         }
 
     def _limited(self, rule: RuleModel, documents: Finished, signals: dict[str, Finished]) -> RuleModel:
-        share, table = rule.share(), self._tables().get(rule.signal)
+        share, table = rule.share(), self._tables.get(rule.signal)
         if share is None:
             return rule
         values, kind = (documents, "documents") if table is None else (signals[table], "signals")
@@ -292,6 +292,7 @@ class Stages:
     def _asked(self) -> set[str]:
         return self.recipe.select.signals()
 
+    @cached_property
     def _tables(self) -> dict[str, str]:
         """By signal, the table that holds it."""
         hosts = dict.fromkeys(self.recipe.select.host_signals(), HOST_TABLE)
@@ -301,7 +302,7 @@ class Stages:
         self, signals: dict[str, Finished], shard: str, names: list[str]
     ) -> list[tuple[str, list[str]]]:
         """Files of a shard's signals with the columns to read of each: those named, and the number of characters."""
-        tables = self._tables()
+        tables = self._tables
         wanted: dict[str, list[str]] = {TEXT_TABLE: ["characters"]}
         for name in dict.fromkeys(names):
             if name in tables and name != "characters":
@@ -336,6 +337,8 @@ class Stages:
         largest = max((entry.notes["largest_component"] for entry in members.entries.values()), default=0)
         exchange = folder / "exchange"
         runs = [str(exchange / f"{shard}.run") for shard in shards]
+        names = [f"part-{index:05d}" for index in range(partitions)]
+        outcomes = [str(outcomes_folder(folder) / f"{name}.run") for name in names]
 
         def work() -> None:
             tasks = [
@@ -348,23 +351,32 @@ class Stages:
                 }, resolve.MEMORY_BYTES, documents.bytes("documents", shard))
                 for index, shard in enumerate(shards)
             ]  # fmt: skip
+            list_runs(exchange, runs)
             self.steps.do("select: gather", exchange, [Job(task) for task in tasks])
 
         jobs = []
-        for index in range(partitions):
-            name = f"part-{index:05d}"
+        for index, name in enumerate(names):
             arguments = {
                 "shard": name,
                 "partition": index,
-                "runs": runs,
+                "runs": run_list(exchange),
                 "folder": str(folder),
-                "run": str(folder / "outcomes" / f"{name}.run"),
+                "run": outcomes[index],
                 "shards": len(shards),
                 "dedup": settings,
             }
             memory = resolve.MEMORY_BYTES + resolve.MEMBER_BYTES * largest
             jobs.append(Job(Task(name, resolve.resolve_partition, arguments, memory)))
-        return self.steps.do("select: resolve", folder, jobs, before=work, scratch=exchange, also=[folder / "outcomes"])
+        return self.steps.do(
+            "select: resolve", folder, jobs, before=work, scratch=exchange, also=[outcomes_folder(folder)]
+        )
+
+    def _outcome_list(self, duplicates: Finished) -> str:
+        """Where the run files are listed in which resolve tells each shard what became of its documents."""
+        folder = outcomes_folder(duplicates.folder)
+        if not exists(folder / RUN_LIST):
+            list_runs(folder, [f"{part}.run" for part in sorted(duplicates.entries)])
+        return run_list(folder)
 
     def _write(
         self,
@@ -372,7 +384,7 @@ class Stages:
         signals: dict[str, Finished],
         done: dict[str, Finished],
         made_by: dict[str, Any],
-        outcomes: list[str] | None,
+        outcomes: str | None,
         rules: dict[str, Any],
     ) -> Finished:
         verdicts = done["verdicts"]
@@ -423,13 +435,18 @@ class Stages:
             return None
         cutting = None
         if repeats is not None:
-            cutting = {"runs": frequent_runs(done["repeats"]), "settings": repeats.model_dump(mode="json")}
+            cutting = {"runs": frequent_run_list(done["repeats"]), "settings": repeats.model_dump(mode="json")}
         return {
             "repeats": cutting,
             "clean": cleaning.model_dump(mode="json") if cleaning else None,
             "select": rules,
             "groups": [(group.kind, group.settings) for group in self.recipe.groups().values()],
         }
+
+
+def outcomes_folder(duplicates: Place) -> Place:
+    """Where resolve tells the shards what became of their documents, beside its table."""
+    return duplicates / "outcomes"
 
 
 def documents_made_by(recipe: Recipe) -> dict[str, Any]:

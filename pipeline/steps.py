@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipeline.entries import Done, Entries
+from pipeline.entry_pack import PackWriter, read_entries
 from pipeline.errors import KamisukiError
 from pipeline.files import canonical_digest, remove_temporaries, write_json
 from pipeline.ledger import (
@@ -14,8 +16,6 @@ from pipeline.ledger import (
     FAILURE_SUFFIX,
     Entry,
     entry_path,
-    load_entries,
-    load_entries_of,
     load_failure,
     note_failure,
 )
@@ -23,11 +23,12 @@ from pipeline.progress import Progress
 from pipeline.runner import Runner, Task
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.storage.places import (
+    FileFacts,
     Place,
     delete,
     delete_tree,
     exists,
-    file_sizes,
+    file_facts,
     folder_exists,
     make_folder,
     tree_sizes,
@@ -51,13 +52,16 @@ def folder_name(table: str, made_by: dict[str, Any]) -> str:
 
 @dataclass
 class Finished:
-    """A finished step: its folder and the ledger entries of its shards."""
+    """A finished step: its folder and what the ledger says of its shards."""
 
     folder: Place
-    entries: dict[str, Entry]
+    entries: Mapping[str, Done]
+    _fingerprints: dict[str, str] = field(default_factory=dict)
 
     def outputs(self, table: str, shard: str) -> dict[str, Any]:
         """What the ledger says of a shard's file of a table."""
+        if isinstance(self.entries, Entries):
+            return self.entries.output(table, shard)
         return self.entries[shard].outputs[table]
 
     def file(self, table: str, shard: str) -> str:
@@ -75,7 +79,15 @@ class Finished:
 
     def fingerprint(self, table: str) -> str:
         """One digest over the sorted shards and the digests of their files."""
-        return canonical_digest({shard: self.outputs(table, shard)["digest"] for shard in sorted(self.entries)}, 32)
+        if table not in self._fingerprints:
+            digests = {shard: self.outputs(table, shard)["digest"] for shard in sorted(self.entries)}
+            self._fingerprints[table] = canonical_digest(digests, 32)
+        return self._fingerprints[table]
+
+
+def finished_before(folder: Place) -> Finished:
+    """What a folder's ledger says was done in it."""
+    return Finished(folder, Entries(entry for entry, _ in read_entries(folder)))
 
 
 @dataclass(frozen=True)
@@ -142,17 +154,30 @@ class Steps:
         also: Sequence[Place] = (),
     ) -> Finished:
         """Do what is missing of a step; `before` makes what its tasks read in `scratch`, which goes at the end."""
-        entries: dict[str, Entry] = {}
-        missing: list[Job] = []
-        listed: dict[str, dict[str, int]] = {folder.name: file_sizes(folder)}
-        noted = [shard for job in jobs if f"{(shard := job.task.shard)}{ENTRY_SUFFIX}" in listed[folder.name]]
-        known = load_entries_of(folder, noted)
-        for job in jobs:
-            entry = known.get(job.task.shard)
-            if entry is not None and self._files_stand(entry, listed) and job.is_current(entry):
-                entries[job.task.shard] = entry
-            else:
-                missing.append(job)
+        with PackWriter() as pack:
+            return self._do(stage, folder, jobs, before, scratch, also, pack)
+
+    def _do(
+        self,
+        stage: str,
+        folder: Place,
+        jobs: Sequence[Job],
+        before: Callable[[], None] | None,
+        scratch: Place | None,
+        also: Sequence[Place],
+        pack: PackWriter,
+    ) -> Finished:
+        listed = {folder.name: file_facts(folder)}
+        by_shard = {job.task.shard: job for job in jobs}
+        kept = _Kept(by_shard, pack)
+        stale = set()
+        for entry, line in read_entries(folder, listed[folder.name]):
+            job = by_shard.get(entry.shard)
+            if job is not None and self._files_stand(entry, listed) and job.is_current(entry):
+                kept.add(entry, line)
+            elif job is not None:
+                stale.add(entry.shard)
+        missing = [job for job in jobs if job.task.shard not in kept.entries]
         if self.retry_failed and stage.partition(":")[0] in SHARD_STAGES:
             missing = self._to_retry(missing, listed[folder.name])
         failures, missing = self._known_failures(folder, missing, listed[folder.name])
@@ -172,8 +197,7 @@ class Steps:
                 before()
             if not self.tasks_run:
                 self.progress.say(self.runner.start())
-            by_shard = {job.task.shard: job for job in missing}
-            for shard in by_shard.keys() & known.keys():
+            for shard in sorted(stale & {job.task.shard for job in missing}):
                 # An entry that no longer holds must not outlive the files that are about to be made anew.
                 delete(entry_path(folder, shard))
             tasks = [replace(job.task, cpu_seconds=self.cpu_seconds) for job in missing]
@@ -187,35 +211,40 @@ class Steps:
                     with contextlib.suppress(OSError):
                         # The failure is in `failures` already; a full disk must not hide it.
                         note_failure(folder, shard, result.kind, str(result.error), result.trace, result.task.signature)
+                else:
+                    # What a worker wrote last and gave back: its file is looked for below, and need not be read.
+                    kept.add(Entry(**result.counts))
                 self.progress.finished(result)
             self.progress.end()
-            succeeded = sorted(by_shard.keys() - failures.keys())
-            entries |= load_entries_of(folder, succeeded)
-            failures |= {shard: "its ledger entry is missing" for shard in succeeded if shard not in entries}
+            listed[folder.name] = file_facts(folder)
+            succeeded = sorted({job.task.shard for job in missing} - failures.keys())
+            gone = [shard for shard in succeeded if f"{shard}{ENTRY_SUFFIX}" not in listed[folder.name]]
+            failures |= dict.fromkeys(gone, "its ledger entry is missing")
+            lost = lost or bool(gone)
+        if kept.changed:
+            pack.save(folder, listed[folder.name])
         self._judge_failures(stage, failures, waivable=stage in WAIVABLE_STAGES and not lost)
-        for job in jobs:
-            entry = entries.get(job.task.shard)
-            if entry is not None and (entry.balance() != 0 or job.expected_read not in (None, entry.read)):
-                raise Incomplete(
-                    f"{stage}: the ledger of shard {entry.shard} does not add up (read {entry.read}, the stage before "
-                    f"wrote {job.expected_read}): remove {entry_path(folder, entry.shard)} and run again"
-                )
+        for shard in sorted(kept.wrong):
+            raise Incomplete(
+                f"{stage}: the ledger of shard {shard} does not add up (read {kept.entries[shard].read}, the stage "
+                f"before wrote {by_shard[shard].expected_read}): remove {entry_path(folder, shard)} and run again"
+            )
         if scratch and folder_exists(scratch):
             keep_steps(folder, scratch)
             delete_tree(scratch)
-        return Finished(folder, entries)
+        return Finished(folder, kept.entries)
 
-    def _files_stand(self, entry: Entry, listed: dict[str, dict[str, int]]) -> bool:
+    def _files_stand(self, entry: Entry, listed: dict[str, dict[str, FileFacts]]) -> bool:
         """Whether each file that an entry speaks of is there with its size; `listed` keeps one listing a folder."""
         for output in entry.outputs.values():
             name = output["folder"]
             if name not in listed:
-                listed[name] = file_sizes(self.out / name)
-            if listed[name].get(output["file"]) != output["bytes"]:
+                listed[name] = file_facts(self.out / name)
+            if listed[name].get(output["file"], (None,))[0] != output["bytes"]:
                 return False
         return True
 
-    def _to_retry(self, missing: list[Job], listed: dict[str, int]) -> list[Job]:
+    def _to_retry(self, missing: list[Job], listed: Mapping[str, object]) -> list[Job]:
         """Of what is missing, the jobs that failed before or whose shard was retried by a stage before."""
         chosen = [
             job for job in missing if f"{job.task.shard}{FAILURE_SUFFIX}" in listed or job.task.shard in self.retried
@@ -226,7 +255,7 @@ class Steps:
         return chosen
 
     def _known_failures(
-        self, folder: Place, missing: list[Job], listed: dict[str, int]
+        self, folder: Place, missing: list[Job], listed: Mapping[str, object]
     ) -> tuple[dict[str, str], list[Job]]:
         """Failures that need no second try because they are waived and nothing about them changed; and the rest."""
         if self.retry_failed:
@@ -258,6 +287,25 @@ class Steps:
         raise Incomplete(f"{stage}: {len(failures)} shards failed ({listed}{more}): {hint}")
 
 
+class _Kept:
+    """The entries of a step that hold, those that do not add up, and whether they differ from the folder's pack."""
+
+    def __init__(self, jobs: Mapping[str, Job], pack: PackWriter) -> None:
+        self.entries = Entries()
+        self.wrong: set[str] = set()
+        self.changed = False
+        self._jobs, self._pack = jobs, pack
+
+    def add(self, entry: Entry, line: bytes | None = None) -> None:
+        """Keep an entry; `line` is what the folder's pack holds of it."""
+        expected = self._jobs[entry.shard].expected_read
+        if entry.balance() != 0 or expected not in (None, entry.read):
+            self.wrong.add(entry.shard)
+        self.entries.add(entry)
+        self._pack.add(entry, line)
+        self.changed = self.changed or line is None
+
+
 def was_made_of(inputs: list[dict[str, Any]], entry: Entry) -> bool:
     """Whether an entry's inputs are these."""
     return entry.inputs == inputs
@@ -268,7 +316,7 @@ def keep_steps(folder: Place, scratch: Place) -> None:
     kept: dict[str, dict[str, Any]] = {}
     names = [name for name in tree_sizes(scratch) if name.endswith(ENTRY_SUFFIX)]
     for below in sorted({name.rpartition("/")[0] for name in names}):
-        for entry in load_entries(scratch / below if below else scratch):
+        for entry, _ in read_entries(scratch / below if below else scratch):
             step = kept.setdefault(entry.stage, {"tasks": 0, "seconds": 0.0, "read": 0, "written": 0, "notes": {}})
             step["tasks"] += 1
             step["seconds"] += entry.seconds

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import KamisukiError
-from pipeline.exchange import RunWriter, read_partition
+from pipeline.exchange import Runs, RunWriter, read_partition, run_places
 from pipeline.files import TableWriter, open_parquet, read_batches
 from pipeline.ledger import Entry
 from pipeline.release.keys import TRAIN, VALIDATION, file_index, held_out, row_keys
@@ -213,14 +213,14 @@ def partition_bases(parts: list[Part]) -> tuple[dict[tuple[Values, str], tuple[i
 
 
 def write_file(
-    shard: str, release: str, path: str, cell: str, split: str, runs: list[str], partitions: list[int], table: str,
+    shard: str, release: str, path: str, cell: str, split: str, runs: Runs, partitions: list[int], table: str,
     folder: str, inputs: list[dict[str, Any]],
 ) -> dict[str, Any]:  # fmt: skip
     """Write one data file: its slices one after the other, each sorted by key and id."""
     started = time.perf_counter()
     entry = Entry(shard, "release: write", inputs=inputs)
     schema = table_schema(table)
-    places = [as_place(release) / run for run in runs]
+    places = run_places(runs)
     tallies = []
     with TableWriter(as_place(release) / path, schema) as out:
         for partition in partitions:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.edits import EDITED
-from pipeline.ledger import Entry, load_entries
+from pipeline.entry_pack import read_entries
 from pipeline.storage.places import Place
 
 
@@ -29,12 +28,28 @@ class Step:
     tokens: dict[str, int] = field(default_factory=dict)
 
 
-def sum_counts(entries: list[Entry], attribute: str) -> Counter[str]:
-    """A counter attribute added up over entries."""
-    total: Counter[str] = Counter()
-    for entry in entries:
-        total.update(getattr(entry, attribute))
-    return total
+class Sums:
+    """The counts of a folder's entries, added up; a million of them need no more memory than one."""
+
+    def __init__(self, folder: Place | None) -> None:
+        self.read = self.written = self.characters_out = 0
+        self.rejected: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.characters_rejected: Counter[str] = Counter()
+        self._tokens: dict[str, Counter[str]] = {}
+        for entry, _ in read_entries(folder) if folder else ():
+            self.read += entry.read
+            self.written += entry.written
+            self.characters_out += entry.characters_out
+            self.rejected.update(entry.rejected)
+            self.errors.update(entry.errors)
+            self.characters_rejected.update(entry.characters_rejected)
+            for signal, found in entry.notes.get("tokens", {}).items():
+                self._tokens.setdefault(signal, Counter()).update(found)
+
+    def tokens(self, reason: str) -> dict[str, int]:
+        """By signal the tokens of one reason, of what went in ("in") or of the corpus ("")."""
+        return {signal: found[reason] for signal, found in self._tokens.items()}
 
 
 # What a reader of the funnel meets first, in the order in which extract tests; others follow by count.
@@ -43,10 +58,10 @@ EXTRACT_ORDER = ("not_a_response", "revisit", "http_status", "not_html", "no_kan
 
 def funnel(out: Place, tables: dict[str, str]) -> list[Step]:
     """The steps of a recipe's run, from `tables` of run.json. Steps that have not run are left out."""
-    extracted = load_entries(out / tables["documents"]) if "documents" in tables else []
-    steps = [Step("records read", sum(entry.read for entry in extracted), None)]
+    extracted = Sums(out / tables["documents"] if "documents" in tables else None)
+    steps = [Step("records read", extracted.read, None)]
     left = steps[0].pages
-    reasons = sum_counts(extracted, "rejected") + sum_counts(extracted, "errors")
+    reasons = extracted.rejected + extracted.errors
     rank = {reason: index for index, reason in enumerate(EXTRACT_ORDER)}
     ordered = sorted(reasons.items(), key=lambda item: (rank.get(item[0], 50), -item[1], item[0]))
     others = [reason for reason, _ in ordered if reason in ("not_a_response", "revisit")]
@@ -55,28 +70,18 @@ def funnel(out: Place, tables: dict[str, str]) -> list[Step]:
         steps.append(Step(reason, count, None, removed=True))
         if others and reason == others[-1]:
             steps.append(Step("responses", left, None))
-    selected = load_entries(out / tables["corpus"]) if "corpus" in tables else []
-    tokens = _tokens(selected)
-    steps.append(Step("documents", left, sum(entry.characters_out for entry in extracted), tokens=tokens("in")))
+    selected = Sums(out / tables["corpus"] if "corpus" in tables else None)
+    tokens = selected.tokens
+    steps.append(Step("documents", left, extracted.characters_out, tokens=tokens("in")))
     if "corpus" in tables:
-        counts, characters = sum_counts(selected, "rejected"), sum_counts(selected, "characters_rejected")
+        counts, characters = selected.rejected, selected.characters_rejected
         for reason, count in sorted(
             counts.items(),
             key=lambda item: (item[0] == EDITED, item[0].startswith("duplicate_"), -item[1], item[0]),
         ):
             steps.append(Step(reason, count, characters[reason], removed=True, tokens=tokens(reason)))
-        kept = sum(entry.written for entry in selected)
-        steps.append(Step("corpus", kept, sum(entry.characters_out for entry in selected), tokens=tokens("")))
+        steps.append(Step("corpus", selected.written, selected.characters_out, tokens=tokens("")))
     return steps
-
-
-def _tokens(selected: list[Entry]) -> Callable[[str], dict[str, int]]:
-    """By signal the tokens of one reason, of what went in ("in") or of the corpus (""), added up over entries."""
-    sums: dict[str, Counter[str]] = {}
-    for entry in selected:
-        for signal, found in entry.notes.get("tokens", {}).items():
-            sums.setdefault(signal, Counter()).update(found)
-    return lambda reason: {signal: found[reason] for signal, found in sums.items()}
 
 
 def as_records(steps: list[Step]) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ import xxhash
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.entry_pack import load_entries
 from pipeline.errors import UsageError
 from pipeline.files import aligned_batches, read_table
-from pipeline.ledger import load_entries
 from pipeline.rewrite_run import KEY
 from pipeline.rewriting.recipe import RewritingRecipe
 from pipeline.run import read_run

@@ -8,8 +8,8 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.entry_pack import load_entries
 from pipeline.files import parquet_rows
-from pipeline.ledger import load_entries
 from pipeline.report.status import known_tables
 from pipeline.storage.places import Place, as_place
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import heapq
 import socket
 import time
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.entry_pack import read_entries
 from pipeline.files import read_json
-from pipeline.ledger import load_entries, load_failures
+from pipeline.ledger import load_failures
 from pipeline.plan import load_plan
 from pipeline.progress import human_seconds
 from pipeline.run import ROBOTS_PLAN, read_run
@@ -81,19 +83,22 @@ def print_status(console: Console, out: Place, tables: dict[str, str]) -> None:
     slowest: list[tuple[float, str]] = []
     for stage, name in stage_tables(tables):
         folder = out / tables[name]
-        entries, failed = load_entries(folder), load_failures(folder)
+        failed = load_failures(folder)
+        done, seconds, read = 0, 0.0, 0
+        for entry, _ in read_entries(folder):
+            done, seconds, read = done + 1, seconds + entry.seconds, read + entry.read
+            slowest.append((entry.seconds, f"{stage} {entry.shard}"))
+            if len(slowest) > 1000:
+                slowest = heapq.nlargest(SLOWEST, slowest)
         by_partition = ("duplicates", "repeats")
-        whole = len(entries) if name in by_partition else planned_robots if name == "robots" else planned
-        seconds = sum(entry.seconds for entry in entries)
-        read = sum(entry.read for entry in entries)
+        whole = done if name in by_partition else planned_robots if name == "robots" else planned
         rate = f"{read / seconds:,.0f}" if seconds else ""
-        table.add_row(stage, f"{len(entries)}/{whole}", str(len(failed)), f"{read:,}", f"{seconds:,.1f}", rate)
+        table.add_row(stage, f"{done}/{whole}", str(len(failed)), f"{read:,}", f"{seconds:,.1f}", rate)
         failures += [f"{stage}: shard {shard} failed: {error}" for shard, error in failed.items()]
-        slowest += [(entry.seconds, f"{stage} {entry.shard}") for entry in entries]
     console.print(table)
     for line in failures:
         console.print(line, soft_wrap=True)
-    slow = sorted(slowest, reverse=True)[:SLOWEST]
+    slow = heapq.nlargest(SLOWEST, slowest)
     console.print("slowest shards: " + "; ".join(f"{name} {human_seconds(seconds)}" for seconds, name in slow))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
+from pipeline.entry_pack import read_entries
 from pipeline.files import read_json
-from pipeline.ledger import load_entries
 from pipeline.report.status import stage_tables
 from pipeline.steps import STEPS_FILE
 from pipeline.storage.places import Place
@@ -15,14 +15,13 @@ def timing_rows(out: Place, tables: dict[str, str]) -> list[tuple[str, str, floa
     """(stage, step, seconds of work added up over shards), in the order of the stages."""
     rows = []
     for stage, name in stage_tables(tables):
-        entries = load_entries(out / tables[name])
-        total = sum(entry.seconds for entry in entries)
         with contextlib.suppress(FileNotFoundError):
             # Not written where a step has no exchange of files.
             for step, counts in read_json(out / tables[name] / STEPS_FILE).items():
                 rows.append((stage, step.partition(": ")[2], counts["seconds"]))
-        steps: dict[str, float] = {}
-        for entry in entries:
+        total, steps = 0.0, dict[str, float]()
+        for entry, _ in read_entries(out / tables[name]):
+            total += entry.seconds
             for step, seconds in entry.steps.items():
                 steps[step] = steps.get(step, 0.0) + seconds
         for step, seconds in sorted(steps.items(), key=lambda item: -item[1]):

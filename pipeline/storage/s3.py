@@ -7,6 +7,7 @@ in ~/.aws, the role of a container or machine. It adds a checksum to each put an
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ from pipeline.errors import KamisukiError, UsageError
 # outlast a server that is gone for a minute and more.
 TRIES = 12
 CHUNK_BYTES = 1_048_576
+# A page of a listing costs about as much as so many questions for one object (S3's prices: 5 and 0.4 USD a million).
+OBJECTS_A_PAGE = 12
 # The largest object that one put may make (Amazon S3 User Guide, "Uploading objects").
 LARGEST_PUT_BYTES = 5 * 2**30
 _MISSING = ("404", "NoSuchKey", "NotFound")
@@ -150,15 +153,40 @@ def head(url: str) -> S3Object | None:
     return S3Object(key, int(found["ContentLength"]), str(found["ETag"]))
 
 
-def list_objects(url: str, below: bool) -> Iterator[S3Object]:
-    """Objects whose URL begins with `url`; with `below` False only those without a further slash."""
+def list_objects(url: str, below: bool, after: str = "", most_pages: int | None = None) -> Iterator[S3Object]:
+    """Objects whose URL begins with `url`; with `below` False only those without a further slash.
+
+    `after` is a key: only those behind it; `most_pages` of a thousand are asked for.
+    """
     bucket, _ = split(url)
     prefix = url.removeprefix("s3://").partition("/")[2]
+    more = ({} if below else {"Delimiter": "/"}) | ({"StartAfter": after} if after else {})
     pages = client().get_paginator("list_objects_v2")
     with explained(url):
-        for page in pages.paginate(Bucket=bucket, Prefix=prefix, **({} if below else {"Delimiter": "/"})):
+        for page in itertools.islice(pages.paginate(Bucket=bucket, Prefix=prefix, **more), most_pages):
             for item in page.get("Contents", []):
                 yield S3Object(item["Key"], int(item["Size"]), str(item["ETag"]))
+
+
+def listed_sizes(urls: list[str]) -> dict[str, int]:
+    """Bytes of those of the objects that listings of their folders show for less than a question for each costs."""
+    folders: dict[str, set[str]] = {}
+    for url in urls:
+        folders.setdefault(url.rpartition("/")[0], set()).add(url)
+    found = {}
+    for folder, wanted in folders.items():
+        pages, first, last = len(wanted) // OBJECTS_A_PAGE, min(wanted), max(wanted)
+        if not pages:
+            continue
+        bucket, key = split(first)
+        # A key sorts behind all that are shorter by its last character.
+        for item in list_objects(f"{folder}/", below=False, after=key[:-1], most_pages=pages + 1):
+            url = f"s3://{bucket}/{item.key}"
+            if url in wanted:
+                found[url] = item.bytes
+            if url >= last:
+                break
+    return found
 
 
 def open_range(url: str, start: int, stop: int | None, etag: str | None, held: str | None = None) -> Any:

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from pipeline.entry_pack import load_entries
 from pipeline.events import EVENTS, EventLog
-from pipeline.ledger import ENTRY_SUFFIX, Entry, load_entries, load_failures
+from pipeline.ledger import ENTRY_SUFFIX, Entry, load_failures
 from pipeline.progress import Progress
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.report.status import print_status

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.cleaning import make_cleaners
 from pipeline.edits import Edit, apply
+from pipeline.entry_pack import load_entries
 from pipeline.errors import UsageError
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.report.explain import explain
@@ -95,7 +96,7 @@ def test_what_is_too_short_without_its_footer_is_rejected(pages, tmp_path):
 
 def test_the_ledger_counts_what_each_kind_did(pages, tmp_path):
     job = execute(tmp_path, [pages], overrides=(*PLAIN, CLEAN))
-    (entry,) = job.execute([])["corpus"].entries.values()
+    (entry,) = load_entries(job.execute([])["corpus"].folder)
     cut = len("\n".join(FOOTER)) + 1
     assert entry.notes["footer"] == {"documents": 2, "characters": 2 * cut}
     assert entry.notes["punctuation"] == {"documents": 2, "characters": 0}

@@ -107,7 +107,7 @@ class Folder:
         self.path("candidates", "")
         for index, name in enumerate(self.shards):
             signatures = self.path("signatures", f"{name}.parquet")
-            candidates.write_candidates(name, index, signatures, self.path("members"), self.path("candidates"), [])
+            candidates.write_candidates(name, index, signatures, [members], self.path("candidates"), [])
 
     def _resolve(self, partitions: int) -> dict[str, tuple[str, str, float]]:
         texts = [self.path("texts", f"{name}.run") for name in self.shards]

@@ -12,6 +12,7 @@ import pytest
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
+from pipeline.entry_pack import load_entries
 from tests.pipeline.conftest import (
     ENVIRONMENT,
     SAMPLE,
@@ -93,7 +94,7 @@ def test_a_warc_cut_in_the_middle_gives_all_that_stands_before_the_cut(tmp_path)
     data = SAMPLE.read_bytes()
     (tmp_path / "cut.warc.gz").write_bytes(data[: len(data) // 2])
     job = execute(tmp_path / "out", [tmp_path / "cut.warc.gz"])
-    (entry,) = job.execute([], last="extract")["documents"].entries.values()
+    (entry,) = load_entries(job.execute([], last="extract")["documents"].folder)
     assert entry.errors["cut_record"] == 1 and entry.balance() == 0
     assert len(table_rows(tmp_path / "out", "documents")) > 20
 

@@ -17,13 +17,13 @@ from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.entry_pack import load_entries
 from pipeline.errors import UsageError
 from pipeline.formats.jsonl import read_json_lines
 from pipeline.formats.mapping import columns_of
 from pipeline.formats.parquet import read_parquet
 from pipeline.formats.rows import BadRow, Row
 from pipeline.ingest_settings import Collection, Ingest
-from pipeline.ledger import load_entries
 from pipeline.recipe import load_recipe
 from pipeline.run import Run
 from pipeline.runner import InProcessRunner

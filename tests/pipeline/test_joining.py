@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dedup.shingles import mix, unmix
 from pipeline import joining, sorted_runs
+from pipeline.entry_pack import load_entries
 from pipeline.errors import KamisukiError
-from pipeline.ledger import load_entries
 from pipeline.progress import Progress
 from pipeline.runner import InProcessRunner
 from pipeline.sorted_runs import SortedRunWriter, read_rows

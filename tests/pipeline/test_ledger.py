@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.ledger import Entry, LedgerError, entry_path, load_entries, load_entry, load_failures, note_failure
+from pipeline.entry_pack import load_entries
+from pipeline.ledger import Entry, LedgerError, entry_path, load_entry, load_failures, note_failure
 
 
 def balanced() -> Entry:

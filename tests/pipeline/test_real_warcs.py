@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from pipeline.entry_pack import load_entries
 from pipeline.web.gate import may_be_japanese
 from pipeline.web.warc import read_record_at, read_records
 from tests.pipeline.conftest import REAL_WARCS, SampleRun, execute, table_rows
@@ -20,7 +21,7 @@ def real_run(tmp_path_factory) -> SampleRun:
 
 
 def test_every_record_of_every_file_is_accounted_for(real_run):
-    entries = real_run.done["documents"].entries.values()
+    entries = load_entries(real_run.done["documents"].folder)
     assert sum(len(entry.inputs) for entry in entries) == len(list(REAL_WARCS.iterdir()))
     assert all(entry.balance() == 0 for entry in entries)
     records = sum(1 for path in REAL_WARCS.iterdir() for _ in read_records(str(path), 8_000_000))

@@ -11,6 +11,7 @@ import pytest
 
 from filters.groups import make_group
 from pipeline.edits import Edit, apply
+from pipeline.entry_pack import load_entries
 from pipeline.errors import UsageError
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.report.explain import explain
@@ -107,7 +108,7 @@ def test_explain_tells_what_was_cut_and_why_a_page_fell_by_it(pages, tmp_path):
 
 def test_characters_add_up(pages, tmp_path):
     finished = execute(tmp_path, [pages], overrides=(LENGTH, ON)).execute([])
-    (entry,) = finished["corpus"].entries.values()
+    (entry,) = load_entries(finished["corpus"].folder)
     whole = sum(len(row["text"]) for row in table_rows(tmp_path, "documents"))
     kept = sum(len(row["text"]) for row in table_rows(tmp_path, "corpus"))
     assert entry.characters_in == whole and entry.characters_out == kept

@@ -12,7 +12,7 @@ import pytest
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from pipeline.ledger import load_entries
+from pipeline.entry_pack import load_entries
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.run import Run, read_run
 from pipeline.runner import InProcessRunner

@@ -15,7 +15,8 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from pipeline import outcomes
-from pipeline.ledger import load_entries, load_entry
+from pipeline.entry_pack import load_entries
+from pipeline.ledger import load_entry
 from pipeline.plan import load_plan
 from pipeline.progress import Progress
 from pipeline.recipe import find_recipe, load_recipe

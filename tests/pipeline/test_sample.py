@@ -10,6 +10,7 @@ import pytest
 
 from dedup.resolve import KINDS
 from filters.rules import reasons
+from pipeline.entry_pack import load_entries
 from pipeline.extract import RECORD_ERRORS
 from pipeline.recipe import find_recipe, load_recipe
 from tests.pipeline.conftest import ROOT, SAMPLE, SAMPLE_ROBOTS, truth
@@ -57,7 +58,7 @@ def test_every_page_ends_as_the_truth_table_says(run, request):
 
 
 def test_the_ledger_counts_what_the_truth_table_holds(sample_run):
-    entry = sample_run.done["documents"].entries["sample"]
+    (entry,) = load_entries(sample_run.done["documents"].folder)
     counted = Counter(entry.rejected) + Counter(entry.errors)
     expected = Counter(row["outcome"] for row in truth())
     assert {reason: counted[reason] for reason in counted} == {

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.entry_pack import load_entries
 from pipeline.errors import UsageError
-from pipeline.ledger import load_entries
 from pipeline.report.explain import explain
 from pipeline.report.funnel import funnel
 from pipeline.rewriting.client import RequestCache
