@@ -32,6 +32,7 @@ from pipeline.release.manifest import (
     read_manifest,
     write_manifest,
 )
+from pipeline.release.of_run import note_release
 from pipeline.release.taking_down import pages_named
 from pipeline.release.tally import add_up, license_counts, source_counts
 from pipeline.release.tombstones import buried, listed_for
@@ -162,6 +163,7 @@ class ReleaseRun:
         with self._locked():
             sources = self._sources()
             before = self._begin(sources, replace)
+            self._note_in_run()
             if before is not None:
                 return self._rename(before)
             plans = self._count(sources)
@@ -262,6 +264,16 @@ class ReleaseRun:
                 delete_tree(folder)
         write_json(path, {"out": str(self.out), **identity, "takedowns": takedowns})
         return None
+
+    def _note_in_run(self) -> None:
+        """Note in OUT which release is made of it. That OUT can only be read keeps nobody from releasing."""
+        try:
+            note_release(self.out, self.release)
+        except (OSError, KamisukiError) as error:
+            self.progress.say(
+                f"release: {self.out} cannot be written to ({error}): a takedown of another release of it will not "
+                "name this one"
+            )
 
     def _whole(self) -> Manifest | None:
         """The manifest of the release that stands here, None where a file of it is missing."""

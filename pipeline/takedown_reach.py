@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pipeline.errors import KamisukiError
 from pipeline.progress import Progress
 from pipeline.release.derived import registered, take_out
+from pipeline.release.of_run import releases_of
 from pipeline.release.push.ledger import pushed_to
 from pipeline.release.taking_down import MADE_OF_PAGES, OF_PAGES, rows_named
 from pipeline.release.tombstones import read_tombstones
@@ -38,7 +39,7 @@ def reach(release: Place, out: str | None, requests: Sequence[Request], progress
             f"{release / '.local' / 'takedowns.jsonl'}"
         )
     else:
-        ids |= _reach_run(as_place(out), requests, ids, reached, progress)
+        ids |= _reach_run(release, as_place(out), requests, ids, reached, progress)
     _reach_derived(release, frozenset(ids), reached, {str(release)})
     for target in pushed_to(release):
         reached.still_there.append(
@@ -74,7 +75,7 @@ def _reach_derived(place: Place, ids: frozenset[str], reached: Reached, seen: se
 
 
 def _reach_run(
-    out: Place, requests: Sequence[Request], ids: set[str], reached: Reached, progress: Progress
+    release: Place, out: Place, requests: Sequence[Request], ids: set[str], reached: Reached, progress: Progress
 ) -> set[str]:
     """Add requests to the list of a run, and forget a model's answers about what they name; returns the ids of all
     rows that its tables have of them."""
@@ -105,6 +106,11 @@ def _reach_run(
             f"tables of {out} (documents, older corpora and rewritten tables) and the WARC files behind them; "
             f"kamisuki gc {out} --yes removes the older tables once the recipe has run again"
         )
+        reached.still_there += [
+            f"perhaps {other}, a release of the same run: kamisuki takedown {other} follows the same list"
+            for other in releases_of(out)
+            if str(other) != str(release)
+        ]
     if isinstance(out, RemotePath):
         reached.still_there.append(f"answers of a model on the disks of other machines that worked for {out}")
     return found

@@ -143,6 +143,21 @@ def lines_of(place: Path) -> dict[str, bytes]:
     return {path.name: gzip.decompress(path.read_bytes()) for path in (place.parent / "lines").rglob("*.jsonl.gz")}
 
 
+def test_other_releases_of_the_run_are_named_and_follow_its_list(place):
+    out, other = place.parent / "out", place.parent / "other"
+    shutil.rmtree(out / "releases")
+    release(out, place, shard_bytes=6_000)
+    release(out, other, seed=4)
+    release(out, place.parent / "deleted")
+    shutil.rmtree(place.parent / "deleted")
+    _, reached = takedown(place, request("host", "h1.example"))
+    assert [line for line in reached.still_there if "a release of the same run" in line] == [
+        f"perhaps {other}, a release of the same run: kamisuki takedown {other} follows the same list"
+    ]
+    takedown(other)
+    assert rows_of(other).keys() == rows_of(place).keys() and verify(other).whole()
+
+
 def test_a_reason_and_a_file_that_stays_without_rows(place):
     host = "https://h2.example/"
     asked = make_request("host", "h2.example", datetime.date(2026, 11, 26), f"Who owns H2.example wrote, see {host}x")
