@@ -17,7 +17,7 @@ from pipeline.exchange import list_runs, run_list
 from pipeline.files import canonical_digest, read_json, remove_temporaries, write_json
 from pipeline.progress import Progress
 from pipeline.release import rows
-from pipeline.release.card import write_card
+from pipeline.release.card import card, write_card
 from pipeline.release.keys import file_path
 from pipeline.release.layout import AXES, Part, Size, Values, check_names, configs_of, parts_of, slug
 from pipeline.release.manifest import (
@@ -51,6 +51,7 @@ from pipeline.storage.places import (
     delete_tree,
     exists,
     folder_exists,
+    read_bytes,
     tree_sizes,
 )
 from pipeline.takedown_list import Request, requests_digest, together, write_requests
@@ -283,9 +284,16 @@ class ReleaseRun:
             return manifest
         return None
 
+    def _card_stands(self, manifest: Manifest) -> bool:
+        """Whether the card is the one that this version makes, and nobody edited it."""
+        try:
+            return read_bytes(self.release / CARD) == card(manifest).encode()
+        except FileNotFoundError:
+            return False
+
     def _rename(self, manifest: Manifest) -> Built:
         name, contact = self.name or manifest.name, self.contact or manifest.contact
-        if (name, contact) == (manifest.name, manifest.contact):
+        if (name, contact) == (manifest.name, manifest.contact) and self._card_stands(manifest):
             return Built(manifest, False)
         renamed = manifest.model_copy(update={"name": name, "contact": contact})
         self._publish(renamed)

@@ -120,6 +120,9 @@ def test_the_same_command_does_only_what_is_missing_and_ends_with_the_same_bytes
     assert release(out, tmp_path, **SMALL).worked
     assert data(tmp_path) == before
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in stamps} == stamps
+    with open(tmp_path / "README.md", "a", encoding="utf-8") as file:
+        file.write("edited\n")
+    assert release(out, tmp_path, **SMALL).worked and verify(tmp_path).whole()
 
 
 def test_another_release_is_not_overwritten_unless_it_is_asked_for(out, tmp_path):
