@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from pipeline.avoided import Avoided
 from pipeline.errors import KamisukiError
+from pipeline.same_code import difference, this_digest
 from pipeline.working import NAMESPACE, Where, call, call_on_ray, describe_error, here, where_from
 
 # A worker that ran this many tasks is replaced, so that what parsers leak goes with it.
@@ -72,6 +73,13 @@ class Result:
     where: Where | None = None
     seconds: float | None = None
     cpu_seconds: float | None = None
+
+
+class OtherCode(KamisukiError):
+    """A node has another version of the code than the driver."""
+
+    def __init__(self, node: str, what: str) -> None:
+        super().__init__(f"{node} cannot work for this run ({what}): install the same version of kamisuki on every node")
 
 
 class Watcher(Protocol):
@@ -236,7 +244,7 @@ class RayRunner:
                     name=task.shard,
                     label_selector=flight.selector,
                 )
-                flying[reserved.remote(flight.key, task.function, task.arguments, task.cpu_seconds)] = flight
+                flying[reserved.remote(flight.key, this_digest(), task.function, task.arguments, task.cpu_seconds)] = flight
                 watcher.started(task)
             if ray.wait(list(flying), num_returns=1, timeout=WATCH_SECONDS)[0]:
                 # All that are there at once: asking anew for each would go over all of them each time.
@@ -257,6 +265,8 @@ class RayRunner:
         try:
             outcome = ray.get(handle)
             where: Where | None = Where(**outcome["where"])
+            if "other_code" in outcome:
+                raise OtherCode(outcome["where"]["node"], difference(outcome["other_code"]))
             if outcome.get("kind") == "place":
                 avoided.add(outcome["node"])
                 if flight.retries < RETRIES and avoided.others():
@@ -265,6 +275,8 @@ class RayRunner:
         except ray.exceptions.TaskCancelledError:
             return None
         except ray.exceptions.RayError as error:
+            if isinstance(error, ray.exceptions.RayTaskError) and "failed to import" in str(error):
+                raise OtherCode("a node", describe_error(error.cause or error)[:200]) from None
             # The work did not fail, its place did: such a shard is never waived.
             where = where_from(_internal_kv_get(flight.key, namespace=NAMESPACE))
             outcome = {"error": f"the worker was lost: {describe_error(error)}"[:500], "kind": "lost"}

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from pipeline.avoided import is_of_its_node
 from pipeline.errors import KamisukiError
+from pipeline.same_code import this_code, this_digest
 from pipeline.storage.scratch import remove_orphans
 
 # The limit is said again after so many seconds of CPU time: a finalizer or a callback may have swallowed it.
@@ -99,15 +100,20 @@ def call(
 
 
 def call_on_ray(
-    key: str, function: Callable[..., dict[str, Any]], arguments: dict[str, Any], cpu_seconds: float | None
+    key: str, code: str, function: Callable[..., dict[str, Any]], arguments: dict[str, Any], cpu_seconds: float | None
 ) -> dict[str, Any]:
-    """`call` in a Ray worker, which says under `key` of Ray's own table that it began; the driver reads it there."""
+    """`call` in a Ray worker, which says under `key` of Ray's own table that it began; the driver reads it there.
+
+    A worker whose digest of code is not `code` does nothing and says what it has.
+    """
     import ray
     from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
     before = where_from(_internal_kv_get(key, namespace=NAMESPACE))
     where = here(before.attempt + 1 if before else 1)
     _internal_kv_put(key, json.dumps(asdict(where)), namespace=NAMESPACE)
+    if this_digest() != code:
+        return {"other_code": this_code(), "where": asdict(where)}
     # A worker that was killed here has left what it was writing, and no driver may ever come to this machine.
     remove_orphans()
     _end_this_process_after(None if cpu_seconds is None else cpu_seconds + GRACE_SECONDS)
