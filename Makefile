@@ -109,6 +109,18 @@ build/ray-serve/.ready: benchmarks/ray-serve.txt $(VENV)/.ready
 test-cluster: setup build/ray-serve/.ready ## The configurations for Ray clusters with GPUs, held against Ray Serve's own schemas
 	$(BIN)/python -m pytest tests/rewriting/test_cluster_config.py -n 0
 
+build/cluster-tools/.ready: tests/cluster/tools.txt $(VENV)/.ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/cluster-tools
+	VIRTUAL_ENV='$(CURDIR)/build/cluster-tools' $(BIN)/uv pip install --quiet --require-hashes -r $<
+	@touch $@
+
+.PHONY: test-launch test-image
+test-launch: warm build/cluster-tools/.ready test-image ## The files that start clusters: dry runs, real Ray on two nodes that are namespaces, the image
+	$(BIN)/python -m pytest tests/cluster/launch_checks.py -n 0
+
+test-image: warm ## Build the container image, by podman, docker or its steps alone, and run the sample in it without a network
+	$(BIN)/python -m tests.cluster.containerfile
+
 bench-rewrite: setup build/datatrove-inference/.ready ## Requests a second to a language model: ours beside datatrove's InferenceRunner
 	$(BIN)/python -m benchmarks.rewrite --datatrove build/datatrove-inference/bin/python
 
@@ -261,6 +273,7 @@ leak-test: warm ## [BENCH=…]: twenty runs through one worker over S3: memory, 
 lock: ## Resolve the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-header --upgrade -q -o requirements-bench.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header --upgrade -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra image --universal --generate-hashes --no-header --upgrade -q -c requirements.lock -o requirements-image.lock
 
 clean: ## Remove the environment and all caches (runs/ stays)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -324,6 +324,25 @@ def recipes() -> None:
 
 
 @app.command()
+def cluster(
+    name: Annotated[str | None, typer.Argument(help="Which one to print; without it all are listed.")] = None,
+) -> None:
+    """List the files that start clusters, or print one: kamisuki cluster slurm.sh > slurm.sh."""
+    from pipeline.shipped import cluster_files
+
+    files = {path.name: path for path in cluster_files()}
+    if name is None:
+        for file in files:
+            # The first line of each says what it is for, behind #!.
+            lines = files[file].read_text(encoding="utf-8").splitlines()
+            typer.echo(f"{file:16} {next(line for line in lines if not line.startswith('#!')).removeprefix('# ')}")
+    elif name in files:
+        typer.echo(files[name].read_text(encoding="utf-8"), nl=False)
+    else:
+        raise UsageError(f"no cluster file {name!r}: there are {', '.join(files)}")
+
+
+@app.command()
 def assets(
     action: Annotated[str, typer.Argument(help="list or fetch.")] = "list",
     names: Annotated[list[str] | None, typer.Argument(help="Which ones to fetch; all by default.")] = None,

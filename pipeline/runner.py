@@ -79,7 +79,9 @@ class OtherCode(KamisukiError):
     """A node has another version of the code than the driver."""
 
     def __init__(self, node: str, what: str) -> None:
-        super().__init__(f"{node} cannot work for this run ({what}): install the same version of kamisuki on every node")
+        super().__init__(
+            f"{node} cannot work for this run ({what}): install the same version of kamisuki on every node"
+        )
 
 
 class Watcher(Protocol):

@@ -1,4 +1,4 @@
-"""Where the files that come with kamisuki lie: recipes and lists."""
+"""Where the files that come with kamisuki lie: recipes, lists, and what starts clusters."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,3 +31,8 @@ def find_shipped(name_or_path: str, shipped: Sequence[Path], what: str) -> Path:
 def shipped_recipes() -> list[Path]:
     """The shipped recipes, by name."""
     return sorted(path for path in configs_folder().glob("*.yaml") if path.stem not in LISTS)
+
+
+def cluster_files() -> list[Path]:
+    """The shipped files that start clusters, by name."""
+    return sorted((configs_folder() / "cluster").iterdir())
