@@ -68,9 +68,8 @@ def faults(text: str, context: Path, ignored: str) -> list[str]:
             user = words[0]
         if step.instruction == "RUN":
             for command in re.split(r"&&|;|\|\|?", step.text):
-                if re.search(r"\bpip install\b", command) and not (
-                    "--require-hashes" in command or "--no-deps" in command or re.search(r" uv==[\d.]+\s*$", command)
-                ):
+                known = (r"--require-hashes", r" uv==[\d.]+\s*$", r"--no-deps .*/build\s*$")
+                if re.search(r"\bpip install\b", command) and not any(re.search(each, command) for each in known):
                     found.append(f"packages without hashes: {command.strip()}")
                 if "apt-get install" in command and (
                     "--yes" not in command or "--no-install-recommends" not in command
@@ -118,11 +117,13 @@ def go_through(folder: Path, python: str) -> None:
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(root)], check=True)
     prepare = f"""
         rm -rf /usr/local && {python} -m venv --copies /usr/local && chmod 755 /root
-        mount -t proc proc /proc && mount -t tmpfs tmpfs /tmp && mount -t tmpfs tmpfs /dev/shm
-        rm -rf /work /home/* /root/.cache
+        mount -t proc proc /proc && mount -t tmpfs tmpfs /dev/shm
+        for folder in /tmp /home {ROOT.parent} /root/.cache; do
+          if [ -d "$folder" ]; then mount -t tmpfs tmpfs "$folder"; fi
+        done
+        chmod 1777 /tmp
     """
-    for place in ("dev",):
-        subprocess.run(["mount", "--rbind", f"/{place}", str(root / place)], check=True)
+    subprocess.run(["mount", "--rbind", "/dev", str(root / "dev")], check=True)
     environment = {"PATH": "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
     # This machine's way to its package index is no part of the image.
     environment |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_"))}

@@ -1,4 +1,4 @@
-"""What is too long for the test suite: the files that start clusters, held against what reads them. `make test-launch`."""
+"""The files that start clusters, held against what reads them: `make test-launch`, too long for the test suite."""
 
 from __future__ import annotations
 

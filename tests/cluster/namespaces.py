@@ -1,7 +1,7 @@
-"""Nodes that are namespaces of this machine: each with processes, an address, a name and a /tmp/ray of its own. Needs root.
+"""Nodes that are namespaces of this machine: each with processes, an address, a name and a /tmp/ray of its own.
 
 `ray stop` ends every Ray that it sees, and `ray symmetric-run` refuses a machine on which one runs: so each node sees
-its own processes alone.
+its own processes alone. Making them needs root.
 """
 
 from __future__ import annotations

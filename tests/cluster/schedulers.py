@@ -1,7 +1,7 @@
-"""Stand-ins for the schedulers of clusters: sbatch, srun and scontrol; qsub and pbsdsh; mpirun. They really start things.
+"""Stand-ins for schedulers, which really start things: sbatch, srun and scontrol; qsub and pbsdsh; mpirun.
 
-`Site` makes a folder of commands to put on PATH. A job script is read as its scheduler reads it (directives at its head,
-unknown ones refused) and run on this machine; what it starts on each node is started, as the site's `enter` says:
+`Site` makes a folder of commands to put on PATH. A job script is read as its scheduler reads it (directives at its
+head, unknown ones refused) and run on this machine; what it starts on each node is started, as the site's `enter` says:
 plainly, or in namespaces of its own (tests/cluster/namespaces.py). As on real sites, srun hands the environment on and
 pbsdsh does not.
 """
@@ -142,7 +142,7 @@ def scontrol(site: Site, arguments: list[str]) -> int:
 
 
 def qsub(site: Site, arguments: list[str]) -> int:
-    """Run a job script as PBS or, where KIND says so, Grid Engine would: with variables of -v and nothing else of ours."""
+    """Run a job script as PBS or, where KIND says so, Grid Engine would: with the variables of -v and no others."""
     assert arguments[0] == "-v"
     given = dict(pair.split("=", 1) for pair in arguments[1].split(","))
     script = Path(arguments[2])

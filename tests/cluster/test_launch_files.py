@@ -1,4 +1,4 @@
-"""The files of configs/cluster/ that start a cluster: by the rules of who reads them, and through stand-ins for schedulers.
+"""The files of configs/cluster/ that start a cluster, by the rules of who reads them and through stand-ins.
 
 What takes longer (a dry run of AWS, the image, real Ray nodes through the stand-ins) is `make test-launch`.
 """
@@ -214,9 +214,9 @@ def test_a_job_starts_ray_on_every_node_and_the_run_on_the_first(site: Site, kin
         assert words[2].partition(":")[0] == "node1" and 20000 <= int(words[2].partition(":")[2]) < 30000
         assert told[node]["environment"]["RAY_AUTH_MODE"] == "token"
     given = json.loads((home / "kamisuki.json").read_text())
-    assert given == [
-        "run", GIVEN["RECIPE"], "--input", GIVEN["INPUT"], "--out", GIVEN["OUT"], "--ray-address", told["node1"]["words"][2]
-    ]  # fmt: skip
+    address = told["node1"]["words"][2]
+    wanted = ["run", GIVEN["RECIPE"], "--input", GIVEN["INPUT"], "--out", GIVEN["OUT"], "--ray-address", address]
+    assert given == wanted
     # One token for all nodes, another for each job, and nowhere but in the environment.
     (token,) = {told[node]["environment"]["RAY_AUTH_TOKEN"] for node in NODES}
     assert re.fullmatch(r"[0-9a-f]{64}", token)
