@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,6 +15,7 @@ from rich.table import Table
 from pipeline import __version__
 from pipeline.choosing_commands import add_commands
 from pipeline.errors import KamisukiError, UsageError
+from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.export_command import add_export_command
 from pipeline.index_command import add_index_command
 from pipeline.mix_commands import add_mix_commands
@@ -28,10 +27,6 @@ from pipeline.storage.places import as_place, writable
 from pipeline.takedown_command import add_takedown_command
 from pipeline.verify_command import add_verify_command
 
-if TYPE_CHECKING:
-    from pipeline.events import EventLog
-    from pipeline.run import Run
-
 app = typer.Typer(
     help="Japanese pretraining corpora from Common Crawl.",
     no_args_is_help=True,
@@ -42,9 +37,6 @@ Out = Annotated[Any, typer.Argument(parser=as_place, help="The OUT folder or s3:
 RecipeName = Annotated[str | None, typer.Option("--recipe", help="Which recipe's run; the latest one by default.")]
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Do the shards that failed, not others that are missing.")
-]
-LogJson = Annotated[
-    str | None, typer.Option("--log-json", help="Add events to this file, one JSON line each; - is standard output.")
 ]
 
 
@@ -93,13 +85,13 @@ def run(
     log_json: LogJson = None,
 ) -> None:
     """Run a recipe: only what is missing in OUT is done."""
-    from pipeline.events import STANDARD_OUTPUT, open_log
-    from pipeline.progress import Progress, human_seconds
+    from pipeline.progress import human_seconds
     from pipeline.recipe import find_recipe, load_recipe
     from pipeline.report.funnel import funnel, print_funnel
     from pipeline.run import STAGES, Run
     from pipeline.runner import InProcessRunner, RayRunner
     from pipeline.takedown_list import read_list
+    from pipeline.telling import open_progress, told
 
     started = time.monotonic()
     for stage in (first, last):
@@ -111,45 +103,19 @@ def run(
     runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
     # Workers of a cluster may stand in another folder; people are shown what they wrote.
     shown, out = out, writable(out)
-    progress = Progress(out, events=open_log(log_json, sys.stdout))
+    progress = open_progress(out, log_json)
     job = Run(chosen, out, runner, progress, retry_failed)
-    with _told(progress.events, chosen.name, shown, job):
-        try:
-            job.execute(inputs or [], first, last, robots or [], read_list(takedowns) if takedowns else [])
-        finally:
-            runner.close()
+    with told(progress, "ingest" if last == "ingest" else "run", chosen.name, shown, runner, job.waived):
+        job.execute(inputs or [], first, last, robots or [], read_list(takedowns) if takedowns else [])
     console = _console(stderr=log_json == STANDARD_OUTPUT)
     if job.tasks_run == 0:
         done = "no shard has failed" if retry_failed else "all shards of all stages are done"
         console.print(f"{chosen.name}: nothing to do, {done}")
     made = "corpus" if last == "select" else "documents"
     if last in ("ingest", "select") and made in job.tables:
-        print_funnel(console, funnel(out, job.tables), f"{chosen.name}: from records to {made}")
+        print_funnel(console, funnel(out, job.tables), f"{chosen.name}: from records to {made}", job.waived)
         console.print(f"{made}: {shown / job.tables[made]}", soft_wrap=True)
-    for shard, error in sorted(job.waived.items()):
-        console.print(f"without shard {shard}, waived by max_failed_shards: {error}", soft_wrap=True)
     console.print(f"took {human_seconds(time.monotonic() - started)}")
-
-
-@contextlib.contextmanager
-def _told(events: EventLog, recipe: str, out: Any, job: Run) -> Iterator[None]:
-    """Write the first and the last event of a run, and end the command where it was interrupted."""
-    started, code, told = time.monotonic(), 0, None
-    events.emit("run_begin", recipe=recipe, out=str(out), version=__version__)
-    try:
-        yield
-    except KeyboardInterrupt:
-        code, told = 130, "stopped"
-        typer.echo("kamisuki: stopped; finished shards are kept, run again to go on", err=True)
-        raise typer.Exit(code) from None
-    except Exception as error:
-        from pipeline.working import describe_error
-
-        code, told = error.exit_code if isinstance(error, KamisukiError) else 1, describe_error(error)
-        raise
-    finally:
-        took = time.monotonic() - started
-        events.emit("run_end", exit_code=code, error=told, tasks=job.tasks_run, waived=job.waived, seconds=took)
 
 
 @app.command()
@@ -174,9 +140,10 @@ def ingest(
 @app.command()
 def status(out: Out, recipe: RecipeName = None) -> None:
     """Show shards done, running and failed, rates, time left and the slowest shards."""
-    from pipeline.report.status import known_tables, print_status
+    from pipeline.report.status import known_tables, known_waived, print_status
 
-    print_status(_console(), out, known_tables(out, recipe)[1])
+    name, tables = known_tables(out, recipe)
+    print_status(_console(), out, tables, known_waived(out, name))
 
 
 @app.command()
@@ -195,16 +162,16 @@ def funnel(
     out: Out, recipe: RecipeName = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
     """Show pages and characters left after every step, with reasons."""
-    from pipeline.report.funnel import as_records, print_funnel
+    from pipeline.report.funnel import as_record, print_funnel
     from pipeline.report.funnel import funnel as steps_of
-    from pipeline.report.status import known_tables
+    from pipeline.report.status import known_tables, known_waived
 
     name, tables = known_tables(out, recipe)
-    steps = steps_of(out, tables)
+    steps, waived = steps_of(out, tables), known_waived(out, name)
     if as_json:
-        typer.echo(json.dumps(as_records(steps), ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(as_record(steps, waived), ensure_ascii=False, indent=1))
     else:
-        print_funnel(_console(), steps, f"{name}: from records to corpus")
+        print_funnel(_console(), steps, f"{name}: from records to corpus", waived)
 
 
 @app.command()
@@ -219,35 +186,37 @@ def audit(
     ] = None,
     ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    log_json: LogJson = None,
 ) -> None:
     """Show what deduplication did and what still repeats; exit with 3 where the recipe's limits do not hold."""
     from pipeline.errors import GateClosed
-    from pipeline.progress import Progress
     from pipeline.report.audit import as_record, audit_duplicates
     from pipeline.report.audit_tables import print_audit
     from pipeline.report.status import known_tables
     from pipeline.run import Run, read_run, recorded_recipe
     from pipeline.runner import InProcessRunner, RayRunner
+    from pipeline.telling import open_progress, told
 
-    out = writable(out)
+    if as_json and log_json == STANDARD_OUTPUT:
+        raise UsageError("--json and --log-json - both write to standard output: give --log-json a file")
+    shown, out = out, writable(out)
     name, tables = known_tables(out, recipe)
     chosen = recorded_recipe(out, read_run(out) or {}, name)
     runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
-    try:
-        repeated = Run(chosen, out, runner, Progress(out)).audit()
-    finally:
-        runner.close()
-    duplicates = None
-    if chosen.dedup is not None:
-        folders = {table: out / tables[table] for table in ("documents", "corpus", "duplicates")}
-        duplicates = audit_duplicates(folders, chosen.dedup, pairs)
-    if as_json:
-        typer.echo(json.dumps(as_record(duplicates, repeated), ensure_ascii=False, indent=1))
-    else:
-        print_audit(_console(), duplicates, repeated)
-    wrong = [*(duplicates.wrong if duplicates else []), *repeated.above]
-    if wrong:
-        raise GateClosed("audit: " + "; ".join(wrong))
+    progress = open_progress(out, log_json)
+    with told(progress, "audit", name, shown, runner):
+        repeated = Run(chosen, out, runner, progress).audit()
+        duplicates = None
+        if chosen.dedup is not None:
+            folders = {table: out / tables[table] for table in ("documents", "corpus", "duplicates")}
+            duplicates = audit_duplicates(folders, chosen.dedup, pairs)
+        if as_json:
+            typer.echo(json.dumps(as_record(duplicates, repeated), ensure_ascii=False, indent=1))
+        else:
+            print_audit(_console(stderr=log_json == STANDARD_OUTPUT), duplicates, repeated)
+        wrong = [*(duplicates.wrong if duplicates else []), *repeated.above]
+        if wrong:
+            raise GateClosed("audit: " + "; ".join(wrong))
 
 
 add_commands(app, _console)

@@ -6,14 +6,20 @@ import datetime
 import json
 import os
 import uuid
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
+
+import typer
 
 from pipeline.errors import UsageError
 
+# The option of the commands that work on a run or a release.
+LogJson = Annotated[
+    str | None, typer.Option("--log-json", help="Add events to this file, one JSON line each; - is standard output.")
+]
 STANDARD_OUTPUT = "-"
 # Every event, and the fields that it always has besides `time`, `run` and `event`.
 EVENTS = {
-    "run_begin": ("recipe", "out", "version"),
+    "run_begin": ("command", "recipe", "out", "version"),
     "plan": ("plan", "inputs", "bytes", "shards", "new_shards"),
     "stage_begin": ("stage", "shards", "to_do"),
     "task_start": ("stage", "shard", "node", "pid", "attempt"),

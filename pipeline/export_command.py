@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from pipeline.errors import UsageError
+from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
 
 Release = Annotated[Any, typer.Argument(parser=as_place, help="Folder or s3:// prefix of a release, mix or pack.")]
@@ -50,21 +51,21 @@ def add_export_command(app: typer.Typer, console: Any) -> None:
         layout: Annotated[str | None, typer.Option("--layout", help="megatron (the default) or nanotron.")] = None,
         workers: Workers = None,
         ray_address: RayAddress = None,
+        log_json: LogJson = None,
     ) -> None:
         """Write a release as JSON lines by source, as plain text, or as token shards."""
         from pipeline.export_run import export as make
-        from pipeline.progress import Progress
+        from pipeline.telling import open_progress, told
 
-        runner = _runner(workers, ray_address)
-        try:
-            record = make(release, writable(to), kind, runner, Progress(), config, sizes, tokenizer, eos, layout)
-        finally:
-            runner.close()
+        runner, progress = _runner(workers, ray_address), open_progress(None, log_json)
+        with told(progress, "export", None, to, runner):
+            record = make(release, writable(to), kind, runner, progress, config, sizes, tokenizer, eos, layout)
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("file", "rows", "tokens", "MB"):
             table.add_column(name, justify="left" if name == "file" else "right")
         for file in record.files:
             counted = "" if file.tokens is None else f"{file.tokens:,}"
             table.add_row(file.path, f"{file.rows:,}", counted, f"{file.bytes / 1e6:.2f}")
-        console().print(table)
-        console().print(f"export: {to}", soft_wrap=True)
+        printed = console(stderr=log_json == STANDARD_OUTPUT)
+        printed.print(table)
+        printed.print(f"export: {to}", soft_wrap=True)

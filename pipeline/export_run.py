@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pipeline.release.reading import chosen_config
 from pipeline.release.tokenizer import load_tokenizer
 from pipeline.runner import Runner, Task
 from pipeline.storage.places import Place
+from pipeline.working import TASK_CPU_SECONDS
 
 FORMATS = ("jsonl", "text", "tokens")
 # Batches of 256 rows of text, their tokens as Python numbers, and a tokenizer.
@@ -117,7 +119,8 @@ def _files(
             if file.path not in done:
                 function, arguments = _work(record, file, number, tokenizer, eos)
                 arguments |= {"release": release, "file": file, "place": to}
-                tasks.append(Task(file.path, function, arguments, TASK_MEMORY_BYTES, weight=file.bytes))
+                task = Task(file.path, function, arguments, TASK_MEMORY_BYTES, file.bytes)
+                tasks.append(replace(task, cpu_seconds=TASK_CPU_SECONDS))
     progress.begin("export", tasks, len(tasks) + len(done))
     failed: dict[str, str] = {}
     for result in runner.run(tasks, progress):

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from pipeline.errors import UsageError
+from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
 
 MixFile = Annotated[Path, typer.Argument(help="The manifest: a YAML file.")]
@@ -20,19 +21,20 @@ Workers = Annotated[
 RayAddress = Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")]
 
 
-def _make(kind: str, manifest: Path, to: Any, force: bool, workers: int | None, ray_address: str | None) -> Any:
+def _make(
+    kind: str, manifest: Path, to: Any, force: bool, workers: int | None, ray_address: str | None, log_json: str | None
+) -> Any:
     from pipeline.mix_run import make_mix, make_pack
-    from pipeline.progress import Progress
     from pipeline.runner import InProcessRunner, RayRunner
+    from pipeline.telling import open_progress, told
 
     if workers == 0 and ray_address:
         raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
     runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
     make = make_mix if kind == "mix" else make_pack
-    try:
-        return make(manifest, writable(to), runner, Progress(), force)
-    finally:
-        runner.close()
+    progress = open_progress(None, log_json)
+    with told(progress, "mix" if kind == "mix" else "compare-pack", None, to, runner):
+        return make(manifest, writable(to), runner, progress, force)
 
 
 def _print(console: Any, record: Any) -> None:
@@ -64,16 +66,30 @@ def add_mix_commands(app: typer.Typer, console: Any) -> None:
 
     @app.command()
     def mix(
-        manifest: MixFile, to: To, force: Force = False, workers: Workers = None, ray_address: RayAddress = None
+        manifest: MixFile,
+        to: To,
+        force: Force = False,
+        workers: Workers = None,
+        ray_address: RayAddress = None,
+        log_json: LogJson = None,
     ) -> None:
         """Mix releases by weights or budgets of tokens: budgets are nested, and every part holds the shares."""
-        _print(console(), _make("mix", manifest, to, force, workers, ray_address))
-        console().print(f"mix: {to}", soft_wrap=True)
+        made = _make("mix", manifest, to, force, workers, ray_address, log_json)
+        printed = console(stderr=log_json == STANDARD_OUTPUT)
+        _print(printed, made)
+        printed.print(f"mix: {to}", soft_wrap=True)
 
     @app.command("compare-pack")
     def compare_pack(
-        manifest: MixFile, to: To, force: Force = False, workers: Workers = None, ray_address: RayAddress = None
+        manifest: MixFile,
+        to: To,
+        force: Force = False,
+        workers: Workers = None,
+        ray_address: RayAddress = None,
+        log_json: LogJson = None,
     ) -> None:
         """Cut corpora to equal tokens, with all that others need to train on them and compare."""
-        _print(console(), _make("pack", manifest, to, force, workers, ray_address))
-        console().print(f"pack: {to}", soft_wrap=True)
+        made = _make("pack", manifest, to, force, workers, ray_address, log_json)
+        printed = console(stderr=log_json == STANDARD_OUTPUT)
+        _print(printed, made)
+        printed.print(f"pack: {to}", soft_wrap=True)

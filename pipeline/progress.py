@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from pipeline.events import EventLog
 from pipeline.files import write_json
+from pipeline.metrics import Metrics
 from pipeline.runner import Result, Task
 from pipeline.storage.places import Place, RemotePath
 from pipeline.stragglers import Pace, Straggler
@@ -40,12 +41,14 @@ def human_seconds(seconds: float) -> str:
 class Progress:
     """Shows one stage at a time and keeps OUT/state.json, which `kamisuki status` reads.
 
-    What happens goes to `events` too where there is a log.
+    What happens goes to `events` too where there is a log, and is counted in Ray's metrics where Ray exports any.
     """
 
     def __init__(self, out: Place | None = None, stream: TextIO | None = None, events: EventLog | None = None) -> None:
         self.stream = stream or sys.stderr
         self.events = events or EventLog(None)
+        self.metrics = Metrics()
+        self.tasks_ended = 0
         self.state_path = out / "state.json" if out else None
         self._state_every = REMOTE_STATE_EVERY_SECONDS if isinstance(out, RemotePath) else STATE_EVERY_SECONDS
         self._terminal = self.stream.isatty()
@@ -117,6 +120,8 @@ class Progress:
     def finished(self, result: Result) -> None:
         """A task ended, well or not."""
         shard = result.task.shard
+        self.tasks_ended += 1
+        self.metrics.finished(self._stage, result)
         self._handed.discard(shard)
         self._running.pop(shard, None)
         self._stragglers.pop(shard, None)
@@ -133,7 +138,7 @@ class Progress:
             self._finished += 1
             self._documents += result.counts["written"]
             self._bytes += result.counts["bytes_in"]
-            counts = {name: result.counts[name] for name in COUNTS if name in result.counts}
+            counts = {name: result.counts.get(name) for name in COUNTS}
             self.events.emit("task_finish", **told, **counts)
             if result.seconds is not None:
                 self._pace.add(result.task.weight, result.seconds)

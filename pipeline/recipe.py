@@ -25,6 +25,7 @@ from pipeline.signal_settings import Annotate
 from pipeline.signal_tables import GroupSettings, needed, signal_tables
 from pipeline.source_settings import Sources
 from pipeline.web.consent.agents import agents_of
+from pipeline.working import TASK_CPU_SECONDS
 
 
 class ExtractLimits(Section):
@@ -376,7 +377,7 @@ class Shards(Section):
     yield_ratio: Positive = Field(
         0.009, description="expected document bytes for a byte of compressed WARC (Common Crawl: 1 GB gives some 9 MB)"
     )
-    cpu_seconds: Positive = Field(14_400.0, description="CPU time that a task may use, seconds")
+    cpu_seconds: Positive = Field(TASK_CPU_SECONDS, description="CPU time that a task may use, seconds")
 
 
 class Recipe(Section):

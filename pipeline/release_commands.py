@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from pipeline.errors import UsageError
+from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
 
 Out = Annotated[Any, typer.Argument(parser=as_place, help="The OUT folder or s3:// prefix of a run.")]
@@ -59,12 +60,14 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
             int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
         ] = None,
         ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
+        log_json: LogJson = None,
     ) -> None:
         """Make a data set of a corpus and of what was rewritten that people can load: only what is missing is done."""
-        from pipeline.progress import Progress, human_seconds
+        from pipeline.progress import human_seconds
         from pipeline.release.manifest import LOCAL
         from pipeline.release_run import ReleaseRun, Settings
         from pipeline.runner import InProcessRunner, RayRunner
+        from pipeline.telling import open_progress, told
 
         started = time.monotonic()
         if workers == 0 and ray_address:
@@ -79,26 +82,23 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
         )
         runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
         place = writable(to)
+        progress = open_progress(place / LOCAL, log_json)
         parts = [(which, step or None) for which, _, step in (each.partition(":") for each in rewritten or [])]
         job = ReleaseRun(
-            writable(out), place, settings, runner, Progress(place / LOCAL), recipe, name, contact, parts,
+            writable(out), place, settings, runner, progress, recipe, name, contact, parts,
             corpus=not without_corpus,
         )  # fmt: skip
-        try:
+        printed = console(stderr=log_json == STANDARD_OUTPUT)
+        with told(progress, "release", recipe, to, runner):
             if dry_run:
-                _print_plans(console(), job.plan())
+                _print_plans(printed, job.plan())
                 return
             built = job.build(replace)
-        except KeyboardInterrupt:
-            typer.echo("kamisuki: stopped; finished files are kept, run again to go on", err=True)
-            raise typer.Exit(130) from None
-        finally:
-            runner.close()
         if not built.worked:
-            typer.echo(f"{built.manifest.name}: nothing to do, the release is whole")
-        _print_release(console(), built.manifest)
-        console().print(f"release: {to}", soft_wrap=True)
-        console().print(f"took {human_seconds(time.monotonic() - started)}")
+            printed.print(f"{built.manifest.name}: nothing to do, the release is whole")
+        _print_release(printed, built.manifest)
+        printed.print(f"release: {to}", soft_wrap=True)
+        printed.print(f"took {human_seconds(time.monotonic() - started)}")
 
 
 def _names(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import UsageError
+from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
 
 Out = Annotated[Any, typer.Argument(parser=as_place, help="The OUT folder or s3:// prefix of a run.")]
@@ -50,15 +51,17 @@ def add_rewriting_commands(app: typer.Typer, console: Any) -> None:
         overrides: Annotated[
             list[str] | None, typer.Option("--set", help="Change a key: steps.style.otherwise=drop.")
         ] = None,
+        log_json: LogJson = None,
     ) -> None:
         """Rewrite a table of a run with a language model, and check what it wrote; only what is missing is done."""
-        from pipeline.progress import Progress, human_seconds
+        from pipeline.progress import human_seconds
         from pipeline.report.rewriting import print_steps, steps_of
         from pipeline.rewrite_dry_run import estimate, print_estimate
         from pipeline.rewrite_run import RewritingRun
         from pipeline.rewriting.client import Budget
         from pipeline.rewriting.recipe import find_rewriting_recipe, load_rewriting_recipe
         from pipeline.runner import InProcessRunner, RayRunner
+        from pipeline.telling import open_progress, told
 
         started = time.monotonic()
         if workers == 0 and ray_address:
@@ -71,19 +74,16 @@ def add_rewriting_commands(app: typer.Typer, console: Any) -> None:
             return
         runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
         budget = Budget(tokens=max_tokens, money=max_cost, prices=chosen.prices.model_dump())
-        job = RewritingRun(chosen, out, runner, Progress(out), budget)
-        try:
+        progress = open_progress(out, log_json)
+        job = RewritingRun(chosen, out, runner, progress, budget)
+        with told(progress, "rewrite", chosen.name, shown, runner):
             found = job.execute(of, until)
-        except KeyboardInterrupt:
-            typer.echo("kamisuki: stopped; what was answered is kept, run again to go on", err=True)
-            raise typer.Exit(130) from None
-        finally:
-            runner.close()
+        printed = console(stderr=log_json == STANDARD_OUTPUT)
         if job.steps.tasks_run == 0:
-            typer.echo(f"{chosen.name}: nothing to do, all shards of all steps are done")
-        print_steps(console(), steps_of(out, chosen.name))
-        console().print(f"rewritten: {shown / found.folder.name}", soft_wrap=True)
-        console().print(f"took {human_seconds(time.monotonic() - started)}")
+            printed.print(f"{chosen.name}: nothing to do, all shards of all steps are done")
+        print_steps(printed, steps_of(out, chosen.name))
+        printed.print(f"rewritten: {shown / found.folder.name}", soft_wrap=True)
+        printed.print(f"took {human_seconds(time.monotonic() - started)}")
 
     @app.command("rewrite-report")
     def rewrite_report(

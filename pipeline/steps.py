@@ -33,6 +33,7 @@ from pipeline.storage.places import (
     make_folder,
     tree_sizes,
 )
+from pipeline.working import TASK_CPU_SECONDS
 
 STEPS_FILE = "steps.json"
 MADE_BY = "made_by.json"
@@ -118,7 +119,7 @@ class Steps:
         progress: Progress,
         max_failed_shards: int,
         remember: Callable[[], None],
-        cpu_seconds: float | None = None,
+        cpu_seconds: float | None = TASK_CPU_SECONDS,
         retry_failed: bool = False,
     ) -> None:
         self.out = out

@@ -27,6 +27,8 @@ SAID_AGAIN_SECONDS = 5.0
 # Compiled code that never comes back to the interpreter hears no signal's handler: its worker is ended after so long.
 GRACE_SECONDS = 120
 NAMESPACE = "kamisuki"
+# What a task may use where no recipe says otherwise, as `shards.cpu_seconds` has it: many times what any has used.
+TASK_CPU_SECONDS = 14_400.0
 
 
 class CpuTimeUsedUp(BaseException):
@@ -91,7 +93,7 @@ def call(
         with cpu_limit(cpu_seconds):
             outcome: dict[str, Any] = {"counts": function(**arguments)}
     except CpuTimeUsedUp:
-        told = f"it used its {cpu_seconds:,g} s of CPU time and was stopped (shards.cpu_seconds)"
+        told = f"it used its {cpu_seconds:,g} s of CPU time and was stopped (shards.cpu_seconds of a recipe)"
         outcome = {"error": told, "trace": traceback.format_exc(), "kind": "cpu_time"}
     except Exception as error:  # noqa: BLE001 - every error of a shard is noted under its name and ends non-zero
         kind = "place" if is_of_its_node(error) else "error"

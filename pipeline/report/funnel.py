@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,13 +85,13 @@ def funnel(out: Place, tables: dict[str, str]) -> list[Step]:
     return steps
 
 
-def as_records(steps: list[Step]) -> list[dict[str, Any]]:
-    """The funnel as JSON records."""
-    return [dict(step.__dict__) for step in steps]
+def as_record(steps: list[Step], waived: Mapping[str, str]) -> dict[str, Any]:
+    """The funnel as JSON: its steps, and the shards that it is without, with their errors."""
+    return {"steps": [dict(step.__dict__) for step in steps], "waived": dict(sorted(waived.items()))}
 
 
-def print_funnel(console: Console, steps: list[Step], title: str) -> None:
-    """Show the funnel: what is left in bold, what each reason took away indented below."""
+def print_funnel(console: Console, steps: list[Step], title: str, waived: Mapping[str, str]) -> None:
+    """Show the funnel: what is left in bold, what each reason took away indented below; shards that it is without."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("step")
     for name in ("pages", "of pages", "characters", "a page"):
@@ -109,3 +110,5 @@ def print_funnel(console: Console, steps: list[Step], title: str) -> None:
         tokens = [f"{sign}{step.tokens[signal]:,}" if signal in step.tokens else "" for signal in signals]
         table.add_row(name, f"{sign}{step.pages:,}", share, characters, mean, *tokens, style=style)
     console.print(table)
+    for shard, error in sorted(waived.items()):
+        console.print(f"without shard {shard}, waived by max_failed_shards: {error}", soft_wrap=True)

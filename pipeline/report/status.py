@@ -6,6 +6,7 @@ import datetime
 import heapq
 import socket
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -64,8 +65,11 @@ def driver_state(out: Place) -> dict[str, Any] | None:
     return state if alive and state["done"] + state["failed"] < state["shards"] else None
 
 
-def print_status(console: Console, out: Place, tables: dict[str, str]) -> None:
-    """Shards done, running and failed of each stage, rates, time left and the slowest shards."""
+def print_status(console: Console, out: Place, tables: dict[str, str], waived: Mapping[str, str]) -> None:
+    """Shards done, running and failed of each stage, rates, time left and the slowest shards.
+
+    `waived` are shards that the run goes on without, by max_failed_shards.
+    """
     state = driver_state(out)
     if state:
         age = human_seconds(time.time() - state["time"])
@@ -94,7 +98,10 @@ def print_status(console: Console, out: Place, tables: dict[str, str]) -> None:
         whole = done if name in by_partition else planned_robots if name == "robots" else planned
         rate = f"{read / seconds:,.0f}" if seconds else ""
         table.add_row(stage, f"{done}/{whole}", str(len(failed)), f"{read:,}", f"{seconds:,.1f}", rate)
-        failures += [f"{stage}: shard {shard} failed: {error}" for shard, error in failed.items()]
+        failures += [
+            f"{stage}: shard {shard} failed{' and is waived' if shard in waived else ''}: {error}"
+            for shard, error in failed.items()
+        ]
     console.print(table)
     for line in failures:
         console.print(line, soft_wrap=True)
@@ -115,6 +122,12 @@ def _print_running(console: Console, state: dict[str, Any]) -> None:
         if one["shard"] in slow:
             line = f"SLOW {line}; others take {human_seconds(one['expected_seconds'])} for as much"
         console.print(f"  {line}", soft_wrap=True)
+
+
+def known_waived(out: Place, name: str) -> dict[str, str]:
+    """The shards that a recipe's run goes on without, and their errors, from run.json."""
+    record = read_run(out)
+    return dict(record["recipes"][name].get("waived", {})) if record else {}
 
 
 def known_tables(out: Place, recipe: str | None) -> tuple[str, dict[str, str]]:

@@ -311,7 +311,7 @@ def test_stragglers_are_named_by_status_by_the_progress_line_and_as_an_event(tmp
     assert len(slow) == 1, "each is told once"
     assert slow[0]["shard"] == "s5" and slow[0]["node"] == "node-7" and slow[0]["expected_seconds"] == 2.0
     printed = io.StringIO()
-    print_status(Console(file=printed, width=200), tmp_path, job.tables)
+    print_status(Console(file=printed, width=200), tmp_path, job.tables, {})
     shown = printed.getvalue()
     assert "SLOW s5: for 10 min" in shown and "on node-7 (process 4711), since 20" in shown
     assert "others take 2 s for as much" in shown and "1 tasks at work, 1 handed out that have not begun" in shown

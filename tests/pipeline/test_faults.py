@@ -87,7 +87,12 @@ def test_a_file_that_is_no_warc_fails_alone_with_one_line_and_can_be_waived(part
     assert code == 0 and "waived" in printed
     assert table_rows(out, "corpus")
     code, printed, _ = run_cli(monkeypatch, capsys, "status", str(out))
-    assert "failed" in printed and name in printed
+    assert "failed and is waived" in printed and name in printed
+    code, printed, _ = run_cli(monkeypatch, capsys, "funnel", str(out))
+    assert "waived by max_failed_shards" in printed and name in printed
+    code, printed, _ = run_cli(monkeypatch, capsys, "funnel", str(out), "--json")
+    (waived,) = json.loads(printed)["waived"].values()
+    assert name in waived
 
 
 def test_a_warc_cut_in_the_middle_gives_all_that_stands_before_the_cut(tmp_path):

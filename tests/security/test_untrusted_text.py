@@ -223,7 +223,7 @@ def test_a_run_over_hostile_pages_starts_nothing_and_reads_nothing_as_code(tmp_p
         [sys.executable, "-m", "pipeline.cli", "funnel", "out", "--json"],
         cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=True,
     ).stdout  # fmt: skip
-    documents = next(step for step in json.loads(funnel) if step["name"] == "documents")
+    documents = next(step for step in json.loads(funnel)["steps"] if step["name"] == "documents")
     # Most get as far as any page does.
     assert documents["pages"] >= len(texts) - 4
 
