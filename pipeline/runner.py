@@ -246,7 +246,9 @@ class RayRunner:
                     name=task.shard,
                     label_selector=flight.selector,
                 )
-                flying[reserved.remote(flight.key, this_digest(), task.function, task.arguments, task.cpu_seconds)] = flight
+                flying[reserved.remote(flight.key, this_digest(), task.function, task.arguments, task.cpu_seconds)] = (
+                    flight
+                )
                 watcher.started(task)
             if ray.wait(list(flying), num_returns=1, timeout=WATCH_SECONDS)[0]:
                 # All that are there at once: asking anew for each would go over all of them each time.
