@@ -181,7 +181,7 @@ def plan_inputs(folder: Path) -> dict[str, float]:
 
 def status(folder: Path) -> dict[str, float]:
     console = Console(file=Unseen(), width=200)  # type: ignore[arg-type]
-    print_status(console, folder / "out", known_tables(folder / "out", None)[1])
+    print_status(console, folder / "out", known_tables(folder / "out", None)[1], {})
     return {}
 
 
