@@ -78,11 +78,14 @@ class RunWriter:
     def _flush(self) -> None:
         if not self._pending:
             return
-        table = pa.Table.from_batches([batch for batch, _ in self._pending], schema=self.schema)
+        # Of one chunk rows are taken several times faster than of many.
+        table = pa.Table.from_batches([batch for batch, _ in self._pending], schema=self.schema).combine_chunks()
         partition = np.concatenate([part for _, part in self._pending])
+        self._pending, self._pending_bytes = [], 0
         order = np.argsort(partition, kind="stable")
         cuts = np.searchsorted(partition[order], np.arange(self.partitions + 1))
-        ordered = table.take(pa.array(order)).combine_chunks()
+        ordered = table.take(pa.array(order))
+        del table
         places = np.zeros(self.partitions + 1, np.int64)
         for index in range(self.partitions):
             places[index] = self._file.tell()
@@ -92,7 +95,6 @@ class RunWriter:
                     stream.write_table(rows)
         places[self.partitions] = self._file.tell()
         self._blocks.append(places)
-        self._pending, self._pending_bytes = [], 0
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

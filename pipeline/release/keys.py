@@ -18,7 +18,7 @@ _FILE = re.compile(r"data/([^/]+)/([a-z]+)-(\d{5})-of-(\d{5})\.parquet")
 
 def row_keys(ids: pa.Array, seed: int) -> np.ndarray:
     """The keys of rows, uint64 [n]: the xxHash64 of their ids with the release's seed. Raises KamisukiError on null."""
-    return np.fromiter((row_key(name, seed) for name in ids.to_pylist()), np.uint64, len(ids))
+    return _hashes(ids, seed)
 
 
 def row_key(identity: str | None, seed: int) -> int:
@@ -32,6 +32,13 @@ def _bytes(name: str | None) -> bytes:
     return name.encode()
 
 
+def _hashes(names: pa.Array, seed: int) -> np.ndarray:
+    if names.null_count:
+        _bytes(None)
+    digest = xxhash.xxh64_intdigest
+    return np.array([digest(name, seed) for name in names.cast(pa.binary()).to_pylist()], np.uint64)
+
+
 def held_out(names: pa.Array, seed: int, share: float) -> np.ndarray:
     """Which rows belong to validation, bool [n], by the names that decide: the xxHash64 of each, seeded, below `share`.
 
@@ -39,8 +46,10 @@ def held_out(names: pa.Array, seed: int, share: float) -> np.ndarray:
     """
     limit = int(share * 2**64)
     codes = names.dictionary_encode()
-    found = [xxhash.xxh64_intdigest(_bytes(name), seed) < limit for name in codes.dictionary.to_pylist()]
-    return np.array(found, np.bool_)[codes.indices.to_numpy(zero_copy_only=False)] if len(names) else np.zeros(0, bool)
+    if names.null_count:
+        _bytes(None)
+    below = _hashes(codes.dictionary, seed) < limit
+    return np.asarray(below[codes.indices.to_numpy(zero_copy_only=False)]) if len(names) else np.zeros(0, bool)
 
 
 def file_index(keys: np.ndarray, files: int) -> np.ndarray:

@@ -26,6 +26,8 @@ RULE_VERSION = 1
 MEMORY_BYTES = 1_000_000_000
 KEY = "release_key"
 ROWS_AT_ONCE = 16_384
+# Sorted rows are copied so many at a time: what is in memory twice stays small.
+TAKEN_ROWS = 2_048
 # Why a row is left out of a release.
 FORBIDDEN, REFUSED = "generator_forbids_training", "consent_refused"
 TIER, SOURCE_TIER = "license_tier", "source_license_tier"
@@ -224,12 +226,15 @@ def write_file(
     tallies = []
     with TableWriter(as_place(release) / path, schema) as out:
         for partition in partitions:
-            found = read_partition(places, partition, schema.append(pa.field(KEY, pa.uint64())))
-            rows = in_order(found).drop_columns([KEY]).cast(schema)
+            # Of one chunk rows are taken several times faster than of many.
+            found = read_partition(places, partition, schema.append(pa.field(KEY, pa.uint64()))).combine_chunks()
+            order = order_of(found)
+            rows = found.drop_columns([KEY]).cast(schema)
             entry.read += rows.num_rows
             tallies.append(tally(rows))
-            for batch in rows.to_batches():
-                out.write(batch)
+            for start in range(0, len(order), TAKEN_ROWS):
+                for batch in rows.take(pa.array(order[start : start + TAKEN_ROWS])).to_batches():
+                    out.write(batch)
     entry.written = out.rows
     counted = add_up(tallies)
     entry.characters_out = counted["characters"]
@@ -247,8 +252,11 @@ def write_file(
     return entry.__dict__
 
 
-def in_order(rows: pa.Table) -> pa.Table:
-    """Rows sorted by key, and those that share one by id. Raises KamisukiError where two rows share an id."""
+def order_of(rows: pa.Table) -> np.ndarray:
+    """The places of rows sorted by key, and of those that share one by id, int64 [n].
+
+    Raises KamisukiError where two rows share an id.
+    """
     keys = rows.column(KEY).to_numpy()
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
@@ -262,4 +270,4 @@ def in_order(rows: pa.Table) -> pa.Table:
                 raise KamisukiError(
                     f"two rows have the id {one}: the table was made of inputs that hold a record twice"
                 )
-    return rows.take(pa.array(order))
+    return order
