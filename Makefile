@@ -202,6 +202,10 @@ check-release: warm ## OUT=… WORK=…: a finished run released, exported, mixe
 test-takedown: setup ## A takedown killed at every step that there is (the tests try some of them)
 	KAMISUKI_EVERY_KILL=1 $(BIN)/python -m pytest tests/release/test_takedown.py -n 0 -k killed
 
+.PHONY: bench-release
+bench-release: warm ## [TABLES='runs/…/corpus-*/*.parquet'] [ROWS=1000000]: a release of a million rows, beside DuckDB and datasets
+	$(BIN)/python -m benchmarks.release --scratch '$(or $(SCRATCH),build/release)' --rows $(or $(ROWS),1000000) $(if $(TABLES),--tables $(TABLES))
+
 .PHONY: export release
 release: setup ## OUT=… TO=…: make a data set of a corpus that people can load
 	$(BIN)/kamisuki release '$(OUT)' --to '$(TO)' $(if $(WORKERS),--workers $(WORKERS))

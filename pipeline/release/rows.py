@@ -26,8 +26,8 @@ RULE_VERSION = 1
 MEMORY_BYTES = 1_000_000_000
 KEY = "release_key"
 ROWS_AT_ONCE = 16_384
-# Sorted rows are copied so many at a time: what is in memory twice stays small.
-TAKEN_ROWS = 2_048
+# Sorted rows are copied about so many bytes at a time: what is in memory twice stays small.
+TAKEN_BYTES = 16_000_000
 # Why a row is left out of a release.
 FORBIDDEN, REFUSED = "generator_forbids_training", "consent_refused"
 TIER, SOURCE_TIER = "license_tier", "source_license_tier"
@@ -232,8 +232,9 @@ def write_file(
             rows = found.drop_columns([KEY]).cast(schema)
             entry.read += rows.num_rows
             tallies.append(tally(rows))
-            for start in range(0, len(order), TAKEN_ROWS):
-                for batch in rows.take(pa.array(order[start : start + TAKEN_ROWS])).to_batches():
+            taken = max(1, len(order) * TAKEN_BYTES // max(1, rows.nbytes))
+            for start in range(0, len(order), taken):
+                for batch in rows.take(pa.array(order[start : start + taken])).to_batches():
                     out.write(batch)
     entry.written = out.rows
     counted = add_up(tallies)
