@@ -8,8 +8,8 @@ of the processor, of all its threads, with start-up; the peak is the system's, f
 
 The others do less: `kamisuki release` also holds out hosts, counts licenses, sources and languages, writes checksums
 and a manifest, and can be killed and go on. DuckDB sorts by a hash and writes a folder a license tier, with zstd of
-level 3 as we do, and may take 2 GB of memory; datasets shuffles and writes shards, with snappy, as it always does, and of
-the first FEW files alone, since it reads row by row. All leave out what refuses training.
+level 3 as we do, and may take 2 GB of memory; datasets shuffles and writes shards, with snappy, as it always does, and
+of the first FEW files alone, since it reads row by row. All leave out what refuses training.
 
 Exits with 1 where a side loses rows, or ours takes MOST_MEMORY or more.
 """
@@ -44,7 +44,8 @@ DATASETS = """
 import glob, os, sys, datasets
 source, target, scratch, few = sys.argv[1:]
 datasets.disable_progress_bars()
-rows = datasets.load_dataset("parquet", data_files=sorted(glob.glob(source))[: int(few)], split="train", cache_dir=scratch)
+files = sorted(glob.glob(source))[: int(few)]
+rows = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=scratch)
 rows = rows.filter(lambda said: [verdict != "refused" for verdict in said], input_columns="consent", batched=True)
 rows = rows.shuffle(seed=1)
 os.makedirs(target)
