@@ -114,8 +114,13 @@ build/cluster-tools/.ready: tests/cluster/tools.txt $(VENV)/.ready
 	VIRTUAL_ENV='$(CURDIR)/build/cluster-tools' $(BIN)/uv pip install --quiet --require-hashes -r $<
 	@touch $@
 
+build/image/.ready: requirements-image.lock pyproject.toml $(VENV)/.ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/image
+	VIRTUAL_ENV='$(CURDIR)/build/image' $(BIN)/uv pip install --quiet --no-deps --require-hashes -r $<
+	@touch $@
+
 .PHONY: test-launch test-image
-test-launch: warm build/cluster-tools/.ready test-image ## The files that start clusters: dry runs, real Ray on two nodes that are namespaces, the image
+test-launch: warm build/cluster-tools/.ready build/image/.ready test-image ## The files that start clusters: dry runs, real Ray on two nodes that are namespaces, the image
 	$(BIN)/python -m pytest tests/cluster/launch_checks.py -n 0
 
 test-image: warm ## Build the container image, by podman, docker or its steps alone, and run the sample in it without a network

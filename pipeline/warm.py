@@ -39,6 +39,7 @@ def warm() -> float:
     from dedup.normalise import normalize_array
     from dedup.resolve import EXACT, resolve
     from dedup.shingle_store import ShingleStore, shingle_sets
+    from dedup.shingles import mix
     from dedup.similarity import jaccard, shingle_set
     from filters.characters import kana_ratio
     from filters.groups import EXAMPLES, make_group
@@ -63,6 +64,10 @@ def warm() -> float:
         band_hashes(normalised, MinHashParameters(bands=2, rows=2))
         hashes = content_hashes(normalised)
     mixed(hashes, URL_KEY)
+    # Arrays, tables, and columns of a table.
+    pairs = np.stack([hashes, hashes], axis=1)
+    for numbers in (hashes, pairs, pairs[:, 0]):
+        mix(numbers)
     sets = [shingle_set(text, 5) for text in TEXTS]
     jaccard(sets[0], sets[1])
     with ShingleStore(Path("."), 1_000_000) as store:

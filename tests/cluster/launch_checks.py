@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from pipeline.entry_pack import load_entries
 from pipeline.shipped import cluster_files
 from tests.cluster import namespaces
 from tests.cluster.schedulers import Site
@@ -19,6 +21,7 @@ from tests.pipeline.conftest import ROOT, SAMPLE, execute, table_bytes
 from tests.pipeline.loopback import moto_server
 
 TOOLS = ROOT / "build" / "cluster-tools" / "bin"
+IMAGE = ROOT / "build" / "image" / "bin"
 # Canonical's account, whose Ubuntu images moto knows.
 UBUNTU = "099720109477"
 
@@ -92,6 +95,31 @@ def test_rays_launcher_starts_head_and_worker_on_a_stand_in_of_aws(
             if given_range["CidrIp"] == "0.0.0.0/0"
         ]
         assert open_to_all == [22]
+
+
+def test_rays_metrics_are_what_the_ledger_says(tmp_path: Path) -> None:
+    command = [IMAGE / "python", "-m", "tests.cluster.metrics_of_a_run", SAMPLE, tmp_path / "out"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    found = told["exported"]
+    assert sum(found["ray_kamisuki_tasks_total"].values()) == told["tasks"]
+    assert sum(found["ray_kamisuki_task_seconds_count"].values()) == told["tasks"]
+    for stage, table in (
+        ("extract", "documents"),
+        ("annotate", "signals"),
+        ("sign", "signatures"),
+        ("select", "corpus"),
+    ):
+        entries = load_entries(tmp_path / "out" / told["tables"][table])
+        assert found["ray_kamisuki_tasks_total"][f"{stage}/done"] == len(entries)
+        for outcome, count in (
+            ("written", sum(entry.written for entry in entries)),
+            ("rejected", sum(sum(entry.rejected.values()) for entry in entries)),
+            ("error", sum(sum(entry.errors.values()) for entry in entries)),
+        ):
+            assert found["ray_kamisuki_records_total"].get(f"{stage}/{outcome}", 0) == count
+    assert found["ray_kamisuki_input_bytes_total"] == {"extract": SAMPLE.stat().st_size}
 
 
 @pytest.fixture(scope="module")
