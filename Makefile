@@ -218,8 +218,8 @@ release: setup ## OUT=… TO=…: make a data set of a corpus that people can lo
 rewrite: setup ## RECIPE=… OUT=… ENDPOINT=http://HOST:PORT/v1: rewrite a table of a run with a language model
 	$(BIN)/kamisuki rewrite $(RECIPE) --out '$(OUT)' $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(foreach pair,$(SET),--set '$(pair)')
 
-rewrite-demo: warm build/model-server/.ready ## [ROWS=10]: a small real model on this machine rewrites pages and code, and the checks catch it
-	$(BIN)/python -m benchmarks.rewrite_demo --server build/model-server/bin/python --out runs/rewrite-demo $(if $(ROWS),--rows $(ROWS))
+rewrite-demo: warm build/model-server/.ready ## [ROWS=10] [TOKENS=200]: a small real model on this machine rewrites pages and code, and the checks catch it
+	$(BIN)/python -m benchmarks.rewrite_demo --server build/model-server/bin/python --out runs/rewrite-demo $(if $(ROWS),--rows $(ROWS)) $(if $(TOKENS),--tokens $(TOKENS))
 
 check-code: setup ## Every file of the shared test data through SwallowCode's steps
 	KAMISUKI_CODE_FILES=1000 $(BIN)/python -m pytest tests/pipeline/test_rewrite_code.py -n 0 -o timeout=3600
