@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.progress import Progress
+from pipeline.recipe import TASK_CPU_SECONDS
 from pipeline.release.derived_record import Derived, DerivedFile, begin, companion, origin_of, publish, write_derived
 from pipeline.release.exports import tokens
 from pipeline.release.exports.making import make_jsonl, make_samples, make_text, make_tokens, remove_leftovers
@@ -20,7 +21,6 @@ from pipeline.release.reading import chosen_config
 from pipeline.release.tokenizer import load_tokenizer
 from pipeline.runner import Runner, Task
 from pipeline.storage.places import Place
-from pipeline.working import TASK_CPU_SECONDS
 
 FORMATS = ("jsonl", "text", "tokens")
 # Batches of 256 rows of text, their tokens as Python numbers, and a tokenizer.

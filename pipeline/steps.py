@@ -20,6 +20,7 @@ from pipeline.ledger import (
     note_failure,
 )
 from pipeline.progress import Progress
+from pipeline.recipe import TASK_CPU_SECONDS
 from pipeline.runner import Runner, Task
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.storage.places import (
@@ -33,7 +34,6 @@ from pipeline.storage.places import (
     make_folder,
     tree_sizes,
 )
-from pipeline.working import TASK_CPU_SECONDS
 
 STEPS_FILE = "steps.json"
 MADE_BY = "made_by.json"

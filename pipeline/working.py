@@ -27,8 +27,6 @@ SAID_AGAIN_SECONDS = 5.0
 # Compiled code that never comes back to the interpreter hears no signal's handler: its worker is ended after so long.
 GRACE_SECONDS = 120
 NAMESPACE = "kamisuki"
-# What a task may use where no recipe says otherwise, as `shards.cpu_seconds` has it: many times what any has used.
-TASK_CPU_SECONDS = 14_400.0
 
 
 class CpuTimeUsedUp(BaseException):

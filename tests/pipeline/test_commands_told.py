@@ -10,8 +10,8 @@ import typer
 
 from pipeline.cli import app
 from pipeline.events import EVENTS
+from pipeline.recipe import TASK_CPU_SECONDS
 from pipeline.runner import InProcessRunner, Result, Task, Watcher
-from pipeline.working import TASK_CPU_SECONDS
 from tests.pipeline.conftest import run_cli
 
 # It says line by line what it took out and what it did not reach.
