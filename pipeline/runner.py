@@ -211,17 +211,29 @@ class RayRunner:
         return ray
 
     def run(self, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Result]:
-        """Submit tasks, largest first, a bounded number at a time, and yield results as they come."""
-        self._start()
+        """Submit tasks, largest first, a bounded number at a time, and yield results as they come.
+
+        Raises KamisukiError when the cluster is lost, or another stands at its address.
+        """
+        errors = self._start().exceptions.RayError
         from ray.experimental.internal_kv import _internal_kv_del
 
         self._check_memory(tasks)
         batch = uuid.uuid4().hex
+        lost = False
         try:
             yield from self._fly(tasks, batch, watcher)
+        except errors as error:
+            lost = True
+            # Ray calls it an error of authentication when a head node that was started anew does not know this driver.
+            told = " ".join(str(error).split()).partition(" Ensure that the token")[0][:200]
+            raise KamisukiError(
+                f"the Ray cluster was lost ({told}): what is finished is kept; run again when it is back"
+            ) from None
         finally:
             # All at once: a question to Ray's table for each task would cost a driver more than the rest of it.
-            _internal_kv_del(f"{batch}/", del_by_prefix=True, namespace=NAMESPACE)
+            if not lost:
+                _internal_kv_del(f"{batch}/", del_by_prefix=True, namespace=NAMESPACE)
 
     def _fly(self, tasks: Sequence[Task], batch: str, watcher: Watcher) -> Iterator[Result]:
         ray = self._ray

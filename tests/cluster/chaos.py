@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.storage.places import RemotePath
-from tests.cluster.faults import Scene, Weather, plan_faults, strike
+from tests.cluster.faults import LATE_STAGE, Scene, Weather, is_late, plan_faults, strike
 from tests.cluster.nodes import Nodes, ray_nodes, s3_server
 from tests.cluster.outcome import Outcome, outcome_of
 from tests.cluster.scale import BUCKET, Work, local_outcome, run_on, upload, using_s3
@@ -60,9 +61,21 @@ class Operator:
         self.driver = self._begin()
         return False
 
+    def has_come_to(self, stage: str) -> bool:
+        """Whether an attempt has begun with a stage."""
+        return any(one["event"] == "stage_begin" and one["stage"] == stage for one in self._events())
+
+    def _events(self) -> list[dict[str, Any]]:
+        found = []
+        for line in self.events.read_text().splitlines() if self.events.exists() else []:
+            # A driver that was killed may have cut a line, to which the next one's first was added.
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
     def counted(self) -> Counter[str]:
         """How many events of each kind all attempts have noted."""
-        return Counter(json.loads(line)["event"] for line in self.events.read_text().splitlines() if line.endswith("}"))
+        return Counter(one["event"] for one in self._events())
 
 
 def disturb(operator: Operator, scene: Scene, seed: int) -> list[dict[str, Any]]:
@@ -74,7 +87,7 @@ def disturb(operator: Operator, scene: Scene, seed: int) -> list[dict[str, Any]]
     while not operator.ended_well():
         scene.driver = operator.driver
         scene.mend()
-        if due is None and any(node.workers() for node in scene.nodes.workers.values()):
+        if due is None and operator.has_come_to(LATE_STAGE if is_late(seed) else "extract"):
             due = time.monotonic() + to_come[-1].wait
         if time.monotonic() - started > MOST_SECONDS:
             raise RuntimeError(f"the run has not ended after {MOST_SECONDS:.0f} s; struck: {struck}")

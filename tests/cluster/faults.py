@@ -17,6 +17,9 @@ from tests.cluster.nodes import Node, Nodes
 # How often each kind comes in a run. A head takes the whole cluster with it, so that it comes in every other run.
 EACH_RUN = {"worker": 4, "freeze": 2, "raylet": 1, "node": 1, "driver": 1, "cut": 1, "disk": 2}
 WAIT_SECONDS = (1.0, 9.0)
+# In every third run the faults wait for what comes after extract, which is quicker: most of a run's time goes there.
+LATE_STAGE = "annotate"
+LATE_WAIT_SECONDS = (0.3, 2.5)
 CUT_SECONDS = 30.0
 # Of all requests to the S3 server from the first to the last, besides the faults of the plan.
 BUSY_SHARE = 0.1
@@ -36,6 +39,11 @@ class Fault:
     share: float
 
 
+def is_late(seed: int) -> bool:
+    """Whether the faults of a seed begin with LATE_STAGE."""
+    return seed % 3 == 0
+
+
 def plan_faults(seed: int) -> list[Fault]:
     """The faults of a run, the same for the same seed."""
     chance = random.Random(seed)
@@ -43,6 +51,7 @@ def plan_faults(seed: int) -> list[Fault]:
     if seed % 2:
         kinds.append("head")
     chance.shuffle(kinds)
+    wait = LATE_WAIT_SECONDS if is_late(seed) else WAIT_SECONDS
     lasting = {
         "freeze": FROZEN_SECONDS,
         "disk": FULL_SECONDS,
@@ -51,7 +60,7 @@ def plan_faults(seed: int) -> list[Fault]:
     return [
         Fault(
             kind,
-            chance.uniform(*WAIT_SECONDS),
+            chance.uniform(*wait),
             chance.uniform(*lasting.get(kind, (0.0, 0.0))),
             round(chance.random(), 6),
         )

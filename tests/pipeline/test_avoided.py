@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from pipeline.avoided import AVOIDED_SECONDS, NODE_LABEL, OF_A_NODE, Avoided, is_of_its_node
 from pipeline.errors import KamisukiError
+from pipeline.runner import RayRunner
 from pipeline.storage import scratch
 from pipeline.working import call
+from tests.pipeline.conftest import Quiet
 
 NAMES = st.sets(st.sampled_from("abcdef"))
 
@@ -59,6 +61,24 @@ def test_an_error_that_was_handled_before_another_came_is_no_cause():
 
     assert call(work, {})["kind"] == "error"
     assert not is_of_its_node(ValueError("x"))
+
+
+def test_a_lost_cluster_is_one_line_that_says_what_to_do():
+    import ray
+
+    class Lost(RayRunner):
+        def _start(self):
+            return ray
+
+        def _fly(self, tasks, watcher):
+            told = "RPC error: WrongClusterID: Perhaps the client is accessing GCS after it has restarted.."
+            raise ray.exceptions.AuthenticationError(f"{told}\nEnsure that the token is available")
+            yield
+
+    with pytest.raises(KamisukiError) as lost:
+        list(Lost().run([], Quiet()))
+    assert "cluster was lost" in str(lost.value) and "run again" in str(lost.value)
+    assert "token" not in str(lost.value) and "\n" not in str(lost.value)
 
 
 def test_scratch_files_of_other_machines_in_a_shared_cache_are_left_alone(tmp_path, monkeypatch):
