@@ -119,6 +119,7 @@ def chaos_run(work: Work, local: Outcome, seed: int) -> dict[str, Any]:
         events = operator.counted()
         return {
             "seed": seed,
+            "records": sum(entry["read"] for entry in outcome.entries.values() if entry["stage"] == "extract"),
             "seconds": round(time.monotonic() - started, 1),
             "faults": struck,
             "requests": len(seen.requests),
@@ -130,6 +131,12 @@ def chaos_run(work: Work, local: Outcome, seed: int) -> dict[str, Any]:
             "ledger_entries": len(outcome.entries),
             "differences": [*local.differences(outcome), *outcome.wrong()],
         }
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The records of a file, by seed."""
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return sorted(records, key=lambda record: record["seed"])
 
 
 def table(records: list[dict[str, Any]]) -> str:
@@ -152,7 +159,7 @@ def table(records: list[dict[str, Any]]) -> str:
         count = Counter(fault["kind"] for fault in record["faults"])
         errors = sum(one["exit_code"] != 0 and not {"driver", "head"} & {*one["struck"]} for one in record["attempts"])
         rows.append(
-            [record["seed"], len(record["faults"]), *(count[kind] for kind in kinds), record["requests_503"],
+            [record["seed"], record["records"], len(record["faults"]), *(count[kind] for kind in kinds), record["requests_503"],
              record["requests_unanswered"], record["events"]["task_retry"], len(record["attempts"]), errors,
              len(record["differences"])]
         )  # fmt: skip
@@ -182,8 +189,8 @@ def main() -> None:
             record = chaos_run(work, local, seed)
             with open(given.to, "a") as file:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    records = [json.loads(line) for line in given.to.read_text().splitlines()]
-    print(table(sorted(records, key=lambda record: record["seed"])))
+    records = read_records(given.to)
+    print(table(records))
     sys.exit(any(record["differences"] for record in records))
 
 

@@ -152,6 +152,11 @@ def growth(samples: list[Sample], measure: str) -> dict[str, Any]:
     }
 
 
+def read_samples(path: Path) -> list[Sample]:
+    """The samples of a file."""
+    return [Sample(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def table(samples: list[Sample]) -> str:
     """The samples and the slopes as tables in Markdown."""
     columns = ["worker_mb", "worker_peak_mb", "worker_files", "driver_mb", "driver_files", "object_store_kb"]

@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 from pipeline.files import file_digest
+from tests.cluster import chaos, leak
 from tests.cluster.faults import EACH_RUN, plan_faults
 from tests.cluster.leak import MOST_GROWTH, Sample, growth
 from tests.cluster.outcome import outcome_of
-from tests.pipeline.conftest import SAMPLE, execute
+from tests.pipeline.conftest import ROOT, SAMPLE, execute
 
 
 def test_a_seed_decides_the_faults_and_no_run_lacks_a_kind():
@@ -47,6 +48,19 @@ def test_growth_is_told_from_noise_and_from_warming_up():
     assert all(growth(still, measure)["flat"] for measure in MOST_GROWTH)
     assert not growth(leaking, "worker_mb")["flat"] and not growth(leaking, "worker_files")["flat"]
     assert not growth(samples(0, 300), "worker_mb")["flat"], "noise that hides a leak is no proof that there is none"
+
+
+RECORDS = ROOT / "docs" / "reliability"
+PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+
+
+def test_the_tables_of_the_documentation_are_those_of_the_recorded_runs():
+    runs = chaos.read_records(RECORDS / "chaos.jsonl")
+    assert chaos.table(runs) in PAGE
+    assert len({run["seed"] for run in runs}) == len(runs) >= 10
+    assert sum(len(run["faults"]) for run in runs) >= 100
+    assert not [run["differences"] for run in runs if run["differences"]]
+    assert leak.table(leak.read_samples(RECORDS / "leak.jsonl")) in PAGE
 
 
 @pytest.fixture(scope="module")
