@@ -159,9 +159,9 @@ def table(records: list[dict[str, Any]]) -> str:
         count = Counter(fault["kind"] for fault in record["faults"])
         errors = sum(one["exit_code"] != 0 and not {"driver", "head"} & {*one["struck"]} for one in record["attempts"])
         rows.append(
-            [record["seed"], record["records"], len(record["faults"]), *(count[kind] for kind in kinds), record["requests_503"],
-             record["requests_unanswered"], record["events"]["task_retry"], len(record["attempts"]), errors,
-             len(record["differences"])]
+            [record["seed"], record["records"], len(record["faults"]), *(count[kind] for kind in kinds),
+             record["requests_503"], record["requests_unanswered"], record["events"]["task_retry"],
+             len(record["attempts"]), errors, len(record["differences"])]
         )  # fmt: skip
     rows.append(["all", *(sum(row[column] for row in rows) for column in range(1, len(head)))])
     return "\n".join(
