@@ -143,17 +143,8 @@ def table(records: list[dict[str, Any]]) -> str:
     """The records of runs as a table in Markdown."""
     kinds = list(dict.fromkeys(fault["kind"] for record in records for fault in record["faults"]))
     kinds.sort()
-    head = [
-        "seed",
-        "faults",
-        *kinds,
-        "503",
-        "unanswered",
-        "retries",
-        "commands",
-        "of these after an error",
-        "differences",
-    ]
+    head = ["seed", "records", "faults", *kinds]
+    head += ["503", "unanswered", "tried again", "commands", "ended in error", "differences"]
     rows = []
     for record in records:
         count = Counter(fault["kind"] for fault in record["faults"])
