@@ -1,10 +1,10 @@
 """A run's way to the Hub and back: released, verified, exported, mixed, pushed, loaded; then a host is taken down.
 
-    python -m benchmarks.release_round_trip OUT --work FOLDER [--host NAME]
+    python -m benchmarks.release_round_trip OUT --work FOLDER [--host NAME] [--workers N]
 
 OUT is a finished run. The Hub is the stand-in of the tests, on loopback. What is searched for, in every file as it lies
-and unpacked, is a line of the text of each row of the host that stands in no other row. Exits with 1 where rows come
-back otherwise, where anything of the host is left, or where a file without rows of it has changed.
+and unpacked, is a line of the text of each row of the host that stands in no row of another. Exits with 1 where rows
+come back otherwise, where anything of the host is left, or where a file without rows of it has changed.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ LISTS = {".local/takedowns.jsonl"}
 EXPORTS = ("jsonl", "text", "megatron", "nanotron")
 
 
+ON_RAY = ("release", "export", "mix", "takedown")
+WORKERS: list[str] = []
+
+
 class Failed(Exception):
     """Something is not as it must be."""
 
@@ -55,7 +59,7 @@ def timed(what: str, *command: str, **environment: str) -> None:
     """Run a kamisuki command and print its wall and CPU time, all its workers included."""
     started, before = time.monotonic(), os.times()
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *command],
+        [sys.executable, "-m", "pipeline.cli", *command, *(WORKERS if command[0] in ON_RAY else [])],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -127,12 +131,15 @@ def is_of(host: str | None, named: str) -> bool:
 
 
 def distinctive(place: Path, host: str) -> tuple[int, list[str]]:
-    """How many rows a host has, and of each the longest line that no row of another host has."""
+    """How many rows a host has, and of each the longest line that no row of another host holds."""
     rows = rows_of(place, "host", "text")
-    others = {line for name, text in rows if not is_of(name, host) for line in text.splitlines()}
+    others = "\n".join(text for name, text in rows if not is_of(name, host))
     mine = [text for name, text in rows if is_of(name, host)]
-    lines = [max((line for line in text.splitlines() if line not in others), key=len, default="") for text in mine]
-    return len(mine), sorted({line[:60] for line in lines if len(line) >= 20})
+    lines = [
+        next((line for line in sorted(text.splitlines(), key=len, reverse=True) if line not in others), "")
+        for text in mine
+    ]
+    return len(mine), sorted({line for line in lines if len(line) >= 20})
 
 
 def load_back(hub: Hub, config: str, work: Path) -> list[Any]:
@@ -198,7 +205,9 @@ if __name__ == "__main__":
     parser.add_argument("out", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--host")
+    parser.add_argument("--workers", type=int, help="Ray workers; 0 works in one process")
     given = parser.parse_args()
+    WORKERS += ["--workers", str(given.workers)] if given.workers is not None else []
     given.work.mkdir(parents=True, exist_ok=True)
     try:
         main(given.out, given.work.absolute(), given.host)
