@@ -70,7 +70,10 @@ def test_a_lost_cluster_is_one_line_that_says_what_to_do():
         def _start(self):
             return ray
 
-        def _fly(self, tasks, watcher):
+        def _check_memory(self, tasks):
+            assert not tasks
+
+        def _fly(self, tasks, batch, watcher):
             told = "RPC error: WrongClusterID: Perhaps the client is accessing GCS after it has restarted.."
             raise ray.exceptions.AuthenticationError(f"{told}\nEnsure that the token is available")
             yield
