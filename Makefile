@@ -261,6 +261,19 @@ scale-dedup: warm ## [DOCUMENTS='1000000 3000000 10000000']: made-up documents i
 bench-consent: warm ## Time license, consent and robots.txt (WARC='folder/*.warc.gz')
 	$(BIN)/python -m benchmarks.consent '$(WARC)'
 
+.PHONY: plan bench-plan bench-scaling simulate
+plan: warm ## RECIPE=… INPUT='…' [CORES=…]: what a run will cost, from a measured sample
+	$(BIN)/kamisuki plan $(RECIPE) --input '$(INPUT)' $(if $(CORES),--cores $(CORES)) $(foreach pair,$(SET),--set '$(pair)')
+
+bench-scaling: warm ## BENCH=…: the same work by one worker and by two
+	$(BIN)/python -m benchmarks.scaling '$(BENCH)'
+
+simulate: setup ## From measured costs to a thousand nodes and 94 snapshots, calculated
+	@$(BIN)/python -m benchmarks.simulate_cluster
+
+bench-plan: warm ## BENCH=…: what `kamisuki plan` predicts, beside what the run then takes
+	$(BIN)/python -m benchmarks.plan_accuracy '$(BENCH)'
+
 .PHONY: bench-driver
 bench-driver: setup ## [SHARDS=100000]: seconds and memory of a driver that lists, plans and tracks so many shards
 	$(BIN)/python -m benchmarks.driver build/driver --shards $(or $(SHARDS),100000)

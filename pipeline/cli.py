@@ -19,6 +19,7 @@ from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.export_command import add_export_command
 from pipeline.index_command import add_index_command
 from pipeline.mix_commands import add_mix_commands
+from pipeline.plan_command import add_plan_command
 from pipeline.push_command import add_push_command
 from pipeline.record_command import add_record_command
 from pipeline.release_commands import add_release_commands
@@ -221,6 +222,7 @@ def audit(
 
 add_commands(app, _console)
 add_index_command(app)
+add_plan_command(app, _console)
 add_rewriting_commands(app, _console)
 add_export_command(app, _console)
 add_mix_commands(app, _console)
