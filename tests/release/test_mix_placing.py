@@ -149,7 +149,7 @@ SOURCE = {"name": "a", "release": "a", "weight": 1}
         (MixManifest, "budgets: [0]", r":3: budgets.0: 0 is no number of tokens"),
         (MixManifest, "budgets: [true]", r"budgets.0: write a number of tokens"),
         (MixManifest, "seed: 1", r"budgets: is required where sources have weights"),
-        (MixManifest, "budgets: [1K]\nmore: 1", r":4: more: unknown key; allowed here: .*sources"),
+        (MixManifest, "budgets: [1K]\nmore: 1", r":4: more: unknown key.*; allowed here: .*sources"),
         (MixManifest, "budgets: [1K]\nshares: {code: 0.1}", r":4: shares.code: no source is of this kind; .*text"),
         (MixManifest, "budgets: [1K]\nshares: {text: 0.1}", r":4: shares: all kinds have a share.* 0.1"),
         (MixManifest, "budgets: [1K]\nmax_epochs: 0", r":4: max_epochs: "),
@@ -170,9 +170,9 @@ def test_a_mistake_names_its_line(tmp_path, model, text, message):
         ({"weight": None}, "give it a weight, or the tokens"),
         ({"tokens": "1K"}, "give it a weight, or the tokens"),
         ({"weight": None, "tokens": "1K"}, "all sources have a weight, or all have tokens"),
-        ({"name": "../x"}, "sources.1.name"),
-        ({"name": "A"}, "sources.1.name: A stands twice"),
-        ({"weight": -1}, "sources.1.weight"),
+        ({"name": "../x"}, "sources.*name"),
+        ({"name": "A"}, "sources.*name: A stands twice"),
+        ({"weight": -1}, "sources.b.weight"),
     ],
 )
 def test_a_source_that_makes_no_mix_is_named(tmp_path, source, message):
