@@ -1,11 +1,12 @@
 """Every group of signals keeps its promises: typed columns in order, a row from itself alone, a fingerprint in JSON."""
 
-import contextlib
 import json
 import math
+import os
+import subprocess
+import sys
 import tarfile
 
-import fasttext
 import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -65,8 +66,7 @@ def settings(tmp_path_factory):
     words.write_text("紙\nアス\n寒い\n", encoding="utf-8")
     lines = ["__label__1 紙 を 漉く", "__label__0 hello world", "__label__3 寒い 朝"] * 20
     (folder / "train.txt").write_text("\n".join(lines), encoding="utf-8")
-    model = train(folder / "train.txt")
-    model.save_model(str(folder / "model.bin"))
+    train(folder / "train.txt", folder / "model.bin")
     (folder / "words.arpa").write_text(ARPA, encoding="utf-8")
     files = {
         "languages": {"model": find_asset("asset:lid.176")},
@@ -89,12 +89,20 @@ def records(files):
     return Asset.of(files).as_record()
 
 
-def train(path):
-    # fastText's trainer now and then takes NaN out of fresh memory (17 of 60 times here) and says so.
-    for _ in range(50):
-        with contextlib.suppress(RuntimeError):
-            return fasttext.train_supervised(str(path), dim=8, epoch=20, lr=0.05, thread=1, seed=1, verbose=0)
-    pytest.fail("fastText could not be trained")
+TRAIN = """
+import sys
+import fasttext
+
+options = {"dim": 8, "epoch": 20, "lr": 0.05, "thread": 1, "seed": 1, "verbose": 0}
+fasttext.train_supervised(sys.argv[1], **options).save_model(sys.argv[2])
+"""
+
+
+def train(lines, model):
+    # fastText's trainer reads memory that it never wrote, and ends where that holds NaN: in a process that runs other
+    # tests it may do so each time. With this setting glibc hands out zeros.
+    zeros = os.environ | {"MALLOC_PERTURB_": "255"}
+    subprocess.run([sys.executable, "-c", TRAIN, str(lines), str(model)], check=True, env=zeros)
 
 
 def write_tokenizer(path) -> str:
