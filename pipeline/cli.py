@@ -27,6 +27,7 @@ from pipeline.rewriting_commands import add_rewriting_commands
 from pipeline.storage.places import as_place, writable
 from pipeline.takedown_command import add_takedown_command
 from pipeline.verify_command import add_verify_command
+from pipeline.worker_options import RayAddress, Workers, make_runner
 
 app = typer.Typer(
     help="Japanese pretraining corpora from Common Crawl.",
@@ -75,10 +76,8 @@ def run(
     ] = None,
     first: Annotated[str, typer.Option("--from", help="First stage to work on.")] = "extract",
     last: Annotated[str, typer.Option("--until", help="Last stage to work on.")] = "select",
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
-    ] = None,
-    ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Change a key: select.rules.japanese_letters.min=300.")
     ] = None,
@@ -90,7 +89,6 @@ def run(
     from pipeline.recipe import find_recipe, load_recipe
     from pipeline.report.funnel import funnel, print_funnel
     from pipeline.run import STAGES, Run
-    from pipeline.runner import InProcessRunner, RayRunner
     from pipeline.takedown_list import read_list
     from pipeline.telling import open_progress, told
 
@@ -98,10 +96,8 @@ def run(
     for stage in (first, last):
         if stage not in STAGES:
             raise UsageError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
-    if workers == 0 and ray_address:
-        raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
     chosen = load_recipe(find_recipe(recipe), tuple(overrides or ()))
-    runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
+    runner = make_runner(workers, ray_address)
     # Workers of a cluster may stand in another folder; people are shown what they wrote.
     shown, out = out, writable(out)
     progress = open_progress(out, log_json)
@@ -126,10 +122,8 @@ def ingest(
     inputs: Annotated[
         list[str] | None, typer.Option("--input", help="A file or a quoted glob; may be given several times.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
-    ] = None,
-    ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Change a key: ingest.text=content.")] = None,
     retry_failed: RetryFailed = False,
     log_json: LogJson = None,
@@ -182,10 +176,8 @@ def audit(
     pairs: Annotated[
         int, typer.Option("--pairs", min=0, help="Removed pages of each kind that are compared again.")
     ] = 5,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
-    ] = None,
-    ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     log_json: LogJson = None,
 ) -> None:
@@ -195,7 +187,6 @@ def audit(
     from pipeline.report.audit_tables import print_audit
     from pipeline.report.status import known_tables
     from pipeline.run import Run, read_run, recorded_recipe
-    from pipeline.runner import InProcessRunner, RayRunner
     from pipeline.telling import open_progress, told
 
     if as_json and log_json == STANDARD_OUTPUT:
@@ -203,7 +194,7 @@ def audit(
     shown, out = out, writable(out)
     name, tables = known_tables(out, recipe)
     chosen = recorded_recipe(out, read_run(out) or {}, name)
-    runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
+    runner = make_runner(workers, ray_address)
     progress = open_progress(out, log_json)
     with told(progress, "audit", name, shown, runner):
         repeated = Run(chosen, out, runner, progress).audit()

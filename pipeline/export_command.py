@@ -8,28 +8,16 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from pipeline.errors import UsageError
 from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
+from pipeline.worker_options import RayAddress, Workers, make_runner
 
 Release = Annotated[Any, typer.Argument(parser=as_place, help="Folder or s3:// prefix of a release, mix or pack.")]
 To = Annotated[Any, typer.Option("--to", parser=as_place, help="A new folder or s3:// prefix.")]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
-]
-RayAddress = Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")]
 TokenizerFile = Annotated[Path | None, typer.Option("--tokenizer", help="A tokenizer.json.")]
 EndOfText = Annotated[
     str | None, typer.Option("--eos", help="The token that ends a document, or none; found by itself where it can be.")
 ]
-
-
-def _runner(workers: int | None, ray_address: str | None) -> Any:
-    from pipeline.runner import InProcessRunner, RayRunner
-
-    if workers == 0 and ray_address:
-        raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
-    return InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
 
 
 def add_export_command(app: typer.Typer, console: Any) -> None:
@@ -57,7 +45,7 @@ def add_export_command(app: typer.Typer, console: Any) -> None:
         from pipeline.export_run import export as make
         from pipeline.telling import open_progress, told
 
-        runner, progress = _runner(workers, ray_address), open_progress(None, log_json)
+        runner, progress = make_runner(workers, ray_address), open_progress(None, log_json)
         with told(progress, "export", None, to, runner):
             record = make(release, writable(to), kind, runner, progress, config, sizes, tokenizer, eos, layout)
         table = Table(box=None, pad_edge=False, header_style="bold")

@@ -8,29 +8,22 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from pipeline.errors import UsageError
 from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
+from pipeline.worker_options import RayAddress, Workers, make_runner
 
 MixFile = Annotated[Path, typer.Argument(help="The manifest: a YAML file.")]
 To = Annotated[Any, typer.Option("--to", parser=as_place, help="A new folder or s3:// prefix.")]
 Force = Annotated[bool, typer.Option("--force", help="Go through sources more often than max_epochs allows.")]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
-]
-RayAddress = Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")]
 
 
 def _make(
     kind: str, manifest: Path, to: Any, force: bool, workers: int | None, ray_address: str | None, log_json: str | None
 ) -> Any:
     from pipeline.mix_run import make_mix, make_pack
-    from pipeline.runner import InProcessRunner, RayRunner
     from pipeline.telling import open_progress, told
 
-    if workers == 0 and ray_address:
-        raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
-    runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
+    runner = make_runner(workers, ray_address)
     make = make_mix if kind == "mix" else make_pack
     progress = open_progress(None, log_json)
     with told(progress, "mix" if kind == "mix" else "compare-pack", None, to, runner):
@@ -64,6 +57,20 @@ def _print(console: Any, record: Any) -> None:
 def add_mix_commands(app: typer.Typer, console: Any) -> None:
     """Add the commands to the command line; `console` makes what they print on."""
 
+    def make(
+        kind: str,
+        manifest: Path,
+        to: Any,
+        force: bool,
+        workers: int | None,
+        ray_address: str | None,
+        log_json: str | None,
+    ) -> None:
+        made = _make(kind, manifest, to, force, workers, ray_address, log_json)
+        printed = console(stderr=log_json == STANDARD_OUTPUT)
+        _print(printed, made)
+        printed.print(f"{kind}: {to}", soft_wrap=True)
+
     @app.command()
     def mix(
         manifest: MixFile,
@@ -74,10 +81,7 @@ def add_mix_commands(app: typer.Typer, console: Any) -> None:
         log_json: LogJson = None,
     ) -> None:
         """Mix releases by weights or budgets of tokens: budgets are nested, and every part holds the shares."""
-        made = _make("mix", manifest, to, force, workers, ray_address, log_json)
-        printed = console(stderr=log_json == STANDARD_OUTPUT)
-        _print(printed, made)
-        printed.print(f"mix: {to}", soft_wrap=True)
+        make("mix", manifest, to, force, workers, ray_address, log_json)
 
     @app.command("compare-pack")
     def compare_pack(
@@ -89,7 +93,4 @@ def add_mix_commands(app: typer.Typer, console: Any) -> None:
         log_json: LogJson = None,
     ) -> None:
         """Cut corpora to equal tokens, with all that others need to train on them and compare."""
-        made = _make("pack", manifest, to, force, workers, ray_address, log_json)
-        printed = console(stderr=log_json == STANDARD_OUTPUT)
-        _print(printed, made)
-        printed.print(f"pack: {to}", soft_wrap=True)
+        make("pack", manifest, to, force, workers, ray_address, log_json)

@@ -11,6 +11,7 @@ from rich.table import Table
 from pipeline.errors import UsageError
 from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
+from pipeline.worker_options import RayAddress, Workers, make_runner
 
 Out = Annotated[Any, typer.Argument(parser=as_place, help="The OUT folder or s3:// prefix of a run.")]
 
@@ -56,22 +57,17 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
             bool, typer.Option("--replace", help="Build in the place of another release that the folder holds.")
         ] = False,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and show what would be written.")] = False,
-        workers: Annotated[
-            int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
-        ] = None,
-        ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
+        workers: Workers = None,
+        ray_address: RayAddress = None,
         log_json: LogJson = None,
     ) -> None:
         """Make a data set of a corpus and of what was rewritten that people can load: only what is missing is done."""
         from pipeline.progress import human_seconds
         from pipeline.release.manifest import LOCAL
         from pipeline.release_run import ReleaseRun, Settings
-        from pipeline.runner import InProcessRunner, RayRunner
         from pipeline.telling import open_progress, told
 
         started = time.monotonic()
-        if workers == 0 and ray_address:
-            raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
         settings = Settings(
             by=tuple(_names(by)),
             seed=seed,
@@ -80,7 +76,7 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
             license_tiers=tuple(_tiers(license_tiers)) if license_tiers is not None else None,
             refused_consent=allow_refused,
         )
-        runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
+        runner = make_runner(workers, ray_address)
         place = writable(to)
         progress = open_progress(place / LOCAL, log_json)
         parts = [(which, step or None) for which, _, step in (each.partition(":") for each in rewritten or [])]

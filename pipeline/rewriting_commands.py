@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.errors import UsageError
 from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
+from pipeline.worker_options import RayAddress, Workers, make_runner
 
 Out = Annotated[Any, typer.Argument(parser=as_place, help="The OUT folder or s3:// prefix of a run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -44,10 +44,8 @@ def add_rewriting_commands(app: typer.Typer, console: Any) -> None:
         max_cost: Annotated[
             float | None, typer.Option("--max-cost", help="Stop after so much money, by the recipe's prices.")
         ] = None,
-        workers: Annotated[
-            int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
-        ] = None,
-        ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
+        workers: Workers = None,
+        ray_address: RayAddress = None,
         overrides: Annotated[
             list[str] | None, typer.Option("--set", help="Change a key: steps.style.otherwise=drop.")
         ] = None,
@@ -60,19 +58,16 @@ def add_rewriting_commands(app: typer.Typer, console: Any) -> None:
         from pipeline.rewrite_run import RewritingRun
         from pipeline.rewriting.client import Budget
         from pipeline.rewriting.recipe import find_rewriting_recipe, load_rewriting_recipe
-        from pipeline.runner import InProcessRunner, RayRunner
         from pipeline.telling import open_progress, told
 
         started = time.monotonic()
-        if workers == 0 and ray_address:
-            raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
         changes = [f"client.endpoints=[{', '.join(f'{{url: {url!r}}}' for url in endpoint)}]"] if endpoint else []
         chosen = load_rewriting_recipe(find_rewriting_recipe(recipe), (*changes, *(overrides or ())))
         shown, out = out, writable(out)
         if dry_run:
             print_estimate(console(), estimate(chosen, out, of, sample))
             return
-        runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
+        runner = make_runner(workers, ray_address)
         budget = Budget(tokens=max_tokens, money=max_cost, prices=chosen.prices.model_dump())
         progress = open_progress(out, log_json)
         job = RewritingRun(chosen, out, runner, progress, budget)

@@ -11,6 +11,7 @@ import typer
 
 from pipeline.errors import UsageError
 from pipeline.storage.places import as_place, writable
+from pipeline.worker_options import RayAddress, Workers, make_runner
 
 REASON = "asked for"
 
@@ -40,23 +41,18 @@ def add_takedown_command(app: typer.Typer, console: Any) -> None:
             Any, typer.Option("--takedowns", parser=as_place, help="A takedown list, as kamisuki run takes one.")
         ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go, and do nothing.")] = False,
-        workers: Annotated[
-            int | None, typer.Option("--workers", min=0, help="Ray workers on this machine; 0 works in one process.")
-        ] = None,
-        ray_address: Annotated[str | None, typer.Option("--ray-address", help="A Ray cluster to work on.")] = None,
+        workers: Workers = None,
+        ray_address: RayAddress = None,
     ) -> None:
         """Take rows out of a release, of what was made of them, of exports and caches, and keep them out for good."""
         from pipeline.progress import Progress, human_seconds
-        from pipeline.runner import InProcessRunner, RayRunner
         from pipeline.takedown_list import read_list
         from pipeline.takedown_run import TakedownRun
 
         started = time.monotonic()
-        if workers == 0 and ray_address:
-            raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")
         requests = _requests({"url": urls or [], "host": hosts or [], "id": ids or []}, since, reason)
         requests += read_list(takedowns) if takedowns is not None else []
-        runner = InProcessRunner() if workers == 0 else RayRunner(workers, ray_address)
+        runner = make_runner(workers, ray_address)
         job = TakedownRun(writable(release), runner, Progress())
         try:
             if dry_run:
