@@ -35,13 +35,13 @@ from pipeline.release.mixing.pack import TRAINING, pack_files
 from pipeline.release.mixing.placing import first_range
 from pipeline.release.mixing.plan import Measured, Step, Stream, Taken, find_source, measured_of, origins_of
 from pipeline.release.tokenizer import TextTokenizer, load_tokenizer
-from pipeline.run import locked
+from pipeline.release_lock import held
+from pipeline.run import LOCK
 from pipeline.runner import Runner, Task
 from pipeline.steps import Job, Steps, was_made_of
 from pipeline.storage.places import Place, delete, remove_empty_folders, tree_sizes
 
 TOKENIZER = "tokenizer.json"
-LOCK = ".lock"
 
 
 def make_mix(path: Path, to: Place, runner: Runner, progress: Progress, force: bool = False) -> Derived:
@@ -133,12 +133,10 @@ class _Mixing:
             of=origins_of(taken),
             settings=self._settings(streams, steps, taken, measured) | more,
         )
-        held = whole = False
-        try:
-            with locked(self.to / LOCAL):
-                held = True
-                for folder in (self.to, self.to / TRAINING):
-                    remove_temporaries(folder)
+        with held(self.to):
+            whole = False
+            try:
+                remove_temporaries(self.to / TRAINING)
                 earlier = begin([each.place for each in taken], self.to, record)
                 if earlier is not None and earlier.finished:
                     self.progress.say(f"{self.kind}: nothing to do, {self.to} holds it already")
@@ -148,8 +146,7 @@ class _Mixing:
                     self._check_unchanged(taken)
                     self._finish(record)
                 whole = True
-        finally:
-            if held:
+            finally:
                 self._tidy(whole)
         return record
 
@@ -262,9 +259,10 @@ class _Mixing:
         write_derived(self.to, record)
 
     def _tidy(self, whole: bool) -> None:
-        """The lock goes, and of a whole mix all that its making needed; what was made of it stays noted."""
+        """While held: a folder's lock goes (a bucket's goes by itself), and of a whole mix what its making needed."""
+        lock = {LOCK} if isinstance(self.to, Path) else set()
         for name in tree_sizes(self.to / LOCAL):
-            if name == LOCK or (whole and name != REGISTER):
+            if name in lock or (whole and name not in (LOCK, REGISTER)):
                 delete(self.to / LOCAL / name)
         if isinstance(self.to, Path):
             remove_empty_folders(self.to / LOCAL)

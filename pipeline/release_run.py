@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipeline import __version__
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.exchange import list_runs, run_list
-from pipeline.files import canonical_digest, read_json, remove_temporaries, write_json
+from pipeline.files import canonical_digest, read_json, write_json
 from pipeline.progress import Progress
 from pipeline.release import rows
 from pipeline.release.card import card, write_card
@@ -37,16 +37,14 @@ from pipeline.release.taking_down import pages_named
 from pipeline.release.tally import add_up, license_counts, source_counts
 from pipeline.release.tombstones import buried, listed_for
 from pipeline.release.unfinished import refuse_unfinished
+from pipeline.release_lock import held
 from pipeline.release_rewritten import find_rewritten
 from pipeline.release_sources import Source, find_corpus
-from pipeline.run import locked
 from pipeline.runner import Runner
 from pipeline.runner import Task as Work
 from pipeline.steps import Finished, Job, Steps, was_made_of
-from pipeline.storage import s3
 from pipeline.storage.places import (
     Place,
-    RemotePath,
     delete,
     delete_tree,
     exists,
@@ -186,12 +184,8 @@ class ReleaseRun:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the release, with what killed builds left put away."""
-        with locked(self.release / LOCAL) as check:
-            self._check_lock = check
-            if isinstance(self.release, RemotePath):
-                s3.abort_uploads(self.release.url)
-            remove_temporaries(self.release)
+        """Hold the release; read which rows may not be in it."""
+        with held(self.release) as self._check_lock:
             refuse_unfinished(self.release)
             self._requests = listed_for(self.release, self.out)
             yield

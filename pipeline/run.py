@@ -28,6 +28,7 @@ from pipeline.storage.scratch import remove_orphans
 from pipeline.takedown_list import Request, remember_requests
 
 ROBOTS_PLAN = "robots-plan"
+LOCK = ".lock"
 
 
 class Run:
@@ -247,13 +248,13 @@ def locked(out: Place) -> Iterator[Callable[[], None]]:
     """
     remove_orphans()
     if isinstance(out, RemotePath):
-        with lease.held(str(out / ".lock"), str(out)) as taken:
+        with lease.held(str(out / LOCK), str(out)) as taken:
             s3.abort_uploads(out.url)
             yield taken.check
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = open(out / ".lock", "a+")  # noqa: SIM115 - it stays open for as long as the lock is held
+        lock = open(out / LOCK, "a+")  # noqa: SIM115 - it stays open for as long as the lock is held
     except OSError as error:
         raise UsageError(f"cannot write to the output folder {out}: {error.strerror}") from None
     with lock:
@@ -264,6 +265,13 @@ def locked(out: Place) -> Iterator[Callable[[], None]]:
             raise UsageError(
                 f"another run (process {lock.read().strip()}) works in {out}: wait for it or stop it"
             ) from None
+        try:
+            mine = os.path.samestat(os.fstat(lock.fileno()), os.stat(out / LOCK))
+        except FileNotFoundError:
+            mine = False
+        if not mine:
+            # Who held it took the file away at its end, and another may lie there by now.
+            raise UsageError(f"another run in {out} has just ended: run again")
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

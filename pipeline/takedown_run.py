@@ -6,8 +6,7 @@ each data file has of them. A takedown that was killed is finished by the next o
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,12 +23,11 @@ from pipeline.release.manifest import Task as Part
 from pipeline.release.tally import add_up, take_away, together_days
 from pipeline.release.tombstones import add_tombstones, buried, listed_for
 from pipeline.release.unfinished import Plan, read_plan, taking_down, write_plan
+from pipeline.release_lock import held
 from pipeline.release_run import EXCHANGE, LEDGER, LISTED, ORIGIN
-from pipeline.run import locked
 from pipeline.runner import Runner, Task
 from pipeline.steps import Finished, Job, Steps, was_made_of
-from pipeline.storage import s3
-from pipeline.storage.places import Place, RemotePath, as_place, delete, delete_tree, folder_exists, tree_sizes
+from pipeline.storage.places import Place, as_place, delete, delete_tree, folder_exists, tree_sizes
 from pipeline.takedown_list import (
     TAKEN_DOWN,
     Request,
@@ -95,7 +93,7 @@ class TakedownRun:
 
         Raises UsageError where there is no release, or a takedown of it has not ended.
         """
-        with self._locked():
+        with held(self.release) as self._check_lock:
             if read_plan(self.release) is not None:
                 raise UsageError(
                     f"a takedown of {self.release} has not ended: kamisuki takedown {self.release} ends it"
@@ -111,7 +109,7 @@ class TakedownRun:
 
         Raises UsageError where there is no release, Incomplete when a task fails; the same again goes on there.
         """
-        with self._locked():
+        with held(self.release) as self._check_lock:
             read_manifest(self.release)
             removed = Removed()
             unfinished = read_plan(self.release)
@@ -127,15 +125,6 @@ class TakedownRun:
             reached = reach(self.release, self._origin().get("out"), plan.requests, self.progress)
             self._forget_notes()
         return removed, reached
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with locked(self.release / LOCAL) as check:
-            self._check_lock = check
-            if isinstance(self.release, RemotePath):
-                s3.abort_uploads(self.release.url)
-            remove_temporaries(self.release)
-            yield
 
     def _origin(self) -> dict[str, Any]:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +18,7 @@ from warcio.warcwriter import WARCWriter
 
 from pipeline import outcomes
 from pipeline.entry_pack import load_entries
+from pipeline.errors import UsageError
 from pipeline.ledger import load_entry
 from pipeline.plan import load_plan
 from pipeline.progress import Progress
@@ -24,7 +27,7 @@ from pipeline.report.folders import list_folders, remove_old
 from pipeline.report.funnel import funnel
 from pipeline.report.show import show
 from pipeline.report.status import known_tables
-from pipeline.run import Run
+from pipeline.run import Run, locked
 from pipeline.runner import InProcessRunner, Result, Task
 from pipeline.steps import Incomplete
 from pipeline.web import main_text
@@ -230,11 +233,20 @@ def test_old_folders_are_listed_and_removed_on_request(parts, tmp_path):
 
 
 def test_two_runs_of_one_folder_do_not_meet(parts, tmp_path):
-    from pipeline.errors import UsageError
-    from pipeline.run import locked
-
     with locked(tmp_path), pytest.raises(UsageError, match="another run"):
         execute(tmp_path, parts)
+
+
+def test_a_lock_whose_file_was_taken_away_meanwhile_is_none(tmp_path, monkeypatch):
+    real = fcntl.flock
+
+    def taken_away(lock, how):
+        real(lock, how)
+        os.unlink(tmp_path / ".lock")
+
+    monkeypatch.setattr("pipeline.run.fcntl.flock", taken_away)
+    with pytest.raises(UsageError, match="has just ended: run again"), locked(tmp_path):
+        pass
 
 
 def test_the_commands_tell_what_the_run_did(sample_run, monkeypatch, capsys):
