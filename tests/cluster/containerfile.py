@@ -118,7 +118,7 @@ def go_through(folder: Path, python: str) -> None:
     prepare = f"""
         rm -rf /usr/local && {python} -m venv --copies /usr/local && chmod 755 /root
         mount -t proc proc /proc && mount -t tmpfs tmpfs /dev/shm
-        for folder in /tmp /home {ROOT.parent} /root/.cache; do
+        for folder in {tempfile.gettempdir()} {Path.home() / ".cache"} {ROOT.parent}; do
           if [ -d "$folder" ]; then mount -t tmpfs tmpfs "$folder"; fi
         done
         chmod 1777 /tmp

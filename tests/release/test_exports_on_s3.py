@@ -7,6 +7,7 @@ import pytest
 from pipeline.files import atomic_file
 from pipeline.release.derived import take_out
 from pipeline.release.derived_record import registered
+from pipeline.release.exports.making import remove_leftovers, workshop
 from pipeline.storage.places import RemotePath, read_bytes, tree_sizes
 from tests.pipeline.loopback import made_bucket, moto_server
 from tests.release.handmade import bytes_of, make_release, row
@@ -41,6 +42,15 @@ def test_a_bucket_holds_what_a_folder_does(bucket, tmp_path, tokenizer_file):
         assert remote_bytes(bucket / name) == bytes_of(tmp_path / name)
         assert take_out(bucket / name, GONE) == take_out(tmp_path / name, GONE)
         assert remote_bytes(bucket / name) == bytes_of(tmp_path / name)
+
+
+def test_an_export_clears_up_after_itself_and_not_after_another_that_is_at_work(bucket):
+    with workshop(bucket / "one") as mine, workshop(bucket / "other") as theirs:
+        (theirs / "rows.txt").write_text("at work")
+        remove_leftovers(bucket / "one")
+        assert not mine.exists() and (theirs / "rows.txt").read_text() == "at work"
+        # What the block takes away at its end.
+        mine.mkdir()
 
 
 def test_mixes_of_a_bucket_are_those_of_folders(bucket, tmp_path, tokenizer_file):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
+from pipeline.files import canonical_digest
 from pipeline.release.derived_record import DerivedFile, companion, publish
 from pipeline.release.exports import jsonl, text, tokens
 from pipeline.release.exports.sidecar import SUFFIX as IDS
@@ -22,19 +23,24 @@ from pipeline.storage.places import Place, nearby_folder
 MAKING = ".making-"
 
 
+def _prefix(place: Place) -> str:
+    # This machine's folder of temporary files holds the workshops of all exports to S3; those to a folder lie in it.
+    return MAKING if isinstance(place, Path) else f"{MAKING}{canonical_digest(str(place))}-"
+
+
 @contextmanager
 def workshop(place: Place) -> Iterator[Path]:
     """A folder for files that are being made, near their place; it goes with the block."""
     near = nearby_folder(place)
     near.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=MAKING, dir=near) as folder:
+    with tempfile.TemporaryDirectory(prefix=_prefix(place), dir=near) as folder:
         yield Path(folder)
 
 
 def remove_leftovers(place: Place) -> None:
-    """Remove the workshops of killed runs."""
-    for folder in nearby_folder(place).glob(f"{MAKING}*"):
-        shutil.rmtree(folder, ignore_errors=True)
+    """Remove the workshops that killed exports to a place have left. Raises OSError where one cannot be removed."""
+    for folder in nearby_folder(place).glob(f"{_prefix(place)}*"):
+        shutil.rmtree(folder)
 
 
 def stem_for(file: File) -> str:
