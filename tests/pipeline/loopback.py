@@ -154,18 +154,24 @@ class _ProxyHandler(_Handler):
 
 
 @contextlib.contextmanager
-def _serving(handler: type[_Handler], mischief: Mischief, **more: object) -> Iterator[tuple[str, Seen]]:
-    seen = Seen()
-    kind = type("Handler", (handler,), {"seen": seen, "mischief": staticmethod(mischief), **more})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+def running(server: ThreadingHTTPServer) -> Iterator[str]:
+    """A server at work for the length of the block; gives its address."""
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextlib.contextmanager
+def _serving(handler: type[_Handler], mischief: Mischief, **more: object) -> Iterator[tuple[str, Seen]]:
+    seen = Seen()
+    kind = type("Handler", (handler,), {"seen": seen, "mischief": staticmethod(mischief), **more})
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), kind)) as url:
+        yield url, seen
 
 
 def web_server(folder: Path, mischief: Mischief = well_behaved) -> contextlib.AbstractContextManager[tuple[str, Seen]]:

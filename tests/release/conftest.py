@@ -5,6 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.release.handmade import export_rows
+from tests.release.mixes import make_releases
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory):
+    """A folder with releases to mix."""
+    folder = tmp_path_factory.mktemp("releases")
+    make_releases(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

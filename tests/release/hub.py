@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.pipeline.loopback import running
+
 TOKEN = "hf_TestTokenThatMustAppearNowhere"
 DATE = "2026-01-01T00:00:00.000Z"
 PAGE = 50
@@ -372,12 +374,5 @@ def serving() -> Iterator[Hub]:
     """A Hub on loopback for the length of the block."""
     hub = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
-    hub.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with running(server) as hub.url:
         yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -31,7 +31,7 @@ from pipeline.runner import InProcessRunner, largest_first
 from tests.pipeline.conftest import run_cli
 from tests.release.handmade import SCHEMA as HANDMADE
 from tests.release.handmade import bytes_of, make_release, row
-from tests.release.mixes import make_releases, mix_of, rows_of_files, write_manifest
+from tests.release.mixes import mix_of, rows_of_files, write_manifest
 from tests.release.test_card import MARKDOWN
 from tests.release.test_card_markup import TEXTS
 
@@ -40,13 +40,6 @@ SOURCES = [
     {"name": "code", "release": "code:corpus", "weight": 2, "kind": "code"},
     {"name": "small", "release": "small", "weight": 1, "kind": "replay"},
 ]
-
-
-@pytest.fixture(scope="module")
-def releases(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("releases")
-    make_releases(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

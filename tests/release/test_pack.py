@@ -28,16 +28,9 @@ from pipeline.release.tokenizer import load_tokenizer
 from pipeline.runner import InProcessRunner
 from tests.pipeline.conftest import run_cli
 from tests.release.handmade import bytes_of
-from tests.release.mixes import make_releases, mix_of, pack_of, quiet, rows_of_files, write_manifest
+from tests.release.mixes import mix_of, pack_of, quiet, rows_of_files, write_manifest
 
 CORPORA = [{"name": name, "release": name} for name in ("web", "code", "small")]
-
-
-@pytest.fixture(scope="module")
-def releases(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("releases")
-    make_releases(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

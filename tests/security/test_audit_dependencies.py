@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import http.server
 import json
-import threading
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.pipeline.loopback import running
 from tests.security.audit_dependencies import ACCEPTED, ROOT, Unreachable, ask, judge, read_accepted, together
 
 TODAY = datetime.date(2026, 11, 26)
@@ -90,11 +90,9 @@ def test_pip_audit_itself_over_a_server_and_without_one(tmp_path: Path) -> None:
             """Not told."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    service = ("--vulnerability-service", "osv", "--osv-url", f"http://127.0.0.1:{server.server_port}/v1/query")
-    report = ask(PIP_AUDIT, tmp_path / "lock.txt", service)
-    server.shutdown()
-    server.server_close()
+    with running(server) as url:
+        service = ("--vulnerability-service", "osv", "--osv-url", f"{url}/v1/query")
+        report = ask(PIP_AUDIT, tmp_path / "lock.txt", service)
     assert judge(together([report, report]), [], TODAY).failed
     with pytest.raises(Unreachable):
         ask(PIP_AUDIT, tmp_path / "lock.txt", service)

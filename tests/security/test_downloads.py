@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from pipeline.errors import KamisukiError
 from pipeline.storage import http
 from pipeline.storage.http import Politeness, check_redirect, is_inner, open_range
+from tests.pipeline.loopback import running
 
 PUBLIC = "93.184.215.14"
 INNER = (
@@ -92,13 +92,8 @@ def redirecting(host: str) -> Iterator[tuple[str, list[str]]]:
     asked: list[str] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"asked": asked}))
     server.RequestHandlerClass.location = f"http://{host}:{server.server_port}/inside"  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with running(server):
         yield f"{host}:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_a_name_that_is_another_address_when_it_is_asked_gets_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
