@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from backports import zstd
 
 from pipeline.errors import KamisukiError
 from pipeline.progress import Progress
@@ -17,6 +22,10 @@ from pipeline.rewriting.client import RequestCache
 from pipeline.run import locked
 from pipeline.storage.places import Place, RemotePath, as_place, folder_exists
 from pipeline.takedown_list import Request, Takedowns, remember_requests
+from pipeline.working import describe_error
+
+# What comes of files that are damaged or out of reach. Such a one is told, and keeps no other from being cleared.
+UNREADABLE = (KamisukiError, OSError, EOFError, ValueError, sqlite3.Error, zlib.error, zstd.ZstdError)
 
 
 @dataclass
@@ -70,8 +79,8 @@ def _reach_derived(place: Place, ids: frozenset[str], reached: Reached, seen: se
                 reached.done.append(
                     f"{taken.rows:,} rows out of {taken.files:,} files of the {made['kind']} at {where}"
                 )
-        except (KamisukiError, OSError) as error:
-            reached.failed.append(f"{made['kind']} at {where}: {error}")
+        except UNREADABLE as error:
+            reached.failed.append(f"{made['kind']} at {where}: {describe_error(error)}")
 
 
 def _reach_run(
@@ -95,11 +104,9 @@ def _reach_run(
             progress.say(f"takedown: looking through the tables of {out}")
             found = _named_in_run(out, requests, ids)
             for path in sorted(answers_folder(out).glob("*.sqlite")):
-                with RequestCache(path) as cache:
-                    if count := cache.forget_documents(sorted(ids | found)):
-                        reached.done.append(f"{count:,} answers of a model out of {path}")
-    except (KamisukiError, OSError) as error:
-        reached.failed.append(f"the run {out}: {error}")
+                _forget(path, sorted(ids | found), reached)
+    except UNREADABLE as error:
+        reached.failed.append(f"the run {out}: {describe_error(error)}")
         return set()
     if found:
         reached.still_there.append(
@@ -114,6 +121,16 @@ def _reach_run(
     if isinstance(out, RemotePath):
         reached.still_there.append(f"answers of a model on the disks of other machines that worked for {out}")
     return found
+
+
+def _forget(path: Path, ids: list[str], reached: Reached) -> None:
+    """Take answers about some rows out of a cache. One that is damaged is told and keeps no other from it."""
+    try:
+        with RequestCache(path) as cache:
+            if count := cache.forget_documents(ids):
+                reached.done.append(f"{count:,} answers of a model out of {path}")
+    except UNREADABLE as error:
+        reached.failed.append(f"answers of a model in {path}: {describe_error(error)}")
 
 
 def _named_in_run(out: Place, requests: Sequence[Request], ids: set[str]) -> set[str]:

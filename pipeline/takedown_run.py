@@ -38,7 +38,8 @@ from pipeline.takedown_list import (
     together,
     write_requests,
 )
-from pipeline.takedown_reach import Reached, reach
+from pipeline.takedown_reach import UNREADABLE, Reached, reach
+from pipeline.working import describe_error
 
 SOURCES = "sources.parquet"
 
@@ -146,9 +147,9 @@ class TakedownRun:
             requests = together(listed_for(self.release, as_place(out) if out else None), new)
             if out and any(_made_of_rows(task) for task in read_manifest(self.release).tasks):
                 pages = tasks.pages_named(as_place(out), requests)
-        except (KamisukiError, OSError) as error:
+        except UNREADABLE as error:
             # The release is not kept waiting for it; what was not reached is told at the end.
-            self.progress.say(f"takedown: the run {out} cannot be read: {error}")
+            self.progress.say(f"takedown: the run {out} cannot be read: {describe_error(error)}")
         listed = together(requests, buried(self.release), pages)
         # The order tells too: notes of what was found say which request it was by its number.
         folder = canonical_digest([request.model_dump(mode="json") for request in listed])

@@ -17,6 +17,7 @@ from pipeline.export_run import export
 from pipeline.release.manifest import LOCAL, read_manifest
 from pipeline.release.push.pushing import Wish
 from pipeline.release.verify import verify
+from pipeline.rewriting.client import RequestCache
 from pipeline.run import locked
 from pipeline.runner import InProcessRunner
 from pipeline.storage.places import RemotePath, put, read_bytes, tree_sizes
@@ -28,6 +29,7 @@ from tests.release.hub import serving
 from tests.release.made import made_out, made_rows, release
 from tests.release.test_push import REPO, held, published, push
 from tests.release.test_takedown import copied, public, request, rows_of, takedown
+from tests.rewriting.test_request_cache import answer
 
 ROWS = made_rows(60, hosts=6)
 
@@ -99,6 +101,24 @@ def test_a_date_spares_what_was_fetched_before_it_and_no_row_of_unknown_date(ori
     assert rows_of(place).keys() == left and 0 < len(left) < len(had) and verify(place).whole()
     (source,) = read_manifest(place).tasks[0].sources
     assert (source.first, source.last) == (datetime.date(2024, 6, 1), datetime.date(2024, 6, 1))
+
+
+def test_a_damaged_file_is_named_and_keeps_no_other_from_being_cleared(place, monkeypatch, capsys):
+    export(place, place.parent / "more", "jsonl", InProcessRunner(), Quiet())
+    for cut in (place.parent / "lines").rglob("*.jsonl.gz"):
+        cut.write_bytes(cut.read_bytes()[:-20])
+    answers = place.parent / "out" / "answers"
+    answers.mkdir()
+    for name in ("a", "c"):
+        (answers / f"{name}.sqlite").write_bytes(b"no cache")
+    with RequestCache(answers / "b.sqlite") as cache:
+        cache.note_documents([("row-1", "asked")])
+        cache.put(answer("asked"))
+    code, printed, _ = kamisuki(monkeypatch, capsys, place, "--ids", "row-1")
+    assert code == 1 and all(f"{name}.sqlite" in printed for name in "ac")
+    assert f"not reached: jsonl at {place.parent / 'lines'}" in printed
+    assert f"1 answers of a model out of {answers / 'b.sqlite'}" in printed
+    assert f"jsonl at {place.parent / 'more'}" in printed and "row-1" not in rows_of(place)
 
 
 def test_what_is_not_there_is_named_and_reached_by_the_next(place, monkeypatch, capsys):
