@@ -87,8 +87,8 @@ def choose(places: list[Given], count: int, seed: int) -> list[Given]:
 def known_sizes(places: list[Given], politeness: Politeness, seed: int) -> dict[Given, int]:
     """Sizes of the inputs: of all on disks and S3, of a sample of those on web servers."""
     far: list[Given] = [place for place in places if isinstance(place, RemotePath) and place.scheme != "s3"]
-    asked = set(choose(far, SIZES_ASKED, seed)) if len(far) > SIZES_ASKED else set(far)
-    return sizes_of([place for place in places if place in asked or place not in set(far)], politeness)
+    left_out = set(far) - set(choose(far, SIZES_ASKED, seed)) if len(far) > SIZES_ASKED else set()
+    return sizes_of([place for place in places if place not in left_out], politeness)
 
 
 def cut_parts(chosen: list[Given], most: int, recipe: Recipe, folder: Path, sizes: dict[Given, int]) -> list[Part]:
