@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections import Counter
@@ -209,6 +210,21 @@ def test_a_server_that_refuses_all_stops_the_run(cache: RequestCache) -> None:
         pytest.raises(KamisukiError, match="no endpoint has answered"),
     ):
         collect([ask(f"page {n}") for n in range(9)], quick(server.url, patience_seconds=0.2), cache)
+
+
+@pytest.mark.timeout(30)
+def test_a_pause_that_ends_while_it_is_looked_at_is_not_slept_through(cache, monkeypatch) -> None:
+    clock = asyncio.BaseEventLoop.time
+
+    def slow(loop: asyncio.AbstractEventLoop) -> float:
+        # As on a machine that does other work: what was a pause a moment ago is none any more.
+        time.sleep(0.005)
+        return clock(loop)
+
+    with ScriptedServer(otherwise=sends(429, "slow down")) as server:
+        monkeypatch.setattr(asyncio.BaseEventLoop, "time", slow)
+        with pytest.raises(KamisukiError, match="no endpoint has answered"):
+            collect([ask(f"page {n}") for n in range(9)], quick(server.url, patience_seconds=1.0), cache)
 
 
 def test_no_server_stops_the_run_and_names_it(cache: RequestCache) -> None:

@@ -95,7 +95,7 @@ class Scheduler:
                 continue
             state = choose(self._states, now)
             if state is None:
-                self._wake_later()
+                self._wake_later(now)
                 return
             job = self._ready[0]
             if not self._prepare(job, state):
@@ -259,17 +259,21 @@ class Scheduler:
         settings = self._settings
         return backoff_seconds(key, times, settings.seed, settings.first_backoff_seconds, settings.most_backoff_seconds)
 
-    def _wake_later(self) -> None:
-        """Come back when the first paused endpoint wants to be asked again."""
-        now = self._loop.time()
+    def _wake_later(self, now: float) -> None:
+        """Come back when the first endpoint that was paused at `now` wants to be asked again.
+
+        A pause that has ended since counts too: nothing else would come back for it.
+        """
         pauses = [state.paused_until for state in self._states if not state.resting and state.paused_until > now]
-        if not pauses:
-            return
-        if self._wake is not None and now < self._wake.when() <= min(pauses):
+        if not pauses or (self._wake is not None and self._wake.when() <= min(pauses)):
             return
         if self._wake is not None:
             self._wake.cancel()
-        self._wake = self._loop.call_at(min(pauses), self._pump)
+        self._wake = self._loop.call_at(min(pauses), self._woken)
+
+    def _woken(self) -> None:
+        self._wake = None
+        self._pump()
 
     def _finish(self, job: Job, state: EndpointState | None, verdict: Verdict, seconds: float) -> None:
         """Account for a job, keep a good answer, and deliver."""
