@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.rewriting.client import Answer, RequestCache
+from pipeline.rewriting.client import cache as cache_module
 
 
 def answer(key: str, text: str = "text", **more: object) -> Answer:
@@ -139,6 +142,30 @@ def test_several_workers_share_a_file(tmp_path: Path) -> None:
         thread.join()
     with RequestCache(path) as cache:
         assert len(cache) == 500
+
+
+def test_several_workers_open_a_new_file_at_once(tmp_path: Path) -> None:
+    for round_ in range(40):
+        together = threading.Barrier(6)
+
+        def work(path: Path, together: threading.Barrier) -> None:
+            together.wait()
+            RequestCache(path).close()
+
+        with ThreadPoolExecutor(6) as pool:
+            opened = [pool.submit(work, tmp_path / f"{round_}.sqlite", together) for _ in range(6)]
+        assert [future.exception() for future in opened] == [None] * 6
+
+
+def test_a_file_that_another_program_holds_is_told_from_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "_BUSY_SECONDS", 0.1)
+    path = tmp_path / "requests.sqlite"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("begin exclusive")
+        with pytest.raises(UsageError, match="held by another program"):
+            RequestCache(path)
 
 
 def test_another_file_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ _WITHOUT_DOCUMENTS = 1
 COMMIT_SECONDS = 0.5
 # Other workers may commit to the same file.
 _BUSY_SECONDS = 60.0
+_OPEN_AGAIN_SECONDS = 0.02
 # SQLite's own limit of variables in a statement was 999 for long.
 _MOST_VARIABLES = 900
 
@@ -179,26 +180,38 @@ class RequestCache:
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
-        try:
-            connection.execute("pragma secure_delete = on")
-            connection.execute("pragma journal_mode = wal")
-            # FULL: the log is on disk when a commit returns.
-            connection.execute("pragma synchronous = full")
-            (found,) = connection.execute("pragma user_version").fetchone()
-            if found not in (0, _WITHOUT_DOCUMENTS, FORMAT):
-                raise UsageError(f"{self.path} is a request cache of another version ({found}): name another file")
-            with connection:
-                connection.execute(_TABLE)
-                connection.execute(_ABOUT)
-                connection.execute(f"pragma user_version = {FORMAT}")
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            raise UsageError(f"{self.path} is no request cache ({error}): move it away or name another file") from None
-        except UsageError:
-            connection.close()
-            raise
-        return connection
+        until = time.monotonic() + _BUSY_SECONDS
+        while True:
+            connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
+            try:
+                self._prepare(connection)
+                return connection
+            except sqlite3.DatabaseError as error:
+                connection.close()
+                # SQLite does not wait by itself where two turn a new file to write-ahead logging at once.
+                if _primary(error) != sqlite3.SQLITE_BUSY:
+                    text = f"{self.path} is no request cache ({error}): move it away or name another file"
+                    raise UsageError(text) from None
+                if time.monotonic() > until:
+                    text = f"{self.path} is held by another program ({error}): end that, or name another file"
+                    raise UsageError(text) from None
+                time.sleep(_OPEN_AGAIN_SECONDS)
+            except UsageError:
+                connection.close()
+                raise
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("pragma secure_delete = on")
+        connection.execute("pragma journal_mode = wal")
+        # FULL: the log is on disk when a commit returns.
+        connection.execute("pragma synchronous = full")
+        (found,) = connection.execute("pragma user_version").fetchone()
+        if found not in (0, _WITHOUT_DOCUMENTS, FORMAT):
+            raise UsageError(f"{self.path} is a request cache of another version ({found}): name another file")
+        with connection:
+            connection.execute(_TABLE)
+            connection.execute(_ABOUT)
+            connection.execute(f"pragma user_version = {FORMAT}")
 
     def _write_on(self) -> None:
         """Commit in groups until closed: what comes within `commit_seconds` of the first goes with it."""
@@ -248,6 +261,12 @@ class RequestCache:
     def _raise_error(self) -> None:
         if self._error is not None:
             raise UsageError(f"{self.path} cannot be written ({self._error}): free its disk and run again")
+
+
+def _primary(error: sqlite3.DatabaseError) -> int | None:
+    """SQLite's primary result code of an error: the low byte of the extended one."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def _answer(row: tuple[Any, ...]) -> Answer:
