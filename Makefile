@@ -56,8 +56,12 @@ lint: setup ## Style, types and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: warm lint ## Run every test
-	$(BIN)/python -m pytest
+test: warm lint ## Lint, types and every test but the slow ones
+	$(BIN)/python -m pytest -m 'not slow'
+
+.PHONY: test-slow
+test-slow: warm ## The tests that take long: killed nodes, OUT on S3, all development files
+	$(BIN)/python -m pytest -m slow
 
 .PHONY: audit-dependencies
 audit-dependencies: setup ## Hold every locked package against the known vulnerabilities on PyPI

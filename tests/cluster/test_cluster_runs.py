@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from pipeline.runner import RETRIES
 from pipeline.storage.places import RemotePath, tree_sizes
 from tests.cluster.nodes import Nodes, ray_nodes, s3_server
@@ -29,6 +31,7 @@ def hold_to_room(nodes: Nodes) -> None:
     assert everywhere["attempt"] <= RETRIES + 1
 
 
+@pytest.mark.slow
 def test_a_run_over_s3_and_two_nodes_of_which_one_is_killed_leaves_what_a_local_run_leaves(tmp_path):
     """One start of a cluster for all that only a cluster can show."""
     parts = split_sample(tmp_path / "parts", 6)

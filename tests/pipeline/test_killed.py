@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.cluster.nodes import descendants
 from tests.pipeline.conftest import ENVIRONMENT, TRAFILATURA, command, execute, table_bytes
 
@@ -105,6 +107,7 @@ def kill_some(root: int, text: str, stop: threading.Event, killed: list[int], mo
         stop.wait(0.35)
 
 
+@pytest.mark.slow
 def test_two_workers_that_are_killed_and_lose_their_sandboxes_give_the_same_bytes(parts, tmp_path):
     execute(tmp_path / "undisturbed", parts, overrides=TRAFILATURA)
     process = start(tmp_path / "out", parts, "--workers", "2", "--set", *TRAFILATURA)
@@ -124,6 +127,7 @@ def test_two_workers_that_are_killed_and_lose_their_sandboxes_give_the_same_byte
     assert table_bytes(tmp_path / "out") == table_bytes(tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 def test_a_run_whose_raylet_was_killed_ends_and_the_next_one_gives_the_same_bytes(parts, reference, tmp_path):
     process = start(tmp_path, parts, "--workers", "2")
     assert wait_for(tmp_path, "documents-*/.part*.tmp", process)

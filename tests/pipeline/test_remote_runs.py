@@ -59,6 +59,7 @@ def puts(seen: Seen) -> Counter[str]:
     return Counter(path for method, path, _ in seen.requests if method == "PUT")
 
 
+@pytest.mark.slow
 def test_a_run_with_out_on_s3_and_inputs_from_the_web_writes_what_a_local_run_writes(
     parts, reference, moto, bucket, tmp_path, monkeypatch
 ):

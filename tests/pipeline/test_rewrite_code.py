@@ -117,7 +117,7 @@ def test_where_a_rewrite_fails_the_source_goes_on_under_its_own_license(tmp_path
 
 
 @pytest.mark.skipif(not CODE.exists(), reason="the project's shared test data is not here")
-@pytest.mark.parametrize("recipe", ["swallowcode-v1", "swallowcode-v2"])
+@pytest.mark.parametrize("recipe", [pytest.param("swallowcode-v1", marks=pytest.mark.slow), "swallowcode-v2"])
 def test_real_files_go_through_all_steps_and_each_ends_in_one_row_or_reason(tmp_path, recipe):
     files = [json.loads(line)["code"] for line in CODE.read_text(encoding="utf-8").splitlines()][:FILES]
     texts = {f"f{number:03}": text for number, text in enumerate(files)}

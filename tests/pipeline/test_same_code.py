@@ -64,7 +64,7 @@ def test_what_differs_is_told() -> None:
     assert len(difference({}).split(", ")) == len(this_code())
 
 
-@pytest.mark.parametrize("kind", ["other", "absent"])
+@pytest.mark.parametrize("kind", ["other", pytest.param("absent", marks=pytest.mark.slow)])
 def test_a_node_with_another_version_ends_the_run_with_its_name(kind: str, tmp_path: Path) -> None:
     copy = copied(tmp_path)
     with open(copy / "pipeline" / ("errors.py" if kind == "other" else "__init__.py"), "a", encoding="utf-8") as file:

@@ -100,6 +100,7 @@ def test_interfaces_are_public_names_with_their_arity():
     ]
 
 
+@pytest.mark.slow
 def test_every_development_file_goes_through_all_python_tools():
     texts = every_development_file()
     assert len(texts) >= 140
