@@ -53,7 +53,7 @@ def reading_and_gate(files: Sequence[Path]) -> None:
     for path in files:
         for record in with_crawl_facts(read_records(str(path), MAX_BODY_BYTES)):
             if record.type == "response" and record.http_status == 200 and record.content_type in HTML_TYPES:
-                may_be_japanese(record.body, record.http_charset, None, record.crawl_metadata)
+                may_be_japanese(record.body_view, record.http_charset, record.http_language, record.crawl_metadata)
 
 
 def whole_stage(files: Sequence[Path]) -> None:

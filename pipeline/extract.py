@@ -136,8 +136,9 @@ class PageReader:
         if record.truncated and self.settings.truncated == "dropped":
             return reject("truncated", detail=record.truncated)
         clock = time.perf_counter()
-        header_language = ",".join(record.http_headers.get("content-language", []))
-        passed = gate.may_be_japanese(record.body, record.http_charset, header_language or None, record.crawl_metadata)
+        passed = gate.may_be_japanese(
+            record.body_view, record.http_charset, record.http_language, record.crawl_metadata
+        )
         clock = self.watch.time("gate", clock)
         if not passed.passed:
             return reject("no_kana", detail=None if passed.evidence == "no_kana" else passed.evidence)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from pipeline.web.blocks import BLOCK, equal_bytes, find_high, high_bytes, lowest_bit
 from pipeline.web.charset import declared_charset, whatwg_name
 from pipeline.web.crawl_facts import read_crawl_facts
 
@@ -39,10 +40,6 @@ class Gate:
 
 # Counters of the scan over a body that may be UTF-8 or ISO-2022-JP.
 _KANA, _OTHERS, _HAN, _VALID, _STRAY, _REFERENCES, _REFERENCED_OTHERS, _JIS_KANA = range(8)
-_HIGH_BITS = np.uint64(0x8080808080808080)
-_ONES = np.uint64(0x0101010101010101)
-_AMPERSANDS = np.uint64(0x2626262626262626)
-_ESCAPES = np.uint64(0x1B1B1B1B1B1B1B1B)
 
 
 @njit(cache=True, nogil=True)
@@ -52,38 +49,25 @@ def _is_kana(code: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _scan(body: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Count kana and other letters in UTF-8, numeric references and ISO-2022-JP; words are the body's, 8 bytes each."""
+def _scan(body: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Count kana and other letters in UTF-8, numeric references and ISO-2022-JP."""
     counts = np.zeros(8, dtype=np.int64)
     size = body.size
     position = 0
-    whole = size & ~7
     while position < size:
-        if position & 31 == 0 and position + 32 <= size:
-            # Most of a page is plain ASCII: four words at once are looked through for high bits, "&" and ESC.
-            any_marks = np.uint64(0)
-            for offset in range(4):
-                word = words[(position >> 3) + offset]
-                ampersand = word ^ _AMPERSANDS
-                escape = word ^ _ESCAPES
-                any_marks |= word | ((ampersand - _ONES) & ~ampersand) | ((escape - _ONES) & ~escape)
-            if any_marks & _HIGH_BITS == 0:
-                position += 32
-                continue
-        if position < whole and body[position] < 0x80:
-            # On to the next such byte of the word. Bytes before the position count no more; one after the first that
-            # is found may be none, which costs a step.
-            word = words[position >> 3]
-            ampersand = word ^ _AMPERSANDS
-            escape = word ^ _ESCAPES
-            marks = word | ((ampersand - _ONES) & ~ampersand) | ((escape - _ONES) & ~escape)
-            marks &= _HIGH_BITS << np.uint64(8 * (position & 7))
-            if marks == 0:
-                position = (position | 7) + 1
-                continue
-            below = (marks & (~marks + np.uint64(1))) - np.uint64(1)
-            position = (position & ~7) + int(((below & _ONES) * _ONES) >> np.uint64(56)) - 1
         byte = body[position]
+        if byte < 0x80 and position + BLOCK < size:
+            # Most of a page is plain ASCII: on to what is not, to "&#" or to ESC "$".
+            marks = (
+                high_bytes(body, position)
+                | (equal_bytes(body, position, 0x26) & equal_bytes(body, position + 1, 0x23))
+                | (equal_bytes(body, position, 0x1B) & equal_bytes(body, position + 1, 0x24))
+            )
+            if marks == 0:
+                position += BLOCK
+                continue
+            position += lowest_bit(marks)
+            byte = body[position]
         if byte < 0x80:
             if byte == 0x26 and position + 2 < size and body[position + 1] == 0x23:
                 position += 2
@@ -166,9 +150,10 @@ def _scan_legacy(body: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     position = 0
     while position < size:
         byte = body[position]
-        position += 1
         if byte < 0x80:
+            position = find_high(body, position + 1, size)
             continue
+        position += 1
         if 0xA1 <= byte <= 0xDF:
             counts[_CP932_HALF] += 1
             continue
@@ -185,9 +170,10 @@ def _scan_legacy(body: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     position = 0
     while position < size:
         byte = body[position]
-        position += 1
         if byte < 0x80:
+            position = find_high(body, position + 1, size)
             continue
+        position += 1
         trail = body[position] if position < size else np.uint8(0)
         if byte == 0x8F and 0xA1 <= trail < 0xFF:
             position += 2
@@ -219,11 +205,13 @@ _CONTENT_JAPANESE = re.compile(rb"content\s*=\s*[\"']?\s*(?:[a-z-]+\s*,\s*)*ja(?
 _HEADER_JAPANESE = re.compile(r"\s*ja(?:[-_][a-z0-9_-]*)?\s*", re.IGNORECASE)
 
 
-def _declaration(body: bytes, http_charset: str | None, http_language: str | None, crawl_metadata: bytes) -> str | None:
-    """What says that a page is Japanese: header, html element, meta, charset or the crawl; None if nothing does."""
+def _declaration(head: bytes, http_charset: str | None, http_language: str | None, crawl_metadata: bytes) -> str | None:
+    """What says that a page is Japanese: header, html element, meta, charset or the crawl; None if nothing does.
+
+    `head` is the page's first _HEAD_BYTES.
+    """
     if http_language and any(map(_HEADER_JAPANESE.fullmatch, http_language.split(","))):
         return "content-language=ja"
-    head = body[:_HEAD_BYTES]
     start = head.lower().find(b"<html")
     if start >= 0:
         tag = _TAG_REST.match(head, start + 5)
@@ -232,7 +220,7 @@ def _declaration(body: bytes, http_charset: str | None, http_language: str | Non
     meta = _CONTENT_LANGUAGE.search(head)
     if meta is not None and _CONTENT_JAPANESE.search(meta[0]):
         return "content-language=ja"
-    for name in (http_charset and whatwg_name(http_charset), declared_charset(body)):
+    for name in (http_charset and whatwg_name(http_charset), declared_charset(head)):
         if name in (*_JAPANESE_CHARSETS, "cp932"):
             return f"charset={name}"
     crawl = read_crawl_facts(crawl_metadata)
@@ -243,21 +231,26 @@ def _declaration(body: bytes, http_charset: str | None, http_language: str | Non
     return None
 
 
-def _utf_16_kana(body: bytes, http_charset: str | None) -> int:
+def _has_many_nuls(body: npt.NDArray[np.uint8]) -> bool:
+    return (body.size - np.count_nonzero(body)) * 16 > body.size
+
+
+def _utf_16_kana(body: npt.NDArray[np.uint8], http_charset: str | None) -> int:
     """Kana in a body that a byte order mark or the HTTP header says to be UTF-16; else 0."""
     name = http_charset and whatwg_name(http_charset)
-    if body.startswith(b"\xff\xfe") or (name == "utf-16le" and body.count(0) * 16 > len(body)):
+    mark = body[:2].tobytes()
+    if mark == b"\xff\xfe" or (name == "utf-16le" and _has_many_nuls(body)):
         order = "<u2"
-    elif body.startswith(b"\xfe\xff") or (name == "utf-16be" and body.count(0) * 16 > len(body)):
+    elif mark == b"\xfe\xff" or (name == "utf-16be" and _has_many_nuls(body)):
         order = ">u2"
     else:
         return 0
-    units = np.frombuffer(body, dtype=order, count=len(body) // 2)
+    units = body[: body.size // 2 * 2].view(order)
     return int(np.count_nonzero((units >= 0x3041) & (units <= 0x30FE) & (units != 0x30FB)))
 
 
 def may_be_japanese(
-    body: bytes, http_charset: str | None = None, http_language: str | None = None, crawl_metadata: bytes = b""
+    body: bytes | memoryview, http_charset: str | None = None, http_language: str | None = None, crawl_metadata: bytes = b""
 ) -> Gate:
     """Whether a page may be Japanese, from its bytes, its Content-Type charset and Content-Language headers, and the
     block of the crawl's metadata record about it.
@@ -268,8 +261,7 @@ def may_be_japanese(
     Linear time, never raises.
     """
     array = np.frombuffer(body, dtype=np.uint8)
-    words = np.frombuffer(body, dtype="<u8", count=len(body) // 8)
-    counts = _scan(array, words).tolist()
+    counts = _scan(array).tolist()
     jis = counts[_JIS_KANA]
     if jis >= _ENOUGH_KANA:
         return Gate(True, f"iso-2022-jp kana {jis}")
@@ -289,13 +281,13 @@ def may_be_japanese(
         if counts[_KANA] >= counts[_REFERENCES]:
             return Gate(True, f"utf-8 kana {counts[_KANA]}")
         return Gate(True, f"references {counts[_REFERENCES]}")
-    wide = _utf_16_kana(body, http_charset)
+    wide = _utf_16_kana(array, http_charset)
     if wide >= _ENOUGH_KANA:
         return Gate(True, f"utf-16 kana {wide}")
     letters = kana + counts[_HAN] + jis + wide
     letters += max(legacy[_CP932_PAIRS] + legacy[_CP932_HALF], legacy[_EUC_PAIRS])
     if letters:
-        declaration = _declaration(body, http_charset, http_language, crawl_metadata)
+        declaration = _declaration(bytes(body[:_HEAD_BYTES]), http_charset, http_language, crawl_metadata)
         if declaration is not None:
             return Gate(True, f"{declaration} with {letters} letters")
     return Gate(False, "no_kana")

@@ -66,9 +66,7 @@ def read_response(block: bytes | memoryview, max_body_bytes: int) -> HttpRespons
     # Of several content types the last one counts (MIME Sniffing Standard, 5.1).
     for content_type in headers.get("content-type", []):
         if "/" in content_type:
-            response.content_type = media_type(content_type)
-            charset = _CHARSET.search(content_type)
-            response.charset = charset.group(1).lower() if charset else None
+            response.content_type, response.charset = content_type_of(content_type)
     if "chunked" in ",".join(headers.get("transfer-encoding", [])).lower():
         body = join_chunks(body)
     encodings = ",".join(headers.get("content-encoding", [])).lower().split(",")
@@ -102,6 +100,12 @@ def has_extra_line(headers: dict[str, list[str]], body: bytes) -> bool:
 def media_type(value: str) -> str | None:
     """The type and subtype of a Content-Type, in lower case and without parameters; None when it is empty."""
     return value.split(";", 1)[0].strip().lower() or None
+
+
+def content_type_of(value: str) -> tuple[str | None, str | None]:
+    """The media type of a Content-Type and its charset parameter, both in lower case."""
+    charset = _CHARSET.search(value)
+    return media_type(value), charset.group(1).lower() if charset else None
 
 
 def join_chunks(raw: bytes) -> bytes:

@@ -13,7 +13,8 @@ from typing import BinaryIO
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from pipeline.web.headers import LOWER_NAMES, MAX_HEADER_BYTES, first_values, header_end, header_pairs
+from pipeline.web.headers import MAX_HEADER_BYTES, first_values, header_end, header_pairs
+from pipeline.web.usual_record import read_usual_record
 from pipeline.web.warc_record import Record, block_bytes_wanted, content_length, make_record
 
 _CHUNK_BYTES = 1 << 20
@@ -112,55 +113,17 @@ def read_sound_members(file: BinaryIO, max_body_bytes: int) -> Generator[Record,
 
 def _record(member: bytes, size: int, max_body_bytes: int) -> Record:
     """The one record of a member, of which `size` bytes there were. Raises _Unsound."""
+    if len(member) == size:
+        record = read_usual_record(member, max_body_bytes)
+        if record is not None:
+            return record
     end = header_end(member, MAX_HEADER_BYTES)
     if end is None or not member.startswith(b"WARC/"):
         raise _Unsound
     start = end[1]
-    fields = _fields_of_others(member[:start]) or header_fields(member[: end[0]])
+    fields = first_values(header_pairs(member[: end[0]]))
     length = content_length(fields)
     if length is None or size != start + length + 4 or (len(member) == size and not member.endswith(_RECORD_END)):
         raise _Unsound
     wanted = block_bytes_wanted(fields, length, max_body_bytes)
     return make_record(fields, memoryview(member)[start : start + wanted], length, max_body_bytes)
-
-
-def header_fields(header: bytes) -> dict[bytes, bytes]:
-    """Fields of a WARC header by their names in lower case, as `first_values` of `header_pairs`, in half the time."""
-    fields: dict[bytes, bytes] = {}
-    version, *lines = header.split(b"\r\n")
-    if b"\n" in version:
-        return first_values(header_pairs(header))
-    for line in lines:
-        name, _, value = line.partition(b": ")
-        lower = LOWER_NAMES.get(name)
-        if lower is None or lower in fields or b"\n" in value:
-            return first_values(header_pairs(header))
-        fields[lower] = value.strip()
-    return fields
-
-
-# Of requests and the like, two thirds of all records, these fields alone are of use.
-_FIELDS_OF_OTHERS = (b"warc-type", b"content-length", b"warc-record-id", b"warc-concurrent-to")
-_OTHERS = frozenset((b"request", b"metadata"))
-_LINE_END, _COLON = 0x0A, 0x3A
-
-
-def _fields_of_others(header: bytes) -> dict[bytes, bytes] | None:
-    """The fields of use of a request or metadata record, else None, in a quarter of `header_fields`' time.
-
-    `header` has its empty line. A field that is missing, repeated or written in an odd way is left to `header_fields`.
-    """
-    names = header.lower()
-    fields = {}
-    for name in _FIELDS_OF_OTHERS:
-        start = names.find(name)
-        if start < 0 and name == b"warc-concurrent-to":
-            break
-        colon = start + len(name)
-        stop = header.find(b"\n", colon)
-        if start < 1 or names.find(name, colon) >= 0 or header[start - 1] != _LINE_END or header[colon] != _COLON:
-            return None
-        fields[name] = header[colon + 1 : stop].strip()
-        if header[stop + 1] in b" \t" or (name == b"warc-type" and fields[name] not in _OTHERS):
-            return None
-    return fields

@@ -6,14 +6,24 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.web.headers import MAX_HEADER_BYTES
+from pipeline.web.headers import MAX_HEADER_BYTES, header_end, http_fields
 from pipeline.web.http_response import media_type, read_response
 
 RECORD_TYPES = frozenset(
     ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
 )
 _DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)[T ]?(\d\d):?(\d\d):?(\d\d)(?:[.,]\d+)?\s*(Z|z|[+-]\d\d:?\d\d)?")
+
+
+class Held(NamedTuple):
+    """An HTTP response that is not taken apart yet: bytes that it is in, and where its header, its body and it end."""
+
+    source: bytes
+    header_start: int
+    body_start: int
+    body_end: int
 
 
 @dataclass(slots=True)
@@ -44,11 +54,37 @@ class Record:
     body: bytes = b""
     content_type: str | None = None
     http_charset: str | None = None
+    http_language: str | None = None
     problem: str | None = None
     concurrent_to: str | None = None
     crawl_metadata: bytes = b""
     refers_to: str | None = None
     languages: str | None = None
+    held: Held | None = field(default=None, compare=False, repr=False)
+
+    def hold(self, response: Held) -> None:
+        """Let body and HTTP headers be taken from a response when they are asked for first."""
+        self.held = response
+        del self.body, self.http_headers
+
+    @property
+    def body_view(self) -> bytes | memoryview:
+        """The body, not copied where it need not be."""
+        held = self.held
+        return self.body if held is None else memoryview(held.source)[held.body_start : held.body_end]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            # Called for what has no value, which is what `hold` leaves so.
+            if name == "body":
+                self.body = self.held.source[self.held.body_start : self.held.body_end]
+                return self.body
+            if name == "http_headers":
+                head = self.held.source[self.held.header_start : self.held.body_start]
+                self.http_headers = http_fields(head[: header_end(head, len(head))[0]])
+                return self.http_headers
+            raise AttributeError(name)
 
 
 def content_length(fields: dict[bytes, bytes]) -> int | None:
@@ -72,17 +108,16 @@ def make_record(fields: dict[bytes, bytes], block: bytes | memoryview, size: int
     """A record without its place. `size` is its declared length, `block` as much of it as was kept."""
     type_name = fields.get(b"warc-type", b"").decode("latin-1").lower()
     known_type = type_name if type_name in RECORD_TYPES else "unknown"
-    record = Record(known_type, record_id=_text(fields.get(b"warc-record-id")))
+    record = Record(known_type, record_id=text_of(fields.get(b"warc-record-id")))
     if type_name == "metadata":
-        record.body, record.concurrent_to = bytes(block), _text(fields.get(b"warc-concurrent-to"))
+        record.body, record.concurrent_to = bytes(block), text_of(fields.get(b"warc-concurrent-to"))
         return record
     if type_name not in ("response", "warcinfo", "conversion"):
         return record
-    url = _text(fields.get(b"warc-target-uri"))
-    record.url = url.removeprefix("<").removesuffix(">").strip() or None if url else None
-    record.date = parse_date(_text(fields.get(b"warc-date")))
-    record.payload_digest = _text(fields.get(b"warc-payload-digest"))
-    truncated = _text(fields.get(b"warc-truncated"))
+    record.url = url_of(text_of(fields.get(b"warc-target-uri")))
+    record.date = parse_date(text_of(fields.get(b"warc-date")))
+    record.payload_digest = text_of(fields.get(b"warc-payload-digest"))
+    truncated = text_of(fields.get(b"warc-truncated"))
     record.truncated = truncated.lower() if truncated else None
     if type_name == "warcinfo":
         record.body = bytes(block)
@@ -90,8 +125,8 @@ def make_record(fields: dict[bytes, bytes], block: bytes | memoryview, size: int
     declared = fields.get(b"content-type", b"").lower()
     if type_name == "conversion":
         record.content_type = media_type(declared.decode("latin-1"))
-        record.refers_to = _text(fields.get(b"warc-refers-to"))
-        record.languages = _text(fields.get(b"warc-identified-content-language"))
+        record.refers_to = text_of(fields.get(b"warc-refers-to"))
+        record.languages = text_of(fields.get(b"warc-identified-content-language"))
         record.body = bytes(block)
         if size > max_body_bytes:
             record.problem = "body_too_large"
@@ -104,13 +139,20 @@ def make_record(fields: dict[bytes, bytes], block: bytes | memoryview, size: int
         response = read_response(block, max_body_bytes)
         record.http_status, record.http_headers = response.status, response.headers
         record.content_type, record.http_charset = response.content_type, response.charset
+        record.http_language = ",".join(response.headers.get("content-language", [])) or None
         record.body, record.problem = response.body, response.problem
     if size > max_body_bytes + MAX_HEADER_BYTES or len(record.body) > max_body_bytes:
         record.body, record.problem = b"", "body_too_large"
     return record
 
 
-def _text(value: bytes | None) -> str | None:
+def url_of(value: str | None) -> str | None:
+    """A WARC-Target-URI without the brackets that some versions put around it."""
+    return value.removeprefix("<").removesuffix(">").strip() or None if value else None
+
+
+def text_of(value: bytes | None) -> str | None:
+    """A header's value as text; None when it is empty or not there."""
     return value.decode("utf-8", "replace") or None if value else None
 
 
