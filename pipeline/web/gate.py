@@ -200,7 +200,7 @@ def _scan_legacy(body: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
 _TAG_REST = re.compile(rb"(?:[^>\"']|\"[^\"]*\"|'[^']*')*")
 # "jp" is the country, not the language, but a common slip; "jam" is Jamaican Creole.
 _LANG = re.compile(rb"[\s\"'/](?:xml:)?lang\s*=\s*[\"']?\s*(?:ja|jp)(?![a-z0-9])", re.IGNORECASE)
-_CONTENT_LANGUAGE = re.compile(rb"<meta\s[^<>]{0,300}content-language[^<>]{0,300}", re.IGNORECASE)
+_CONTENT_LANGUAGE = re.compile(rb"<meta\s[^<>]{0,300}content-language[^<>]{0,300}")
 _CONTENT_JAPANESE = re.compile(rb"content\s*=\s*[\"']?\s*(?:[a-z-]+\s*,\s*)*ja(?![a-z0-9])", re.IGNORECASE)
 _HEADER_JAPANESE = re.compile(r"\s*ja(?:[-_][a-z0-9_-]*)?\s*", re.IGNORECASE)
 
@@ -212,12 +212,13 @@ def _declaration(head: bytes, http_charset: str | None, http_language: str | Non
     """
     if http_language and any(map(_HEADER_JAPANESE.fullmatch, http_language.split(","))):
         return "content-language=ja"
-    start = head.lower().find(b"<html")
+    lower = head.lower()
+    start = lower.find(b"<html")
     if start >= 0:
         tag = _TAG_REST.match(head, start + 5)
         if tag is not None and _LANG.search(tag[0]):
             return "lang=ja"
-    meta = _CONTENT_LANGUAGE.search(head)
+    meta = _CONTENT_LANGUAGE.search(lower) if b"content-language" in lower else None
     if meta is not None and _CONTENT_JAPANESE.search(meta[0]):
         return "content-language=ja"
     for name in (http_charset and whatwg_name(http_charset), declared_charset(head)):
@@ -232,7 +233,7 @@ def _declaration(head: bytes, http_charset: str | None, http_language: str | Non
 
 
 def _has_many_nuls(body: npt.NDArray[np.uint8]) -> bool:
-    return (body.size - np.count_nonzero(body)) * 16 > body.size
+    return int(body.size - np.count_nonzero(body)) * 16 > body.size
 
 
 def _utf_16_kana(body: npt.NDArray[np.uint8], http_charset: str | None) -> int:
@@ -250,7 +251,10 @@ def _utf_16_kana(body: npt.NDArray[np.uint8], http_charset: str | None) -> int:
 
 
 def may_be_japanese(
-    body: bytes | memoryview, http_charset: str | None = None, http_language: str | None = None, crawl_metadata: bytes = b""
+    body: bytes | memoryview,
+    http_charset: str | None = None,
+    http_language: str | None = None,
+    crawl_metadata: bytes = b"",
 ) -> Gate:
     """Whether a page may be Japanese, from its bytes, its Content-Type charset and Content-Language headers, and the
     block of the crawl's metadata record about it.

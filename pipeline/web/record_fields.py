@@ -197,7 +197,9 @@ def find_fields(member, max_body_bytes, places):  # type: ignore[no-untyped-def]
             if letter != _HTTP_BLOCK[index]:
                 return OTHER
     places[STATUS] = _status(member, start, end)
-    body = _read_fields(member, start, min(end, start + MAX_HEADER_BYTES), _HTTP_LETTERS, _HTTP_LENGTHS, HTTP_TYPE, places)
+    body = _read_fields(
+        member, start, min(end, start + MAX_HEADER_BYTES), _HTTP_LETTERS, _HTTP_LENGTHS, HTTP_TYPE, places
+    )
     places[BODY_START] = body
     if places[STATUS] < 0 or body < 0 or end - body > max_body_bytes or find_high(member, start, body) < body:
         return OTHER

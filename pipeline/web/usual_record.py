@@ -1,4 +1,4 @@
-"""Usual records: a record as crawlers write it, made from the places of its fields, its body and headers left for later.
+"""Usual records: a record as crawlers write it, made from the places of its fields; body and headers come later.
 
 Nine of ten responses are rejected by their status, their type or the gate, which need a few fields and a look at the
 body. So headers are parsed and the body is copied only when they are asked for.

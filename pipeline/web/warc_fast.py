@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import BinaryIO
 
+import numpy as np
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
+from pipeline.web.blocks import find_letter
 from pipeline.web.headers import MAX_HEADER_BYTES, first_values, header_end, header_pairs
+from pipeline.web.page.lean import lean_njit
 from pipeline.web.usual_record import read_usual_record
 from pipeline.web.warc_record import Record, block_bytes_wanted, content_length, make_record
 
@@ -21,10 +24,30 @@ _CHUNK_BYTES = 1 << 20
 # Where no member seems to begin for so long, a piece of the second size is fed.
 _MOST_PIECE_BYTES, _PIECE_BYTES = 65_536, 16_384
 # Deflate is the only method of gzip, and no crawler sets a flag. The bytes can stand within a member by chance.
-_MEMBER_START = b"\x1f\x8b\x08\x00"
+_MEMBER_START = np.frombuffer(b"\x1f\x8b\x08\x00", dtype=np.uint8)
 # Inflated bytes taken at once, so that a bomb is noticed before it is in memory.
 _INFLATED_PIECE_BYTES = 1 << 20
 _RECORD_END = b"\r\n\r\n"
+
+
+@lean_njit
+def find_starts(chunk, letters, starts):  # type: ignore[no-untyped-def]
+    """Fill `starts` with where the letters, of which there are four and the first comes once, stand; their number."""
+    count = 0
+    position = 0
+    last = chunk.shape[0] - 3
+    while position < last:
+        position = find_letter(chunk, position, last, letters[0])
+        if (
+            position < last
+            and chunk[position + 1] == letters[1]
+            and chunk[position + 2] == letters[2]
+            and chunk[position + 3] == letters[3]
+        ):
+            starts[count] = position
+            count += 1
+        position += 1
+    return count
 
 
 class _Unsound(Exception):
@@ -40,44 +63,57 @@ class _Members:
         self._chunk = memoryview(b"")
         self._at = 0
         self._chunk_start = 0
+        self._starts = np.empty(_CHUNK_BYTES // _MEMBER_START.size, dtype=np.int64)
+        self._ahead: list[int] = []
 
     @property
     def position(self) -> int:
         """Offset in the file of what comes next."""
         return self._chunk_start + self._at
 
-    def at_end(self) -> bool:
-        """Whether the file ends here."""
+    def _at_end(self) -> bool:
+        """Whether the file ends here; reads on where the chunk does."""
         if self._at == len(self._bytes):
             self._chunk_start += self._at
             self._bytes, self._at = self._file.read(_CHUNK_BYTES), 0
             self._chunk = memoryview(self._bytes)
+            found = find_starts(np.frombuffer(self._bytes, dtype=np.uint8), _MEMBER_START, self._starts)
+            # The last first, so that those passed are taken from the list's end.
+            self._ahead = self._starts[:found][::-1].tolist()
         return not self._bytes
 
     def _piece(self) -> memoryview:
         """The bytes up to where the next member seems to begin: of bytes fed beyond a member's end a copy is made."""
-        if self.at_end():
+        if self._at_end():
             return self._chunk
-        start = self._at
-        end = self._bytes.find(_MEMBER_START, start + 1, start + _MOST_PIECE_BYTES)
-        self._at = end if end > 0 else min(len(self._bytes), start + _PIECE_BYTES)
+        start, ahead = self._at, self._ahead
+        while ahead and ahead[-1] <= start:
+            ahead.pop()
+        is_near = ahead and ahead[-1] - start <= _MOST_PIECE_BYTES
+        self._at = ahead[-1] if is_near else min(len(self._bytes), start + _PIECE_BYTES)
         return self._chunk[start : self._at]
 
-    def next(self, limit: int) -> tuple[bytes, int]:
-        """The next member's first `limit` bytes, or some more, and its whole size. Raises _Unsound."""
+    def next(self, limit: int) -> tuple[bytes, int] | None:
+        """The next member's first `limit` bytes, or some more, and its whole size; None at the file's end.
+
+        Raises _Unsound.
+        """
+        piece = self._piece()
+        if not piece:
+            return None
         inflater = isal_zlib.decompressobj(31)
         try:
-            first = inflater.decompress(self._piece(), _INFLATED_PIECE_BYTES)
+            first = inflater.decompress(piece, _INFLATED_PIECE_BYTES)
             if inflater.eof:
                 self._at -= len(inflater.unused_data)
                 return first, len(first)
             parts, size = [first], len(first)
             kept = size
             while not inflater.eof:
-                piece = inflater.unconsumed_tail or self._piece()
-                if not piece:
+                more = inflater.unconsumed_tail or self._piece()
+                if not more:
                     raise _Unsound
-                part = inflater.decompress(piece, _INFLATED_PIECE_BYTES)
+                part = inflater.decompress(more, _INFLATED_PIECE_BYTES)
                 size += len(part)
                 if kept < limit:
                     parts.append(part)
@@ -96,13 +132,18 @@ def read_sound_members(file: BinaryIO, max_body_bytes: int) -> Generator[Record,
     members = _Members(file)
     limit = max_body_bytes + 2 * MAX_HEADER_BYTES
     held: Record | None = None
-    while not members.at_end():
-        place = members.position
+    place = 0
+    while True:
         try:
-            record = _record(*members.next(limit), max_body_bytes)
+            member = members.next(limit)
+            if member is None:
+                break
+            record = _record(*member, max_body_bytes)
         except _Unsound:
             return held.offset if held else place
-        record.offset, record.length = place, members.position - place
+        end = members.position
+        record.offset, record.length = place, end - place
+        place = end
         if held:
             yield held
         held = record
