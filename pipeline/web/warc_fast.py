@@ -25,6 +25,8 @@ _CHUNK_BYTES = 1 << 20
 _MOST_PIECE_BYTES, _PIECE_BYTES = 65_536, 16_384
 # Deflate is the only method of gzip, and no crawler sets a flag. The bytes can stand within a member by chance.
 _MEMBER_START = np.frombuffer(b"\x1f\x8b\x08\x00", dtype=np.uint8)
+# Of a chunk so many starts are noted; the smallest records of crawlers take some 300 bytes.
+_MOST_STARTS = 8_192
 # Inflated bytes taken at once, so that a bomb is noticed before it is in memory.
 _INFLATED_PIECE_BYTES = 1 << 20
 _RECORD_END = b"\r\n\r\n"
@@ -32,11 +34,14 @@ _RECORD_END = b"\r\n\r\n"
 
 @lean_njit
 def find_starts(chunk, letters, starts):  # type: ignore[no-untyped-def]
-    """Fill `starts` with where the letters, of which there are four and the first comes once, stand; their number."""
+    """Fill `starts` with where the letters, of which there are four and the first comes once, stand; their number.
+
+    Those for which `starts` has no room are left out.
+    """
     count = 0
     position = 0
     last = chunk.shape[0] - 3
-    while position < last:
+    while position < last and count < starts.shape[0]:
         position = find_letter(chunk, position, last, letters[0])
         if (
             position < last
@@ -63,7 +68,7 @@ class _Members:
         self._chunk = memoryview(b"")
         self._at = 0
         self._chunk_start = 0
-        self._starts = np.empty(_CHUNK_BYTES // _MEMBER_START.size, dtype=np.int64)
+        self._starts = np.empty(_MOST_STARTS, dtype=np.int64)
         self._ahead: list[int] = []
 
     @property
