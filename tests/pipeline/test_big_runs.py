@@ -140,6 +140,7 @@ def die_always() -> dict[str, Any]:
     raise AssertionError
 
 
+@pytest.mark.slow
 def test_ray_reserves_what_a_task_asks_and_failures_have_their_kinds(tmp_path):
     """One start of Ray for all that only Ray can show."""
     log = io.StringIO()

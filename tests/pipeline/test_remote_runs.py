@@ -132,6 +132,7 @@ def test_a_killed_copy_of_an_input_goes_on_where_it_stopped_and_a_list_names_the
     assert first and all(other == first for other in others)
 
 
+@pytest.mark.slow
 def test_commands_read_an_out_on_s3(parts, bucket, tmp_path, monkeypatch, capsys):
     out = f"s3://{bucket}/out"
     code, printed, _ = run_cli(

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pyarrow.dataset as ds
+import pytest
 
 from pipeline.files import read_json
 from tests.pipeline.conftest import ENVIRONMENT
@@ -63,6 +64,7 @@ def after_a_while(behaviour: Behaviour) -> Behaviour:
     return behave
 
 
+@pytest.mark.slow
 def test_kill_nine_in_the_middle_of_a_rewriting_run(tmp_path):
     for name, prompt in PROMPTS.items():
         (tmp_path / name).write_text(prompt, encoding="utf-8")

@@ -222,6 +222,7 @@ def test_what_is_not_of_the_run_as_it_is_now_is_refused(tmp_path):
     assert release(folder, tmp_path / "release", rewritten=[("mine", None)]).worked
 
 
+@pytest.mark.slow
 def test_a_kill_and_two_workers_end_with_the_same_bytes(out, built, tmp_path):
     options = ["release", str(out), "--to", str(tmp_path), "--with", "open"]
     options += ["--shard-bytes", "3000", "--validation", "0.2"]
