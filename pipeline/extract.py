@@ -41,7 +41,7 @@ from pipeline.web.warc import NotWarc, Record
 
 RULE_VERSION = 10
 HTML_TYPES = ("text/html", "application/xhtml+xml")
-LIBRARIES = ("backports.zstd", "brotli", "fasttext-numpy2-wheel", "fastwarc", "isal", "webencodings")
+LIBRARIES = ("backports.zstd", "brotli", "fastwarc", "isal", "webencodings")
 # trafilatura's own path ends in justext, courlan, htmldate and the parsers of dates below it.
 TRAFILATURA_LIBRARIES = (
     "courlan",

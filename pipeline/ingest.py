@@ -45,7 +45,7 @@ def versions(settings: Ingest) -> dict[str, str]:
     """The libraries and assets that decide what ingest writes with these settings."""
     found = {"unicode": unicodedata.unidata_version}
     if settings.language is not None:
-        found |= {"lid": language.model_digest(), "fasttext-numpy2-wheel": version("fasttext-numpy2-wheel")}
+        found["lid"] = language.model_digest()
     if settings.format == "wikipedia_xml":
         found |= {"mwparserfromhell": version("mwparserfromhell")}
     return found

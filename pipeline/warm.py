@@ -49,6 +49,7 @@ def warm() -> float:
     from pipeline.web.charset import decode
     from pipeline.web.consent import find_consent
     from pipeline.web.gate import may_be_japanese
+    from pipeline.web.language import identify
     from pipeline.web.license import find_license
     from pipeline.web.main_text import extract
     from pipeline.web.metadata import read_metadata
@@ -78,6 +79,7 @@ def warm() -> float:
         keys = {EXACT: hashes.reshape(-1, 1)}
         resolve(lambda wanted: store.load(edges[:-1][wanted], sizes[wanted]), sizes, keys, 0.8)
     kana_ratio(TEXTS[0])
+    identify(TEXTS[0])
     for charset in ("utf-8", "cp932", "euc-jp", "iso-2022-jp"):
         body = TEXTS[0].encode(charset)
         may_be_japanese(body, None, None)

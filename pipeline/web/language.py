@@ -10,10 +10,9 @@ import hashlib
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from filters.characters import kana_ratio
-from filters.models import load_fasttext
+from pipeline.web.language_model import Model, likeliest, load_model
 
 # Reading time grows with the text; beyond this many code points the verdict on a page hardly changes.
 MAX_CHARACTERS = 4_000
@@ -21,7 +20,6 @@ MAX_CHARACTERS = 4_000
 # 713 pages of manuals, in less than half the time.
 PLAIN_CHARACTERS, PLAIN_KANA_RATIO = 500, 0.2
 UNDETERMINED = "und"  # ISO 639-2
-_LABEL_PREFIX = "__label__"
 # All that str.splitlines splits at, and NUL, at which fastText splits words too.
 _LINE_ENDS = dict.fromkeys(map(ord, "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\0"), " ")
 
@@ -55,15 +53,10 @@ def identify(text: str) -> tuple[str, float]:
     line = (start if plain else text[:MAX_CHARACTERS]).translate(_LINE_ENDS)
     if not line or line.isspace():
         return UNDETERMINED, 0.0
-    # Half a surrogate pair cannot be given to fastText.
-    line = line.encode("utf-8", "replace").decode("utf-8")
-    labels, probabilities = _model().predict(line)
-    if not labels:
-        return UNDETERMINED, 0.0
-    # fastText adds 1e-5 within its logarithm, so that a sure answer comes out above 1.
-    return labels[0].removeprefix(_LABEL_PREFIX), min(float(probabilities[0]), 1.0)
+    found = likeliest(_model(), line.encode("utf-8", "replace"))
+    return (found[0], min(found[1], 1.0)) if found else (UNDETERMINED, 0.0)
 
 
 @cache
-def _model() -> Any:
-    return load_fasttext(str(model_path()))
+def _model() -> Model:
+    return load_model(model_path())

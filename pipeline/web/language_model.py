@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from pipeline.web.page.lean import lean_njit
+
 _MAGIC, _VERSION, _HIERARCHICAL = 793712314, 12, 1
 _END_OF_LINE = b"</s>"
 _LABEL_PREFIX = b"__label__"
@@ -193,18 +195,18 @@ def likeliest(model: Model, line: bytes) -> tuple[str, float] | None:
     return (model.labels[label], float(probability)) if label >= 0 else None
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_blank(letter: int) -> bool:
     """Whether fastText ends a word at a byte."""
     return letter == 0x20 or 0x09 <= letter <= 0x0D or letter == 0
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _hashed(value: np.uint32, letter: int) -> np.uint32:
     return np.uint32((value ^ np.uint32(np.int32(np.int8(letter)))) * _PRIME)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _word_number(line, start, end, letters, edges, words):  # type: ignore[no-untyped-def]
     """The number of the word line[start:end]; -1 if the model does not know it."""
     value = _OFFSET_BASIS
@@ -223,7 +225,13 @@ def _word_number(line, start, end, letters, edges, words):  # type: ignore[no-un
     return np.int64(-1)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
+def _add(hidden, vectors, row):  # type: ignore[no-untyped-def]
+    for index in range(hidden.size):
+        hidden[index] += vectors[row, index]
+
+
+@lean_njit
 def _letter_of(line, start, end, position):  # type: ignore[no-untyped-def]
     """A byte of a word between its brackets, which stand at start - 1 and end."""
     if position < start:
@@ -231,7 +239,7 @@ def _letter_of(line, start, end, position):  # type: ignore[no-untyped-def]
     return line[position] if position < end else np.uint8(0x3E)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _add_grams(line, start, end, vectors, grams, sizes, hidden):  # type: ignore[no-untyped-def]
     """Add the vectors of a word's n-grams, brackets included, to `hidden`; returns their number."""
     _, shortest, longest, buckets = sizes
@@ -249,21 +257,21 @@ def _add_grams(line, start, end, vectors, grams, sizes, hidden):  # type: ignore
                 value = _hashed(value, _letter_of(line, start, end, position))
                 position += 1
             if length >= shortest and not (length == 1 and (first < start or position > end)):
-                bucket = np.int64(value) % buckets
+                bucket = np.int64(value % np.uint32(buckets))
                 place = bucket & (grams.shape[0] - 1)
                 while grams[place, 0] != _FREE and grams[place, 0] != bucket:
                     place = (place + 1) & (grams.shape[0] - 1)
                 if grams[place, 0] == bucket:
-                    hidden += vectors[grams[place, 1]]
+                    _add(hidden, vectors, np.int64(grams[place, 1]))
                     count += 1
             length += 1
     return count
 
 
-@njit(cache=True, nogil=True)
-def _hidden(line, vectors, letters, edges, words, grams, sizes):  # type: ignore[no-untyped-def]
-    """The mean vector of a line's words, n-grams and its end."""
-    hidden = np.zeros(vectors.shape[1], dtype=np.float32)
+@lean_njit
+def _fill_hidden(line, vectors, letters, edges, words, grams, sizes, hidden):  # type: ignore[no-untyped-def]
+    """Make `hidden` the mean vector of a line's words, n-grams and its end."""
+    hidden[:] = 0
     count = 0
     position = 0
     while position < line.size:
@@ -280,18 +288,19 @@ def _hidden(line, vectors, letters, edges, words, grams, sizes):  # type: ignore
         if number >= sizes[0] or (number < 0 and _is_label(line, start, position)):
             continue
         if number > 0:
-            hidden += vectors[number]
+            _add(hidden, vectors, number)
             count += 1
         count += _add_grams(line, start, position, vectors, grams, sizes, hidden)
-    hidden += vectors[0]
-    hidden *= np.float32(1.0 / (count + 1))
-    return hidden
+    _add(hidden, vectors, 0)
+    share = np.float32(1.0 / (count + 1))
+    for index in range(hidden.size):
+        hidden[index] *= share
 
 
 _PREFIX = np.frombuffer(_LABEL_PREFIX, dtype=np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_label(line, start, end):  # type: ignore[no-untyped-def]
     """Whether a word is written as a label is; such words are passed over."""
     if end - start < _PREFIX.size:
@@ -302,14 +311,15 @@ def _is_label(line, start, end):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _logarithm(share: np.float32) -> np.float32:
     return np.float32(math.log(share + _IN_LOGARITHM))
 
 
 @njit(cache=True, nogil=True)
 def _predict(line, vectors, outputs, letters, edges, words, grams, tree, sizes):  # type: ignore[no-untyped-def]
-    hidden = _hidden(line, vectors, letters, edges, words, grams, sizes)
+    hidden = np.empty(vectors.shape[1], dtype=np.float32)
+    _fill_hidden(line, vectors, letters, edges, words, grams, sizes, hidden)
     labels = outputs.shape[0]
     best = np.int64(-1)
     best_score = np.float32(0)

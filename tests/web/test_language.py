@@ -2,14 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.models import load_fasttext
 from pipeline.web import language
 from pipeline.web.language import MAX_CHARACTERS, identify, model_digest, model_path
+from pipeline.web.language_model import NoLanguageModel, likeliest, load_model
 
 UDHR = Path(__file__).parents[3] / "shared" / "data" / "dev" / "text" / "udhr.jsonl"
 SENTENCES = {
@@ -62,6 +65,31 @@ def test_of_versions_of_the_universal_declaration_in_letters_of_the_web_only_the
     for row in rows:
         if row["code"] in japanese and not row["code"].startswith("jpn"):
             assert not any("ぁ" <= letter <= "ヿ" for letter in row["text"]), row["code"]
+
+
+WORDS = [*SENTENCES.values(), "de", "the", "cat", "</s>", "__label__ja", "__label__", "<", ">", "a", "語", "ﾊﾝｶｸ", "𠮷"]
+BLANKS = [" ", "  ", "\t", "\r", "\v", "\f", "\0", "\u3000", ""]
+
+
+@pytest.fixture(scope="module")
+def fasttext_model() -> Any:
+    return load_fasttext(str(model_path()))
+
+
+@given(st.lists(st.sampled_from(WORDS) | st.sampled_from(BLANKS) | st.text(max_size=5), max_size=30).map("".join))
+def test_our_reading_of_the_model_is_fasttexts_to_the_last_bit(fasttext_model: Any, text: str) -> None:
+    line = text.replace("\n", " ").encode("utf-8", "replace").decode()
+    labels, probabilities = fasttext_model.predict(line)
+    found = likeliest(language._model(), line.encode())
+    assert found == (labels[0].removeprefix("__label__"), float(probabilities[0]))
+
+
+@pytest.mark.parametrize("size", [0, 8, 60, 4_000, 300_000, 938_000])
+def test_a_model_that_is_cut_is_told(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "cut.ftz"
+    path.write_bytes(model_path().read_bytes()[:size])
+    with pytest.raises(NoLanguageModel, match=r"cut\.ftz"):
+        load_model(path)
 
 
 def test_loading_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
