@@ -84,11 +84,12 @@ def memory_bytes(settings: Extract) -> int:
     return MEMORY_BYTES + (settings.limits.memory_bytes if settings.extractor == TRAFILATURA else 0)
 
 
+_UUID = re.compile(r"<?(?:urn:uuid:)?\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?>?")
+
+
 def record_uuid(record_id: str | None) -> str | None:
     """The UUID of a WARC record id in lower case, None where it is none."""
-    match = re.fullmatch(
-        r"<?(?:urn:uuid:)?\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?>?", record_id or ""
-    )
+    match = _UUID.fullmatch(record_id or "")
     return match.group(1).lower() if match else None
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import pyarrow as pa
 import xxhash
 
 from pipeline.files import TableWriter
@@ -21,9 +21,11 @@ CHARACTERS_IN_MEMORY = 16_000_000
 TIME_LIMITS = ("extraction_cpu_limit", "extraction_wall_limit")
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """Why a record made no document, and where it lies. `value` and `limit` are numbers where a number decided."""
+class Reject(NamedTuple):
+    """Why a record made no document, and where it lies. `value` and `limit` are numbers where a number decided.
+
+    Its fields are the columns of the rejects table of extract and ingest.
+    """
 
     id: str
     url: str | None
@@ -35,10 +37,6 @@ class Reject:
     warc_offset: int
     warc_length: int | None
     stage: str = "extract"
-
-    def as_row(self) -> dict[str, Any]:
-        """As a row of the rejects table of extract and ingest."""
-        return {name: getattr(self, name) for name in Reject.__slots__}
 
 
 Outcome = dict[str, Any] | Reject
@@ -62,7 +60,7 @@ class OutcomeWriter:
         self._entry, self._watch = entry, watch
         self._kept, self._count = rejects_kept, count_reject
         self._rows: list[dict[str, Any]] = []
-        self._rejects: list[dict[str, Any]] = []
+        self._rejects: list[Reject] = []
         self._flushed = 0
         name = f"{entry.shard}.parquet"
         with contextlib.ExitStack() as stack:
@@ -82,7 +80,7 @@ class OutcomeWriter:
                 named = {"id": outcome.id, "url": outcome.url, "reason": outcome.reason}
                 self._entry.notes.setdefault("time_limited", []).append(named)
             if _is_kept(outcome.id, self._kept):
-                self._rejects.append(outcome.as_row())
+                self._rejects.append(outcome)
         else:
             self._entry.written += 1
             self._entry.characters_out += len(outcome["text"])
@@ -96,7 +94,9 @@ class OutcomeWriter:
     def _flush(self) -> None:
         self._flushed = self._entry.characters_out
         self._documents_out.write_rows(self._rows)
-        self._rejects_out.write_rows(self._rejects)
+        if self._rejects:
+            columns = dict(zip(Reject._fields, zip(*self._rejects, strict=True), strict=True))
+            self._rejects_out.write(pa.RecordBatch.from_pydict(columns, schema=EXTRACT_REJECTS))
         self._rows, self._rejects = [], []
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool | None:

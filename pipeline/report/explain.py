@@ -51,7 +51,7 @@ def explain(out: Place, url: str, recipe_name: str | None = None) -> Iterator[st
         yield from _reject_lines(row, "")
     for outcome in unseen:
         if isinstance(outcome, Reject):
-            yield from _reject_lines(outcome.as_row(), " (read again from its input, no row was kept)")
+            yield from _reject_lines(outcome._asdict(), " (read again from its input, no row was kept)")
         else:
             yield f"{outcome['url']} ({outcome['id']})"
             size = len(outcome["text"])

@@ -21,7 +21,7 @@ MAX_CHARACTERS = 4_000
 PLAIN_CHARACTERS, PLAIN_KANA_RATIO = 500, 0.2
 UNDETERMINED = "und"  # ISO 639-2
 # All that str.splitlines splits at, and NUL, at which fastText splits words too.
-_LINE_ENDS = dict.fromkeys(map(ord, "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\0"), " ")
+_LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\0"
 
 
 def model_path() -> Path:
@@ -50,7 +50,9 @@ def identify(text: str) -> tuple[str, float]:
     """
     start = text[:PLAIN_CHARACTERS]
     plain = kana_ratio(start) >= PLAIN_KANA_RATIO
-    line = (start if plain else text[:MAX_CHARACTERS]).translate(_LINE_ENDS)
+    line = start if plain else text[:MAX_CHARACTERS]
+    for line_end in _LINE_ENDS:
+        line = line.replace(line_end, " ")
     if not line or line.isspace():
         return UNDETERMINED, 0.0
     found = likeliest(_model(), line.encode("utf-8", "replace"))
