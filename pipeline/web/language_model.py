@@ -1,9 +1,11 @@
 """Language model: a fastText classifier of the compressed kind, read from its file and applied by compiled code.
 
 It gives the label and the probability, to the last bit, that the fastText library gives, in a third of its time, most
-of which goes into strings and hash maps. Facts: the file's layout and the features are those of fastText 0.9.2 (Bojanowski et
-al., Enriching Word Vectors with Subword Information, 2017), the vectors are product-quantized (Joulin et al., FastText.zip, 2016), and the labels stand in a Huffman tree (Mikolov et al.,
-Distributed Representations of Words and Phrases, 2013).
+of which goes into strings and hash maps.
+
+Facts: the file's layout and the features are those of fastText 0.9.2 (Bojanowski et al., Enriching Word Vectors with
+Subword Information, 2017), the vectors are product-quantized (Joulin et al., FastText.zip, 2016), and the labels stand
+in a Huffman tree (Mikolov et al., Distributed Representations of Words and Phrases, 2013).
 """
 
 from __future__ import annotations
