@@ -102,6 +102,14 @@ class Places:
         sizes = np.where(texts["flags"] & TEXT_HIDDEN, 0, texts["end"] - texts["start"])
         return np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
 
+    @cached_property
+    def _has_items(self) -> bool:
+        return self.page.may_hold("itemscope")
+
+    @cached_property
+    def _has_subjects(self) -> bool:
+        return self.page.may_hold("about") or self.page.may_hold("typeof")
+
     def share(self, element: int) -> float:
         """What part of the page's visible text an element holds."""
         row = self.page.elements[element]
@@ -154,6 +162,8 @@ class Places:
 
     def speaks_of_page(self, element: int) -> bool:
         """Whether RDFa's about, resource and typeof on the way to an element leave the page itself as the subject."""
+        if not self._has_subjects:
+            return True
         chain = []
         while element not in self._subjects:
             chain.append(element)
@@ -172,6 +182,8 @@ class Places:
 
     def _item(self, element: int) -> tuple[set[str], set[str]] | None:
         """Types of the microdata item that an element's property belongs to, and what that item is to others."""
+        if not self._has_items:
+            return None
         element = int(self.page.elements[element]["parent"])
         while element >= 0:
             if self.page.attribute(element, "itemscope") is not None:

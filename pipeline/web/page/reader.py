@@ -304,13 +304,22 @@ class Page:
         """The value of an element's attribute, whose name is given in lower case; None where it has none."""
         row = self.elements[element]
         first, last = int(row["first_attribute"]), int(row["last_attribute"])
+        if first == last:
+            return None
         wanted, code = _name(name)
-        for index in range(first, last):
-            if self.attributes[index]["code"] == code:
+        codes = self.attributes["code"][first:last].tolist()
+        if code not in codes:
+            return None
+        for index, own in enumerate(codes, first):
+            if own == code:
                 name_start, name_end, start, end, _, references = self.attributes[index].tolist()
                 if self.source[name_start:name_end].lower() == wanted:
                     return self._value(start, end, references)
         return None
+
+    def may_hold(self, name: str) -> bool:
+        """Whether an element may have an attribute of a name; if not, none has."""
+        return bool((self.attributes["code"] == _name(name)[1]).any())
 
     def attributes_of(self, element: int) -> dict[str, str]:
         """All of an element's attributes; of equal names, which are in lower case, the first counts."""
