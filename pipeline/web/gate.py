@@ -13,6 +13,7 @@ from numba import njit
 from pipeline.web.blocks import BLOCK, equal_bytes, find_high, high_bytes, lowest_bit
 from pipeline.web.charset import declared_charset, whatwg_name
 from pipeline.web.crawl_facts import read_crawl_facts
+from pipeline.web.page.lean import lean_njit
 
 # Kana that do without a declaration: a sentence holds more, a language menu or a name in passing fewer.
 _ENOUGH_KANA = 5
@@ -37,6 +38,8 @@ class Gate:
     passed: bool
     evidence: str
 
+
+_NO_KANA = Gate(False, "no_kana")
 
 # Counters of the scan over a body that may be UTF-8 or ISO-2022-JP.
 _KANA, _OTHERS, _HAN, _VALID, _STRAY, _REFERENCES, _REFERENCED_OTHERS, _JIS_KANA = range(8)
@@ -205,6 +208,47 @@ _CONTENT_JAPANESE = re.compile(rb"content\s*=\s*[\"']?\s*(?:[a-z-]+\s*,\s*)*ja(?
 _HEADER_JAPANESE = re.compile(r"\s*ja(?:[-_][a-z0-9_-]*)?\s*", re.IGNORECASE)
 
 
+@lean_njit
+def _may_name_japanese(head, size):  # type: ignore[no-untyped-def]
+    """Whether a head, of `size` bytes with BLOCK + 2 others behind them, may declare Japanese, in any case.
+
+    It then holds "ja" or "jp" as a word, or what each label of a Japanese charset holds one of: "ji", "1j" (of
+    windows-31j), "euc", "932" or "022" (of iso-2022-jp and cp50220). A tenth of the time of a closer look.
+    """
+    for start in range(0, size, BLOCK):
+        if (
+            (
+                (equal_bytes(head, start, 0x65) | equal_bytes(head, start, 0x45))
+                & (equal_bytes(head, start + 1, 0x75) | equal_bytes(head, start + 1, 0x55))
+                & (equal_bytes(head, start + 2, 0x63) | equal_bytes(head, start + 2, 0x43))
+            )
+            | (equal_bytes(head, start, 0x39) & equal_bytes(head, start + 1, 0x33) & equal_bytes(head, start + 2, 0x32))
+            | (equal_bytes(head, start, 0x30) & equal_bytes(head, start + 1, 0x32) & equal_bytes(head, start + 2, 0x32))
+        ):
+            return True
+        marks = equal_bytes(head, start, 0x6A) | equal_bytes(head, start, 0x4A)
+        while marks:
+            position = start + lowest_bit(marks)
+            marks &= marks - np.uint64(1)
+            before = head[position - 1] if position else np.uint8(0)
+            following = head[position + 1] | 0x20
+            if following == 0x69 or before == 0x31:
+                return True
+            is_word = not _is_letter_or_digit(before) and not _is_letter_or_digit(head[position + 2])
+            if is_word and (following == 0x61 or following == 0x70):
+                return True
+    return False
+
+
+@lean_njit
+def _is_letter_or_digit(byte: int) -> bool:
+    return 0x61 <= byte | 0x20 <= 0x7A or 0x30 <= byte <= 0x39
+
+
+def _japanese_charset(name: str | None) -> str | None:
+    return name if name in (*_JAPANESE_CHARSETS, "cp932") else None
+
+
 def _declaration(head: bytes, http_charset: str | None, http_language: str | None, crawl_metadata: bytes) -> str | None:
     """What says that a page is Japanese: header, html element, meta, charset or the crawl; None if nothing does.
 
@@ -212,18 +256,20 @@ def _declaration(head: bytes, http_charset: str | None, http_language: str | Non
     """
     if http_language and any(map(_HEADER_JAPANESE.fullmatch, http_language.split(","))):
         return "content-language=ja"
-    lower = head.lower()
-    start = lower.find(b"<html")
-    if start >= 0:
-        tag = _TAG_REST.match(head, start + 5)
-        if tag is not None and _LANG.search(tag[0]):
-            return "lang=ja"
-    meta = _CONTENT_LANGUAGE.search(lower) if b"content-language" in lower else None
-    if meta is not None and _CONTENT_JAPANESE.search(meta[0]):
-        return "content-language=ja"
-    for name in (http_charset and whatwg_name(http_charset), declared_charset(head)):
-        if name in (*_JAPANESE_CHARSETS, "cp932"):
-            return f"charset={name}"
+    by_header = _japanese_charset(http_charset and whatwg_name(http_charset))
+    if _may_name_japanese(np.frombuffer(head + bytes(BLOCK + 2), dtype=np.uint8), len(head)):
+        lower = head.lower()
+        start = lower.find(b"<html")
+        if start >= 0:
+            tag = _TAG_REST.match(head, start + 5)
+            if tag is not None and _LANG.search(tag[0]):
+                return "lang=ja"
+        meta = _CONTENT_LANGUAGE.search(lower) if b"content-language" in lower else None
+        if meta is not None and _CONTENT_JAPANESE.search(meta[0]):
+            return "content-language=ja"
+        by_header = by_header or _japanese_charset(declared_charset(head))
+    if by_header:
+        return f"charset={by_header}"
     crawl = read_crawl_facts(crawl_metadata)
     if crawl.japanese:
         return "languages-cld2=ja"
@@ -236,10 +282,9 @@ def _has_many_nuls(body: npt.NDArray[np.uint8]) -> bool:
     return int(body.size - np.count_nonzero(body)) * 16 > body.size
 
 
-def _utf_16_kana(body: npt.NDArray[np.uint8], http_charset: str | None) -> int:
-    """Kana in a body that a byte order mark or the HTTP header says to be UTF-16; else 0."""
+def _utf_16_kana(body: npt.NDArray[np.uint8], mark: bytes, http_charset: str | None) -> int:
+    """Kana in a body that a byte order mark, its first two bytes, or the HTTP header says to be UTF-16; else 0."""
     name = http_charset and whatwg_name(http_charset)
-    mark = body[:2].tobytes()
     if mark == b"\xff\xfe" or (name == "utf-16le" and _has_many_nuls(body)):
         order = "<u2"
     elif mark == b"\xfe\xff" or (name == "utf-16be" and _has_many_nuls(body)):
@@ -285,7 +330,7 @@ def may_be_japanese(
         if counts[_KANA] >= counts[_REFERENCES]:
             return Gate(True, f"utf-8 kana {counts[_KANA]}")
         return Gate(True, f"references {counts[_REFERENCES]}")
-    wide = _utf_16_kana(array, http_charset)
+    wide = _utf_16_kana(array, bytes(body[:2]), http_charset)
     if wide >= _ENOUGH_KANA:
         return Gate(True, f"utf-16 kana {wide}")
     letters = kana + counts[_HAN] + jis + wide
@@ -294,4 +339,4 @@ def may_be_japanese(
         declaration = _declaration(bytes(body[:_HEAD_BYTES]), http_charset, http_language, crawl_metadata)
         if declaration is not None:
             return Gate(True, f"{declaration} with {letters} letters")
-    return Gate(False, "no_kana")
+    return _NO_KANA

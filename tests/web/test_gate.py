@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+import webencodings.labels
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.web.charset import _MORE_LABELS, whatwg_name
 from pipeline.web.gate import may_be_japanese
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "dev"
@@ -100,6 +102,19 @@ def test_a_declaration_lets_few_kana_pass(head: str, charset: str | None, langua
     assert not may_be_japanese((head + "English only").encode(), charset, language).passed
 
 
+JAPANESE_LABELS = sorted(
+    label
+    for label in {*webencodings.labels.LABELS, *_MORE_LABELS}
+    if whatwg_name(label) in ("shift_jis", "euc-jp", "iso-2022-jp")
+)
+
+
+@given(st.sampled_from(JAPANESE_LABELS), st.booleans(), st.integers(0, 70))
+def test_every_label_of_a_japanese_charset_is_a_declaration(label: str, upper: bool, shift: int) -> None:
+    declared = f'{" " * shift}<meta charset="{label.upper() if upper else label}">'
+    assert may_be_japanese((declared + "日本").encode()).evidence.startswith("charset=")
+
+
 @pytest.mark.parametrize(
     ("head", "charset", "language"),
     [
@@ -144,8 +159,8 @@ def test_any_bytes_are_taken(body: bytes, charset: str | None, language: str | N
     assert gate.passed is (gate.evidence != "no_kana")
 
 
-@given(st.binary(max_size=30), st.integers(0, 16))
-def test_where_a_page_begins_in_a_word_of_eight_bytes_does_not_matter(body: bytes, shift: int) -> None:
+@given(st.binary(max_size=30), st.integers(0, 70))
+def test_where_a_page_begins_in_a_block_of_bytes_does_not_matter(body: bytes, shift: int) -> None:
     kana = "ひらがなカナ".encode()
     assert may_be_japanese(b"<" * shift + kana + b"<" + body).passed == may_be_japanese(kana + b"<" + body).passed
 
