@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.exchange import READS_AT_ONCE
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -21,13 +23,13 @@ class Measured:
     extract_seconds: of a core for each MB of compressed WARC (`make bench-plan`: 8.38 s over 110.4 MB; a quarter of
     that benchmark's pages are Japanese, several times as many as a crawl's, so that a crawl takes less).
     document_seconds: for each document in annotate, sign, judge and select (the same: 1.41 s of 2,850). driver_seconds:
-    of the driver for each task (`make bench-driver`: 240 µs in extract). keys_seconds, text_seconds: for each document
+    of the driver for each task (`make bench-driver`: 268 µs in extract). keys_seconds, text_seconds: for each document
     (`make scale-dedup`, docs/dedup-scale.md).
     """
 
     extract_seconds: float = 8.38 / 110.4
     document_seconds: float = 1.41 / 2_850
-    driver_seconds: float = 240e-6
+    driver_seconds: float = 268e-6
     keys_seconds: float = 33e-6
     text_seconds: float = 208e-6
 
@@ -39,7 +41,7 @@ class Assumed:
     Common Crawl: files of a snapshot, MB of each, and Japanese documents in one (9 MB of documents, 6 kB each, as
     shards.yield_ratio has it). ray_seconds: of the driver for each task. skew: standard deviation of the logarithm of a
     shard's cost. preempted: share of nodes that is lost in an hour. read_seconds: for one small read of S3, of which a
-    task has `reads_at_once` under way (now one). stragglers: share of shards that take `straggler_times` as long.
+    task has `reads_at_once` under way (that is measured: it is what the exchange does). stragglers: share of shards that take `straggler_times` as long.
     """
 
     files: int = 90_000
@@ -50,7 +52,7 @@ class Assumed:
     skew: float = 0.3
     preempted: float = 0.0
     read_seconds: float = 0.03
-    reads_at_once: int = 1
+    reads_at_once: int = READS_AT_ONCE
     straggler_times: float = 1.0
     stragglers: float = 0.0
 
@@ -150,7 +152,7 @@ def main() -> None:
     given = replace(ASSUMED, stragglers=0.001, straggler_times=10.0)
     line("… one shard in a thousand takes ten times as long", simulate(nodes, snapshots, given))
     line("… the same, as they come", simulate(nodes, snapshots, given, longest_first=False))
-    line("… small reads 16 at a time", simulate(nodes, snapshots, replace(ASSUMED, reads_at_once=16)))
+    line("… small reads one after the other", simulate(nodes, snapshots, replace(ASSUMED, reads_at_once=1)))
 
 
 if __name__ == "__main__":

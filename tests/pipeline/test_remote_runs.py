@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from pipeline import exchange
+from pipeline.files import write_json
 from pipeline.inputs import find_inputs
 from pipeline.report.explain import explain
 from pipeline.report.status import known_tables
 from pipeline.run import read_run
 from pipeline.source_settings import Sources
-from pipeline.storage import s3
+from pipeline.storage import remote_file, s3
 from pipeline.storage.places import RemotePath, read_bytes, tree_sizes
 from tests.pipeline.conftest import execute, run_cli
 from tests.pipeline.loopback import HAPPENINGS, Seen, every, moto_server, s3_proxy, web_server
@@ -48,6 +54,39 @@ def bucket(moto, monkeypatch, request) -> str:
     name = f"bucket-{abs(hash(request.node.name)) % 10**9}"
     s3.client().create_bucket(Bucket=name)
     return name
+
+
+@pytest.mark.parametrize("ahead", [64_000_000, 1])
+def test_run_files_of_a_store_are_read_several_at_a_time_and_in_order(bucket, tmp_path, monkeypatch, ahead):
+    schema = pa.schema([("key", pa.uint64()), ("text", pa.string())])
+    monkeypatch.setattr(exchange, "BLOCK_BYTES", 40_000)
+    keys = np.random.default_rng(1).integers(0, 2**64, 2_400, np.uint64)
+    # One that is longer than the tail which opening a file reads, among small ones and one without a row.
+    parts = [*np.split(keys[:400], 20), keys[400:], keys[:0]]
+    local, remote = [], []
+    for number, part in enumerate(parts):
+        for paths, folder in ((local, tmp_path), (remote, RemotePath(f"s3://{bucket}/runs"))):
+            paths.append(folder / f"{number:02}.run")
+            with exchange.RunWriter(paths[-1], schema, 3) as out:
+                for some in np.array_split(part, 10):
+                    texts = pa.array([f"{key}" * 10 for key in some.tolist()], pa.string())
+                    batch = pa.RecordBatch.from_arrays([pa.array(some), texts], schema=schema)
+                    out.write(batch, exchange.key_partition(some, 3))
+    together, calls, read_range = threading.Barrier(4), itertools.count(), remote_file.read_range
+
+    def read_together(*given):
+        if next(calls) < 4:
+            together.wait(60)
+        return read_range(*given)
+
+    monkeypatch.setattr(exchange, "READ_AHEAD_BYTES", ahead)
+    monkeypatch.setattr(remote_file, "read_range", read_together)
+    for partition in range(3):
+        expected = exchange.read_partition(local, partition, schema)
+        assert expected.num_rows and exchange.read_partition(remote, partition, schema).equals(expected)
+    write_json(RemotePath(f"s3://{bucket}/runs/04.run"), "no run")
+    with pytest.raises(ValueError, match="not a run file"):
+        exchange.read_partition(remote, 0, schema)
 
 
 def tables_of(out: RemotePath) -> dict[str, bytes]:
