@@ -41,7 +41,8 @@ class Assumed:
     Common Crawl: files of a snapshot, MB of each, and Japanese documents in one (9 MB of documents, 6 kB each, as
     shards.yield_ratio has it). ray_seconds: of the driver for each task. skew: standard deviation of the logarithm of a
     shard's cost. preempted: share of nodes that is lost in an hour. read_seconds: for one small read of S3, of which a
-    task has `reads_at_once` under way (that is measured: it is what the exchange does). stragglers: share of shards that take `straggler_times` as long.
+    task has `reads_at_once` under way, as the exchange does. stragglers: share of shards that take `straggler_times` as
+    long.
     """
 
     files: int = 90_000
