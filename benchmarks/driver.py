@@ -26,6 +26,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
+from pipeline import runner
 from pipeline.files import canonical_digest
 from pipeline.inputs import find_inputs, input_stat
 from pipeline.ledger import Entry, entry_path, entry_record
@@ -59,7 +60,7 @@ WRITES = {
     "resolve_partition": {"duplicates": "folder"},
     "write_corpus": {"corpus": "corpus", "rejects": "rejects"},
 }
-RAY_TASKS = 4_000
+RAY_TASKS, NEW_WORKERS = 4_000, 20
 MOST_BYTES, MOST_SECONDS = 2**30, 60.0
 
 
@@ -214,27 +215,29 @@ def nothing(shard: str) -> dict[str, Any]:
     return Entry(shard, "nothing").__dict__
 
 
-def ray_cost(tasks: int) -> tuple[float, float]:
-    """Wall and processor milliseconds of the driver for a task that does nothing, two workers."""
-    runner = RayRunner(2)
-    runner.start()
+def ray_cost(tasks: int) -> tuple[float, float, float]:
+    """Milliseconds of wall time and of the driver's processor for a task that does nothing, on two workers that stay;
+    and of wall time where each task gets a new worker."""
     screen: TextIO = Unseen()  # type: ignore[assignment]
     progress = Progress(None, screen)
 
-    def go(count: int) -> tuple[float, float]:
+    def go(count: int, tasks_per_worker: int) -> tuple[float, float]:
+        runner.TASKS_PER_WORKER = tasks_per_worker
         work = [Task(f"{number:06d}", nothing, {"shard": f"{number:06d}"}, 1_000_000) for number in range(count)]
         progress.begin("nothing", work, count)
         began, used = time.perf_counter(), time.process_time()
-        for result in runner.run(work, progress):
+        for result in ray_runner.run(work, progress):
             progress.finished(result)
-        return time.perf_counter() - began, time.process_time() - used
+        return (time.perf_counter() - began) / count * 1000, (time.process_time() - used) / count * 1000
 
+    ray_runner = RayRunner(2)
+    ray_runner.start()
     try:
-        go(200)
-        wall, cpu = go(tasks)
+        go(200, 0)
+        wall, cpu = go(tasks, 0)
+        return wall, cpu, go(NEW_WORKERS, 1)[0]
     finally:
-        runner.close()
-    return wall / tasks * 1000, cpu / tasks * 1000
+        ray_runner.close()
 
 
 def main() -> int:
@@ -270,10 +273,10 @@ def main() -> int:
     finally:
         shutil.rmtree(folder)
     if options.ray_tasks:
-        wall, cpu = ray_cost(options.ray_tasks)
+        wall, cpu, new = ray_cost(options.ray_tasks)
         print(
             f"\nRay's own, {options.ray_tasks:,} tasks that do nothing on two workers: {wall:.2f} ms of wall time and "
-            f"{cpu:.2f} ms of the driver's processor a task"
+            f"{cpu:.2f} ms of the driver's processor a task; {new:,.0f} ms of wall time where each has a new worker"
         )
     for problem in problems:
         print(problem)

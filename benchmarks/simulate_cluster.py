@@ -23,13 +23,14 @@ class Measured:
     extract_seconds: of a core for each MB of compressed WARC (`make bench-plan`: 8.38 s over 110.4 MB; a quarter of
     that benchmark's pages are Japanese, several times as many as a crawl's, so that a crawl takes less).
     document_seconds: for each document in annotate, sign, judge and select (the same: 1.41 s of 2,850). driver_seconds:
-    of the driver for each task (`make bench-driver`: 268 µs in extract). keys_seconds, text_seconds: for each document
-    (`make scale-dedup`, docs/dedup-scale.md).
+    of the driver for each task, ray_seconds: what Ray adds there (`make bench-driver`: 268 µs in extract, 1.1 ms).
+    keys_seconds, text_seconds: for each document (`make scale-dedup`, docs/dedup-scale.md).
     """
 
     extract_seconds: float = 8.38 / 110.4
     document_seconds: float = 1.41 / 2_850
     driver_seconds: float = 268e-6
+    ray_seconds: float = 1.1e-3
     keys_seconds: float = 33e-6
     text_seconds: float = 208e-6
 
@@ -39,17 +40,15 @@ class Assumed:
     """What nobody measured here.
 
     Common Crawl: files of a snapshot, MB of each, and Japanese documents in one (9 MB of documents, 6 kB each, as
-    shards.yield_ratio has it). ray_seconds: of the driver for each task. skew: standard deviation of the logarithm of a
-    shard's cost. preempted: share of nodes that is lost in an hour. read_seconds: for one small read of S3, of which a
-    task has `reads_at_once` under way, as the exchange does. stragglers: share of shards that take `straggler_times` as
-    long.
+    shards.yield_ratio has it). skew: standard deviation of the logarithm of a shard's cost. preempted: share of nodes
+    that is lost in an hour. read_seconds: for one small read of S3, of which a task has `reads_at_once` under way, as
+    the exchange does. stragglers: share of shards that take `straggler_times` as long.
     """
 
     files: int = 90_000
     file_mb: float = 1_000.0
     files_a_shard: int = 7
     documents_a_file: int = 1_500
-    ray_seconds: float = 1e-3
     skew: float = 0.3
     preempted: float = 0.0
     read_seconds: float = 0.03
@@ -121,7 +120,7 @@ def simulate(nodes: int, snapshots: int, given: Assumed = ASSUMED, longest_first
     cores = nodes * CORES_A_NODE
     shards = -(-snapshots * given.files // given.files_a_shard)
     costs = shard_costs(shards, given)
-    driver = MEASURED.driver_seconds + given.ray_seconds
+    driver = MEASURED.driver_seconds + MEASURED.ray_seconds
     span = schedule(costs, cores, given.preempted, driver, longest_first)
     work, reads = global_seconds(shards, cores, given)
     total = span + work + reads

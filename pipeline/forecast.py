@@ -188,7 +188,7 @@ def forecast(
     by_shard = [stage for stage, work in sample.work.items() if set(work.seconds) <= found]
     partitions = _partitions(recipe, documents.value, letters.value)
     tasks = counts * len(by_shard) + sum(partitions.values())
-    start = sample.start_seconds * tasks / TASKS_PER_WORKER
+    start = sample.start_seconds * max(1.0, tasks / TASKS_PER_WORKER)
     if start:
         seconds["start of workers"] = Range(start, start, start)
     scale = counts / len(sample.bytes)

@@ -18,8 +18,9 @@ from pipeline.errors import KamisukiError
 from pipeline.same_code import difference, this_digest
 from pipeline.working import NAMESPACE, Where, call, call_on_ray, describe_error, here, where_from
 
-# A worker that ran this many tasks is replaced, so that what parsers leak goes with it.
-TASKS_PER_WORKER = 32
+# A worker that ran this many tasks is replaced, so that what leaks goes with it. What is known to run does not leak
+# (docs/reliability.md), and a new worker takes seconds to load what it needs.
+TASKS_PER_WORKER = 500
 # Tasks in flight for each processor: enough to hide scheduling, few enough that a driver's memory is flat.
 IN_FLIGHT = 2
 # In flight where a cluster has no processor yet: what waits is what makes it grow.
