@@ -18,6 +18,9 @@ UV_VERSION := 0.13.9
 
 RUN = $(BIN)/kamisuki run $(RECIPE) --out '$(OUT)' $(if $(INPUT),--input '$(INPUT)') $(if $(WORKERS),--workers $(WORKERS)) $(foreach pair,$(SET),--set '$(pair)')
 
+# A variable that a target cannot do without: $(call need,NAME,an example).
+need = $(if $($(1)),,$(error $(1)= is missing: $(2)))
+
 .PHONY: help setup bench-setup warm demo lint test corpus extract annotate sign dedup select status funnel check-truth sample \
   train-extractor bench bench-extract worst-pages bench-gate bench-reader bench-ready bench-hostile bench-signals \
   check-duplicates check-swallow bench-cluster bench-dedup scale-dedup check-dedup bench-consent \
@@ -85,6 +88,7 @@ funnel: setup ## OUT=…: what every step left
 
 .PHONY: verify
 verify: setup ## RELEASE=…: check a release: files, rows, card and configs
+	$(call need,RELEASE,make verify RELEASE=releases/mine)
 	$(BIN)/kamisuki verify '$(RELEASE)'
 
 check-truth: setup ## BENCH=… OUT=…: hold a run over a benchmark folder against its truth
@@ -173,6 +177,8 @@ fuzz-reader: setup ## [SECONDS=600]: mutated pages through reader and main text,
 
 .PHONY: push
 push: setup ## RELEASE=… REPO=owner/name [PUSH='--dry-run']: push a release to the Hugging Face Hub
+	$(call need,RELEASE,make push RELEASE=releases/mine REPO=owner/name)
+	$(call need,REPO,make push RELEASE=releases/mine REPO=owner/name)
 	$(BIN)/kamisuki push '$(RELEASE)' --repo '$(REPO)' $(PUSH)
 
 .PHONY: fuzz-inputs
@@ -186,6 +192,8 @@ check-swallow: setup ## TEXTS='runs/…/documents-*/*.parquet': Swallow's recipe
 	$(BIN)/python -m benchmarks.swallow_rules --texts $(TEXTS)
 
 export: setup ## RELEASE=… OUT=… AS=jsonl|text|tokens [SIZES=100MB,1GB] [TOKENIZER=tokenizer.json]: a release in other formats
+	$(call need,RELEASE,make export RELEASE=releases/mine OUT=exports/jsonl AS=jsonl)
+	$(call need,AS,make export RELEASE=releases/mine OUT=exports/jsonl AS=jsonl)
 	$(BIN)/kamisuki export '$(RELEASE)' --to '$(OUT)' --as $(AS) $(if $(SIZES),--sizes '$(SIZES)') $(if $(TOKENIZER),--tokenizer '$(TOKENIZER)') $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: bench-mix
@@ -194,13 +202,18 @@ bench-mix: setup ## [ROWS=200000]: a mix by tokens beside datasets' interleave_d
 
 .PHONY: mix compare-pack
 mix: setup ## MANIFEST=mix.yaml TO=…: releases put together by shares of tokens
+	$(call need,MANIFEST,make mix MANIFEST=mix.yaml TO=mixes/mine)
+	$(call need,TO,make mix MANIFEST=mix.yaml TO=mixes/mine)
 	$(BIN)/kamisuki mix '$(MANIFEST)' --to '$(TO)' $(if $(WORKERS),--workers $(WORKERS))
 
 compare-pack: setup ## MANIFEST=pack.yaml TO=…: releases cut to equal tokens, to train on each and compare
+	$(call need,MANIFEST,make compare-pack MANIFEST=pack.yaml TO=packs/mine)
+	$(call need,TO,make compare-pack MANIFEST=pack.yaml TO=packs/mine)
 	$(BIN)/kamisuki compare-pack '$(MANIFEST)' --to '$(TO)' $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: takedown
 takedown: setup ## RELEASE=… HOSTS=… URLS=… IDS=… (names or files) [REASON='…']: take rows back from a release and all that was made of it
+	$(call need,RELEASE,make takedown RELEASE=releases/mine HOSTS=diary.example.jp)
 	$(BIN)/kamisuki takedown '$(RELEASE)' $(foreach name,$(HOSTS),--hosts '$(name)') $(foreach name,$(URLS),--urls '$(name)') $(foreach name,$(IDS),--ids '$(name)') $(if $(REASON),--reason '$(REASON)') $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: check-release
@@ -216,8 +229,9 @@ bench-release: warm ## [TABLES='runs/…/corpus-*/*.parquet'] [ROWS=1000000]: a 
 	$(BIN)/python -m benchmarks.release --scratch '$(or $(SCRATCH),build/release)' --rows $(or $(ROWS),1000000) $(if $(TABLES),--tables $(TABLES))
 
 .PHONY: export release
-release: setup ## OUT=… TO=…: make a data set of a corpus that people can load
-	$(BIN)/kamisuki release '$(OUT)' --to '$(TO)' $(if $(WORKERS),--workers $(WORKERS))
+release: setup ## OUT=… TO=… [CONTACT=…]: make a data set of a corpus that people can load
+	$(call need,TO,make release OUT=runs/mine TO=releases/mine)
+	$(BIN)/kamisuki release '$(OUT)' --to '$(TO)' $(if $(CONTACT),--contact '$(CONTACT)') $(if $(WORKERS),--workers $(WORKERS))
 
 rewrite: setup ## RECIPE=… OUT=… ENDPOINT=http://HOST:PORT/v1: rewrite a table of a run with a language model
 	$(BIN)/kamisuki rewrite $(RECIPE) --out '$(OUT)' $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(foreach pair,$(SET),--set '$(pair)')

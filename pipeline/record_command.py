@@ -17,11 +17,12 @@ def add_record_command(app: typer.Typer) -> None:
     @app.command("fetch-record")
     def fetch_record(
         release: Annotated[Any, typer.Argument(parser=as_place, help="The folder or s3:// prefix of a release.")],
-        key: Annotated[str, typer.Argument(metavar="ID", help="The id of a row.")],
+        key: Annotated[str, typer.Argument(metavar="ID", help="The id of a row, or the URL of its page.")],
         inputs: Annotated[
             list[str] | None,
             typer.Option(
-                "--input", help="A WARC file or the folder, s3:// prefix or URL below which it lies; several."
+                "--input",
+                help="A WARC file or the folder, s3:// prefix or URL below which it lies; several.",
             ),
         ] = None,
         headers: Annotated[bool, typer.Option("--headers", help="Print the WARC and HTTP headers instead.")] = False,

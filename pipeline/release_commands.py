@@ -32,10 +32,14 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
             bool, typer.Option("--without-corpus", help="Only what --with names, without the corpus.")
         ] = False,
         by: Annotated[
-            str, typer.Option("--by", help="Columns to cut the release by, with commas; '' for none.")
+            str,
+            typer.Option(
+                "--by", help="Columns to cut the release by, with commas, as license_tier,crawl; '' for none."
+            ),
         ] = "license_tier",
         license_tiers: Annotated[
-            str | None, typer.Option("--license-tiers", help="Only rows of these tiers, with commas.")
+            str | None,
+            typer.Option("--license-tiers", help="Only rows of these tiers, with commas: public-domain,attribution."),
         ] = None,
         allow_refused: Annotated[
             bool, typer.Option("--allow-refused", help="Keep pages that refuse to be used for training.")
@@ -44,8 +48,8 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
             float, typer.Option("--validation", help="Share of hosts held out for validation.")
         ] = 0.01,
         shard_bytes: Annotated[
-            int, typer.Option("--shard-bytes", help="Size of a Parquet file to aim at.")
-        ] = 500_000_000,
+            str, typer.Option("--shard-bytes", help="Size of a Parquet file to aim at: 500MB, or a number of bytes.")
+        ] = "500MB",
         seed: Annotated[int, typer.Option("--seed", help="Decides order and split.")] = 20_240_607,
         name: Annotated[
             str | None, typer.Option("--name", help="Name of the data set; the folder's by default.")
@@ -63,6 +67,7 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
     ) -> None:
         """Make a data set of a corpus and of what was rewritten that people can load: only what is missing is done."""
         from pipeline.progress import human_seconds
+        from pipeline.release.exports.text import size_named
         from pipeline.release.manifest import LOCAL
         from pipeline.release_run import ReleaseRun, Settings
         from pipeline.telling import open_progress, told
@@ -72,7 +77,7 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
             by=tuple(_names(by)),
             seed=seed,
             validation=validation,
-            shard_bytes=shard_bytes,
+            shard_bytes=int(shard_bytes) if shard_bytes.isdecimal() else size_named(shard_bytes, "--shard-bytes"),
             license_tiers=tuple(_tiers(license_tiers)) if license_tiers is not None else None,
             refused_consent=allow_refused,
         )
@@ -88,12 +93,16 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
         with told(progress, "release", recipe, to, runner):
             if dry_run:
                 _print_plans(printed, job.plan())
+                printed.print("nothing was written: this was a dry run")
                 return
             built = job.build(replace)
         if not built.worked:
             printed.print(f"{built.manifest.name}: nothing to do, the release is whole")
         _print_release(printed, built.manifest)
+        if built.manifest.contact is None:
+            printed.print("no --contact was given: the card asks for removals in a discussion where the data set lies")
         printed.print(f"release: {to}", soft_wrap=True)
+        printed.print(f"check it: kamisuki verify {to}", soft_wrap=True)
         printed.print(f"took {human_seconds(time.monotonic() - started)}")
 
 
@@ -124,6 +133,10 @@ def _print_plans(console: Any, plans: list[Any]) -> None:
     for plan in plans:
         for part in plan.parts:
             table.add_row(part.cell, part.split, f"{part.rows:,}", str(part.files), f"{part.bytes / 1e6:,.1f}")
+    rows, size = (sum(getattr(part, of) for plan in plans for part in plan.parts) for of in ("rows", "bytes"))
+    table.add_row(
+        "in all", "", f"{rows:,}", str(sum(p.files for plan in plans for p in plan.parts)), f"{size / 1e6:,.1f}"
+    )
     console.print(table)
     for plan in plans:
         _print_left_out(console, plan.source.task, plan.left_out)
@@ -138,6 +151,9 @@ def _print_release(console: Any, manifest: Any) -> None:
         rows, characters = (f"{sum(getattr(file, of) for file in files):,}" for of in ("rows", "characters"))
         size = sum(file.bytes for file in files) / 1e6
         table.add_row(cell, split, rows, characters, str(len(files)), f"{size:,.1f}")
+    rows, characters = (f"{sum(getattr(file, of) for file in manifest.files):,}" for of in ("rows", "characters"))
+    size = sum(file.bytes for file in manifest.files) / 1e6
+    table.add_row("in all", "", rows, characters, str(len(manifest.files)), f"{size:,.1f}")
     console.print(table)
     for task in manifest.tasks:
         _print_left_out(console, task.name, task.left_out)

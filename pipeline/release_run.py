@@ -7,6 +7,7 @@ import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -36,7 +37,7 @@ from pipeline.release.of_run import note_release
 from pipeline.release.taking_down import pages_named
 from pipeline.release.tally import add_up, license_counts, source_counts
 from pipeline.release.tombstones import buried, listed_for
-from pipeline.release.unfinished import refuse_unfinished
+from pipeline.release.unfinished import read_plan, refuse_unfinished, taking_down
 from pipeline.release_lock import held
 from pipeline.release_rewritten import find_rewritten
 from pipeline.release_sources import Source, find_corpus
@@ -48,15 +49,18 @@ from pipeline.storage.places import (
     delete,
     delete_tree,
     exists,
+    first_other,
     folder_exists,
     read_bytes,
     tree_sizes,
 )
-from pipeline.takedown_list import Request, requests_digest, together, write_requests
+from pipeline.takedown_list import Request, remember_requests, requests_digest, together, write_requests
 
 ORIGIN = "origin.json"
 # While a release is built: what must not come in, as its tasks read it.
 LISTED = "listed"
+# What a folder may hold before a release is built in it: the clone of a repository of the Hub, or what fetched it.
+BEFORE = frozenset({LOCAL, ".git", ".gitattributes", ".cache"})
 EXCHANGE, LEDGER = "exchange", "ledger"
 SEED = 20_240_607
 VALIDATION = 0.01
@@ -131,6 +135,8 @@ class ReleaseRun:
             )
         if str(out) == str(release):
             raise UsageError("--to is the OUT folder itself: give the release a folder of its own")
+        if isinstance(release, Path) and release.is_file():
+            raise UsageError(f"{release} is a file: give a new folder with --to")
         self.out = out
         self.release = release
         self.settings = settings
@@ -159,7 +165,7 @@ class ReleaseRun:
         Raises UsageError for tables that are not there, and for another release in its folder unless `replace`;
         Incomplete for a table that misses shards, or when a task fails.
         """
-        with self._locked():
+        with self._locked(replace):
             sources = self._sources()
             before = self._begin(sources, replace)
             self._note_in_run()
@@ -183,10 +189,14 @@ class ReleaseRun:
             return Built(manifest, True)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, replace: bool = False) -> Iterator[None]:
         """Hold the release; read which rows may not be in it."""
         with held(self.release) as self._check_lock:
-            refuse_unfinished(self.release)
+            if not replace:
+                refuse_unfinished(self.release)
+            elif (plan := read_plan(self.release)) is not None:
+                # What it was to take out is on the list from here on, and the build leaves it out.
+                remember_requests(self.release / LOCAL, plan.requests)
             self._requests = listed_for(self.release, self.out)
             yield
 
@@ -233,6 +243,12 @@ class ReleaseRun:
                 raise UsageError(f"{path} is damaged: give --replace to build the release anew") from None
             known = {}
         stands = exists(self.release / MANIFEST)
+        if not known and not stands and not replace:
+            self._refuse_others()
+        unfinished = taking_down(self.release)
+        if folder_exists(unfinished):
+            # Its files may be of before and of after it: none of them is kept.
+            known = {**known, "settings": None}
         if {key: known.get(key) for key in identity} == identity:
             return self._whole() if stands else None
         if (known or stands or folder_exists(self.release / DATA)) and not replace:
@@ -247,18 +263,30 @@ class ReleaseRun:
                 f"{self.release} holds {what}: give another folder with --to, or --replace to build this one in its "
                 "place"
             )
-        takedowns = known.get("takedowns", [])
+        kept = {key: known.get(key) for key in ("name", "contact")} | {"takedowns": known.get("takedowns", [])}
         if stands:
-            takedowns = [each.model_dump(mode="json") for each in read_manifest(self.release).takedowns]
-        # What was taken down stays on record when a build in its place is cut off.
-        write_json(path, {**known, "settings": None, "takedowns": takedowns})
+            before = read_manifest(self.release).model_dump(mode="json")
+            kept = {key: before[key] for key in ("name", "contact", "takedowns")}
+        # What was taken down, and who is asked for it, stay on record when a build in its place is cut off.
+        write_json(path, {**known, "settings": None, **kept})
         for file in (MANIFEST, CARD):
             delete(self.release / file)
         for folder in (self.release / DATA, self.release / LOCAL / LEDGER, self.release / LOCAL / EXCHANGE):
             if folder_exists(folder):
                 delete_tree(folder)
-        write_json(path, {"out": str(self.out), **identity, "takedowns": takedowns})
+        if folder_exists(unfinished):
+            delete_tree(unfinished)
+        write_json(path, {"out": str(self.out), **identity, **kept})
         return None
+
+    def _refuse_others(self) -> None:
+        """Raise UsageError where the folder holds what is of no release."""
+        other = first_other(self.release, BEFORE)
+        if other is not None:
+            raise UsageError(
+                f"{self.release} holds {other}, which is of no release: give a new or empty folder with --to; or "
+                f"--replace, which puts {DATA}, {CARD} and {MANIFEST} in the place of what has these names"
+            )
 
     def _note_in_run(self) -> None:
         """Note in OUT which release is made of it. That OUT can only be read keeps nobody from releasing."""
@@ -392,9 +420,9 @@ class ReleaseRun:
     def _manifest(self, plans: list[Plan], tasks: list[Task], files: list[File]) -> Manifest:
         origin = read_json(self.release / LOCAL / ORIGIN)
         return Manifest(
-            name=self.name or self.release.name,
+            name=self.name or origin.get("name") or self.release.name,
             date=datetime.datetime.now(datetime.UTC).date(),
-            contact=self.contact,
+            contact=self.contact or origin.get("contact"),
             kamisuki=__version__,
             seed=self.settings.seed,
             validation=self.settings.validation,

@@ -10,10 +10,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from pipeline.errors import UsageError
+from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
 from pipeline.worker_options import RayAddress, Workers, make_runner
 
 REASON = "asked for"
+# Of more requests without a row, as of a long list for several releases, a number is enough.
+MISSED_SHOWN = 20
 
 
 def add_takedown_command(app: typer.Typer, console: Any) -> None:
@@ -43,38 +46,39 @@ def add_takedown_command(app: typer.Typer, console: Any) -> None:
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go, and do nothing.")] = False,
         workers: Workers = None,
         ray_address: RayAddress = None,
+        log_json: LogJson = None,
     ) -> None:
         """Take rows out of a release, of what was made of them, of exports and caches, and keep them out for good."""
-        from pipeline.progress import Progress, human_seconds
+        from pipeline.progress import human_seconds
         from pipeline.takedown_list import read_list
         from pipeline.takedown_run import TakedownRun
+        from pipeline.telling import open_progress, told
 
         started = time.monotonic()
         requests = _requests({"url": urls or [], "host": hosts or [], "id": ids or []}, since, reason)
         requests += read_list(takedowns) if takedowns is not None else []
         runner = make_runner(workers, ray_address)
-        job = TakedownRun(writable(release), runner, Progress())
-        try:
+        progress = open_progress(None, log_json)
+        job = TakedownRun(writable(release), runner, progress)
+        printed = console(stderr=log_json == STANDARD_OUTPUT)
+        with told(progress, "takedown", None, release, runner):
             if dry_run:
                 removed = job.look(requests)
-                _print_removed(console(), removed, "would go")
-                console().print("nothing was changed: this was a dry run")
+                _print_removed(printed, removed, "would go")
+                _print_missed(printed, requests, removed, release, dry_run)
+                printed.print("nothing was changed: this was a dry run")
                 return
             removed, reached = job.execute(requests)
-        except KeyboardInterrupt:
-            typer.echo("kamisuki: stopped; kamisuki takedown with this release again finishes it", err=True)
-            raise typer.Exit(130) from None
-        finally:
-            runner.close()
-        _print_removed(console(), removed, "went")
+        _print_removed(printed, removed, "went")
+        _print_missed(printed, requests, removed, release, dry_run)
         for title, lines in (
             ("", reached.done),
             ("still there: ", reached.still_there),
             ("not reached: ", reached.failed),
         ):
             for line in lines:
-                console().print(f"{title}{line}", soft_wrap=True, markup=False)
-        console().print(f"took {human_seconds(time.monotonic() - started)}")
+                printed.print(f"{title}{line}", soft_wrap=True, markup=False)
+        printed.print(f"took {human_seconds(time.monotonic() - started)}")
         if reached.failed:
             typer.echo(f"kamisuki: not everything was reached: kamisuki takedown {release} tries it again", err=True)
             raise typer.Exit(1)
@@ -90,11 +94,11 @@ def _requests(given: dict[Literal["url", "host", "id"], list[str]], since: str |
     return [
         make_request(kind, value, today, reason, day if kind != "id" else None)
         for kind, values in given.items()
-        for value in _values(values)
+        for value in _values(kind, values)
     ]
 
 
-def _values(given: list[str]) -> list[str]:
+def _values(kind: str, given: list[str]) -> list[str]:
     """Values, each as it is or, where it is a file, its lines."""
     found = []
     for value in given:
@@ -103,6 +107,8 @@ def _values(given: list[str]) -> list[str]:
             lines = path.read_text("utf-8-sig").splitlines() if path.is_file() else None
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{value} cannot be read as a list of names: {error}") from None
+        if lines is None and kind == "url" and "://" not in value:
+            raise UsageError(f"--urls {value}: no whole URL, as https://a.example/page is one, and no file")
         names = [value] if lines is None else [line.strip() for line in lines if line.strip()]
         if not names:
             raise UsageError(f"{value} has no name in it: write one a line")
@@ -122,7 +128,27 @@ def _print_removed(console: Any, removed: Any, verb: str) -> None:
         rows = "row" if count == 1 else "rows"
         console.print(f"{count:,} {rows} {verb}: {request.kind} {request.value}", soft_wrap=True, markup=False)
     if not removed.rows:
-        console.print("no row of the release is named by what is listed")
+        console.print(
+            "no row of the release is named by what is listed"
+            if removed.followed
+            else "nothing is listed for this release or its run: name what is to go with --urls, --hosts or --ids",
+            soft_wrap=True,
+        )
         return
     files = "file" if len(removed.files) == 1 else "files"
     console.print(f"{sum(removed.rows.values()):,} rows of {len(removed.files):,} data {files} {verb}")
+
+
+def _print_missed(console: Any, requests: list[Any], removed: Any, release: Any, dry_run: bool) -> None:
+    """Which of the new requests name no row here: perhaps a slip of the pen, and on the list all the same."""
+    found = {request.means() for request in removed.rows}
+    missed = [request for request in requests if request.means() not in found]
+    for request in missed[:MISSED_SHOWN]:
+        console.print(f"0 rows: {request.kind} {request.value}", soft_wrap=True, markup=False)
+    if len(missed) > MISSED_SHOWN:
+        console.print(f"0 rows: {len(missed) - MISSED_SHOWN:,} more requests")
+    if missed:
+        listed = "" if dry_run else f"; all are on the list now, {release}/.local/takedowns.jsonl and that of the run"
+        console.print(
+            f"what has 0 rows is not in this release, or not spelled so{listed}", soft_wrap=True, markup=False
+        )

@@ -46,10 +46,12 @@ SOURCES = "sources.parquet"
 
 @dataclass
 class Removed:
-    """What went out of a release: rows by request, files written anew, in order of their paths."""
+    """What went out of a release: rows by request, files written anew, in order of their paths; and how many requests
+    were followed, those without a row too."""
 
     rows: dict[Request, int] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
+    followed: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ class _Found:
         for path in self.touched():
             for number, count in self.entry(path).notes["requests"].items():
                 counts[int(number)] = counts.get(int(number), 0) + count
-        return Removed({self.requests[number]: counts[number] for number in sorted(counts)}, self.touched())
+        return Removed(
+            {self.requests[number]: counts[number] for number in sorted(counts)}, self.touched(), len(self.requests)
+        )
 
 
 class TakedownRun:
@@ -99,9 +103,11 @@ class TakedownRun:
                 raise UsageError(
                     f"a takedown of {self.release} has not ended: kamisuki takedown {self.release} ends it"
                 )
+            manifest = read_manifest(self.release)
+            self._check_files(manifest)
             plan = self._plan(new)
             try:
-                return self._find(read_manifest(self.release), plan).removed()
+                return self._find(manifest, plan).removed()
             finally:
                 self._forget_notes()
 
@@ -111,10 +117,12 @@ class TakedownRun:
         Raises UsageError where there is no release, Incomplete when a task fails; the same again goes on there.
         """
         with held(self.release) as self._check_lock:
-            read_manifest(self.release)
+            manifest = read_manifest(self.release)
             removed = Removed()
             unfinished = read_plan(self.release)
-            if unfinished is not None:
+            if unfinished is None:
+                self._check_files(manifest)
+            else:
                 self.progress.say(f"takedown: finishing one that was begun in {self.release} before")
                 removed = self._follow(unfinished)
             plan = self._plan(new)
@@ -123,9 +131,22 @@ class TakedownRun:
             for request, count in more.rows.items():
                 removed.rows[request] = removed.rows.get(request, 0) + count
             removed.files = sorted({*removed.files, *more.files})
+            removed.followed += more.followed
             reached = reach(self.release, self._origin().get("out"), plan.requests, self.progress)
             self._forget_notes()
         return removed, reached
+
+    def _check_files(self, manifest: Manifest) -> None:
+        """Raise UsageError where a data file is not the manifest's: a takedown that was begun could not end."""
+        there = tree_sizes(self.release / DATA)
+        for file in manifest.files:
+            size = there.get(file.path.removeprefix(f"{DATA}/"))
+            if size != file.bytes:
+                what = "is missing" if size is None else f"has {size:,} bytes, and the manifest says {file.bytes:,}"
+                raise UsageError(
+                    f"{self.release}/{file.path} {what}: kamisuki release, as it was given before, makes it again; "
+                    f"kamisuki verify {self.release} says what else is wrong"
+                )
 
     def _origin(self) -> dict[str, Any]:
         try:

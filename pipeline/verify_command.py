@@ -48,5 +48,14 @@ def add_verify_command(app: typer.Typer, console: Any) -> None:
                     console().print(f"{check.name}: {problem}", soft_wrap=True)
                 if check.wrong > len(check.problems):
                     console().print(f"{check.name}: {check.wrong:,} in all")
+            failed = [check.name for check in found.checks.values() if check.wrong]
+            console().print(
+                f"{release}: {len(failed)} of {len(found.checks)} checks failed: build it again as it was built, with "
+                "--replace where kamisuki release finds nothing to do, or fetch it again"
+                if failed
+                else f"{release}: all checks hold",
+                soft_wrap=True,
+                markup=False,
+            )
         if not found.whole():
             raise typer.Exit(1)

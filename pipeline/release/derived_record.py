@@ -15,7 +15,7 @@ from pipeline.files import atomic_file, file_digest
 from pipeline.release.json_record import InnerPath, Part, read_record
 from pipeline.release.manifest import LOCAL, MANIFEST
 from pipeline.release.unfinished import refuse_unfinished
-from pipeline.storage.places import Place, RemotePath, read_bytes
+from pipeline.storage.places import Place, RemotePath, first_other, lies_within, read_bytes
 
 FORMAT = 1
 DERIVED = "derived.json"
@@ -147,13 +147,23 @@ def begin(release_places: Iterable[Place], place: Place, record: Derived) -> Der
     Returns the record of an earlier try with the same settings, None where there was none. Raises UsageError where
     the place holds something else.
     """
-    found = read_derived(place)
+    releases = list(release_places)
+    for release in releases:
+        if lies_within(place, release):
+            raise UsageError(f"--to lies in {release}, of which it is made: give the {record.kind} a folder of its own")
+    try:
+        found = read_derived(place)
+        other = first_other(place, {LOCAL}) if found is None else None
+    except NotADirectoryError:
+        raise UsageError(f"{place} is a file: give a new folder with --to") from None
+    if other is not None:
+        raise UsageError(f"{place} holds {other} already: give a new or empty folder with --to")
     if found is not None and (found.kind, found.of, found.settings) != (record.kind, record.of, record.settings):
         raise UsageError(
             f"{place} holds a {found.kind} that was made otherwise or of another state of the release: "
             "give another --to, or delete it"
         )
-    for release in release_places:
+    for release in releases:
         register(release, record.kind, place)
     if found is None:
         write_derived(place, record.model_copy(update={"finished": False}))

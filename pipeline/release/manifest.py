@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from pydantic import Field
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file
 from pipeline.release.json_record import InnerPath, Part, read_record
-from pipeline.storage.places import Place
+from pipeline.storage.places import Place, RemotePath, exists, read_bytes
 
 FORMAT = 1
 MANIFEST = "release.json"
@@ -162,8 +163,27 @@ def read_manifest(release: Place) -> Manifest:
     """The manifest of a release. Raises UsageError where there is none, or none that this version reads."""
     try:
         return read_record(release / MANIFEST, Manifest, FORMAT)
-    except FileNotFoundError:
-        raise UsageError(f"{release} holds no release: make one with kamisuki release OUT --to {release}") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(_no_release(release)) from None
+
+
+def _no_release(place: Place) -> str:
+    """What to tell somebody who took a place for a release: what it is, and what to name in its stead."""
+    if isinstance(place, RemotePath) and place.scheme != "s3":
+        return f"{place} holds no release: check the URL"
+    if isinstance(place, Path) and place.is_file():
+        return f"{place} is a file and holds no release: give the folder that has {MANIFEST} in it"
+    if exists(place / "run.json"):
+        return (
+            f"{place} holds no release: it is the OUT folder of a run: make one with kamisuki release {place} --to DIR "
+            "and name DIR"
+        )
+    try:
+        made = json.loads(read_bytes(place / "derived.json"))
+        kind, names = made["kind"], ", ".join(each["name"] for each in made["of"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return f"{place} holds no release: check the path, or make one with kamisuki release OUT --to {place}"
+    return f"{place} holds no release but a {kind} made of {names}: name the release itself"
 
 
 def write_manifest(release: Place, manifest: Manifest) -> None:

@@ -16,8 +16,10 @@ from pipeline.storage.fetch import fetch, read_range
 from pipeline.storage.http import Politeness
 from pipeline.storage.places import Place, RemotePath, as_place, exists
 from pipeline.storage.scratch import scratch_file
+from pipeline.takedown_list import comparable_url
 from pipeline.web import charset
 from pipeline.web.crawl_facts import read_crawl_facts
+from pipeline.web.urls import host
 from pipeline.web.warc import NotWarc, Record, read_record_at
 from pipeline.web.warc_formats import GZIP_MAGIC
 from pipeline.web.warc_raw import PayloadDigest, RawRecord, payload_digest, read_raw_record
@@ -96,6 +98,27 @@ def find_row(release: Place, manifest: Manifest, key: str) -> tuple[dict[str, An
     return None
 
 
+def find_page(
+    release: Place, manifest: Manifest, url: str, say: Callable[[str], None]
+) -> tuple[dict[str, Any], Task | None] | None:
+    """The row of a URL, however that is spelled; where there are several the first one, and their ids are told."""
+    wanted = comparable_url(url)
+    about = host(wanted)
+    ids = []
+    for file in manifest.files:
+        with open_parquet(release / file.path) as parquet:
+            if not {"url", "host"} <= set(parquet.schema_arrow.names):
+                continue
+            for group in range(parquet.num_row_groups):
+                rows = parquet.read_row_group(group, columns=["id", "url", "host"])
+                for row in rows.filter(pc.equal(rows["host"], about)).to_pylist():
+                    if comparable_url(row["url"] or "") == wanted:
+                        ids.append(row["id"])
+    if len(ids) > 1:
+        say(f"{len(ids)} rows have this URL; this is the first of {', '.join(ids)}")
+    return find_row(release, manifest, ids[0]) if ids else None
+
+
 def fetch_record(
     release: Place,
     key: str,
@@ -103,17 +126,19 @@ def fetch_record(
     politeness: Politeness,
     say: Callable[[str], None] = lambda line: None,
 ) -> Found:
-    """Find the row of an id and read its records. Raises UsageError or KamisukiError that says what is missing."""
+    """Find the row of an id or a URL and read its records. Raises UsageError or KamisukiError that says what lacks."""
     manifest = read_manifest(release)
-    found = find_row(release, manifest, key)
+    found = find_page(release, manifest, key, say) if "://" in key else find_row(release, manifest, key)
     if found is None:
         raise UsageError(_missing(release, key))
     row, task = found
+    key = row["id"]
     pages = [row]
+    planned = {} if inputs else _planned(release)
     if row.get("source_ids") and row["source_ids"] != [key]:
         origin = find_origin(release)
         pages = [_source(release, manifest, origin, row, source) for source in row["source_ids"]]
-    return Found(row, task, [_page(page, inputs, politeness, say) for page in pages])
+    return Found(row, task, [_page(page, inputs, planned, politeness, say) for page in pages])
 
 
 def _source(
@@ -132,17 +157,37 @@ def _source(
     raise UsageError(f"{row['id']} was made of {source}, which this release does not hold: ask the one that does")
 
 
-def _page(page: dict[str, Any], inputs: Sequence[str], politeness: Politeness, say: Callable[[str], None]) -> Page:
+def _planned(release: Place) -> dict[str, str]:
+    """Where the run of a release read each input, by the names that rows carry; empty where OUT is not there."""
+    origin = find_origin(release)
+    if origin is None:
+        return {}
+    try:
+        shards = read_json(origin.out / "plan.json")["shards"]
+        return {item["name"]: item["path"] for shard in shards for item in shard["inputs"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        # As in find_origin: the record can still be named with --input.
+        return {}
+
+
+def _page(
+    page: dict[str, Any],
+    inputs: Sequence[str],
+    planned: dict[str, str],
+    politeness: Politeness,
+    say: Callable[[str], None],
+) -> Page:
     if page.get("warc_length") is None or page.get("warc_record_id") is None:
         raise UsageError(
             f"{page['id']} came from no WARC record but from row {page['warc_offset']} of {page['warc_file']}"
         )
     tried: list[str] = []
-    for where in places_of(page["warc_file"], inputs):
+    known = [as_place(planned[page["warc_file"]])] if page["warc_file"] in planned else []
+    for where in (*known, *places_of(page["warc_file"], inputs)):
         tried.append(str(where))
         try:
             record, raw = _read(where, page, politeness, say)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except NotWarc as error:
             raise KamisukiError(f"{where}: {error}") from None
@@ -157,7 +202,10 @@ def _missing(release: Place, key: str) -> str:
             gone = parquet.read().filter(pc.field("id") == key).to_pylist()
         if gone:
             return f"{key} was taken down on {gone[0]['date']}: {gone[0]['reason']}"
-    return f"{release} has no row {key}: check the id"
+    what = (
+        "URL, which must be whole and in its spelling" if "://" in key else "id, which must be whole, or give the URL"
+    )
+    return f"{release} has no row {key}: check the {what}"
 
 
 def places_of(name: str, inputs: Sequence[str]) -> Iterator[Place]:
@@ -165,7 +213,7 @@ def places_of(name: str, inputs: Sequence[str]) -> Iterator[Place]:
     base = name.rpartition("/")[2]
     for given in inputs:
         place = as_place(given)
-        if place.name == base:
+        if place.name == base or (isinstance(place, Path) and place.is_file()):
             yield place
         else:
             yield place / name

@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -67,6 +67,8 @@ def as_place(text: str | Place) -> Place:
     """A place from what a user wrote. Raises UsageError for URLs that cannot be used or that hold credentials."""
     if isinstance(text, Path | RemotePath):
         return text
+    if not text.strip():
+        raise UsageError("an empty path names nothing: give a folder, a file or a URL")
     found = _SCHEME.match(text)
     if not found:
         return Path(text)
@@ -111,6 +113,26 @@ def folder_exists(where: Place) -> bool:
     if isinstance(where, Path):
         return where.is_dir()
     return next(s3.list_objects(f"{where.url}/", below=True), None) is not None
+
+
+def first_other(folder: Place, own: Collection[str]) -> str | None:
+    """A file or a folder that lies directly in a folder and is none of `own`; None where there is none."""
+    if isinstance(folder, Path):
+        try:
+            with os.scandir(folder) as entries:
+                return min((entry.name for entry in entries if entry.name not in own), default=None)
+        except FileNotFoundError:
+            return None
+    start = len(s3.split(folder.url)[1]) + 1
+    names = (item.key[start:].partition("/")[0] for item in s3.list_objects(f"{folder.url}/", below=True))
+    return next((name for name in names if name and name not in own), None)
+
+
+def lies_within(where: Place, folder: Place) -> bool:
+    """Whether a place is a folder or lies below it."""
+    if isinstance(where, Path) and isinstance(folder, Path):
+        return where.resolve().is_relative_to(folder.resolve())
+    return f"{where}/".startswith(f"{str(folder).rstrip('/')}/")
 
 
 def make_folder(where: Place) -> None:

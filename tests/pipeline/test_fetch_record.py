@@ -125,6 +125,9 @@ def test_the_steps_between_are_those_of_the_run_where_it_is_at_hand_else_of_the_
     by_run = told()
     assert f"by {sample_run.out}:" in by_run and "judge: passed" in by_run
     assert set(explain_document(sample_run.out, row["id"])) <= set(by_run.splitlines())
+    # Where the run read the file is known to its plan.
+    code, printed, _ = run_cli(monkeypatch, capsys, "fetch-record", str(release), row["url"])
+    assert code == 0 and printed.startswith(f"{row['url']} ({row['id']})\n  record: {SAMPLE}")
     note_origin(release, sample_run, corpus="corpus-of-old")
     assert "whose corpus is another by now" in told()
     row = licensed
@@ -257,6 +260,20 @@ def test_the_file_may_lie_on_a_web_server_or_on_s3(release, corpus, tmp_path, mo
         # The second place is the right one.
         found = fetch_record(release, row["id"], [f"{bucket}/other", f"{bucket}/crawl"], QUICK)
     assert found.pages[0].record.url == row["url"] and found.pages[0].where.startswith(f"{bucket}/crawl")
+
+
+def test_a_file_under_another_name_a_url_and_a_wrong_file(release, corpus, tmp_path):
+    row = corpus.slice(0, 1).to_pylist()[0]
+    renamed = tmp_path / "renamed.gz"
+    renamed.write_bytes(SAMPLE.read_bytes())
+    rest = row["url"].partition("://")[2]
+    for key in (row["url"], f"HTTP://{rest}#top"):
+        found = fetch_record(release, key, [str(renamed)], QUICK)
+        assert found.row["id"] == row["id"] and found.pages[0].record.url == row["url"]
+    with pytest.raises(UsageError, match=f"has no row {row['url']}/nowhere: check the URL"):
+        fetch_record(release, f"{row['url']}/nowhere", [], QUICK)
+    with pytest.raises(UsageError, match="was not found: tried"):
+        fetch_record(release, row["id"], [str(tmp_path), str(tmp_path / "nothing")], QUICK)
 
 
 def test_common_crawls_own_names_need_no_place():

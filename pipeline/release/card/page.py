@@ -10,6 +10,7 @@ from pipeline.release.card.choices import Filter, filters_of
 from pipeline.release.card.markup import fence, heading, name, number, plain, table, visible, yaml_text
 from pipeline.release.card.metadata import data_files, default_config, metadata
 from pipeline.release.card.parts import by_task, rows_of
+from pipeline.release.keys import VALIDATION
 from pipeline.release.manifest import Manifest, Task
 
 # A longer list is of use to programs alone, which read release.json.
@@ -108,9 +109,13 @@ print(polars.scan_parquet(files).head(3).collect())
         values = ", ".join(f"{key} {value}" for key, value in config.values.items())
         counts = [number(rows["train"]), number(rows["validation"]), f"{size / 1e6:,.1f}"]
         configs.append([name(config.name), name(config.task), plain(values), *counts])
-    share = f"{100 * manifest.validation:g} % of the hosts"
+    share = plain(f"{100 * manifest.validation:g} % of the hosts")
+    held_out = f"`validation` holds the rows of {share}, and no host is in both splits."
+    if not any(file.split == VALIDATION for file in manifest.files):
+        held_out = f"Nothing is held out: {share} were to be, and of so few hosts that was none."
+        held_out = held_out if manifest.validation else "Nothing is held out: there is no split for validation."
     order = (
-        f"`validation` holds the rows of {plain(share)}, and no host is in both splits. The rows of a folder of `data` "
+        f"{held_out} The rows of a folder of `data` "
         f"are shuffled by the hash of their ids with seed {manifest.seed}: its first rows are a random sample of them."
     )
     listed = table(["config", "part", "rows where", "train", "validation", "MB"], configs)

@@ -51,8 +51,9 @@ def _polars(release: Path, manifest: Manifest, config: Config, split: str) -> It
 
 
 def _datasets(release: Path, manifest: Manifest, config: Config, split: str) -> Iterator[Row]:
-    from datasets import load_dataset
+    from datasets import disable_progress_bars, load_dataset
 
+    disable_progress_bars()
     with tempfile.TemporaryDirectory(prefix="kamisuki-verify-") as cache:
         for row in load_dataset(str(release), config.name, split=split, cache_dir=cache).select_columns(COLUMNS):
             yield row["id"], row["text"]
