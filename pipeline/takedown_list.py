@@ -105,7 +105,7 @@ def make_request(
     if not value:
         raise UsageError(f"an empty {kind} names nothing: leave it out")
     if kind == "url" and (host(value) is None or not value.lower().startswith(("http://", "https://"))):
-        raise UsageError(f"{value!r} is no whole URL: write it as https://a.example/page or http://a.example/page")
+        raise UsageError(f"{value!r} is no whole URL: write it with its scheme, as in https://a.example/page")
     if kind == "host":
         if "/" in value or "@" in value or host(f"https://{value}/") is None:
             raise UsageError(f"{value!r} is no host: write its name alone, as in a.example; for a page give its URL")

@@ -182,6 +182,7 @@ def test_a_list_comes_back_as_it_was(tmp_path_factory, requests):
     ("kind", "value", "repair"),
     [
         ("url", "a.example/page", "with its scheme"),
+        ("url", "htps://a.example/page", "with its scheme"),
         ("url", " ", "leave it out"),
         ("host", "https://a.example/", "its name alone"),
         ("host", "jp", "name the hosts"),
