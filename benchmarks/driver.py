@@ -89,7 +89,7 @@ class Pretending:
 
 def leave(task: Task) -> dict[str, Any]:
     """The entry of a task, with the files of which it speaks."""
-    function, given = task.function.__name__, task.arguments
+    function, given = task.function.__name__, task.given()
     entry = Entry(task.shard, function, inputs=given.get("inputs", []), seconds=60.0)
     entry.read = entry.written = DOCUMENTS
     entry.characters_in = entry.characters_out = LETTERS

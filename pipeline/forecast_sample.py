@@ -234,7 +234,7 @@ class Recorder(Progress):
         work.seconds[result.task.shard] = work.seconds.get(result.task.shard, 0.0) + used
         work.peak_bytes = max(work.peak_bytes, _peak_bytes())
         work.reserved_bytes = max(work.reserved_bytes, result.task.memory_bytes)
-        given = result.task.arguments
+        given = result.task.given()
         work.reads += sum(os.path.isfile(text) for text in _texts(given) if not text.endswith(RUN_LIST))
         work.writes += len(result.counts["outputs"]) + 1 + ("run" in given)
 

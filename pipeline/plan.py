@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.files import read_json, write_json
@@ -22,7 +23,7 @@ LEAST_SHARDS = 64
 POLITE = Politeness()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Input:
     """A file to read: where it lies now, the unique name that documents carry, and its size in bytes."""
 
@@ -30,8 +31,12 @@ class Input:
     name: str
     bytes: int
 
+    def as_record(self) -> dict[str, Any]:
+        """As the plan's file and tasks have it."""
+        return {"path": self.path, "name": self.name, "bytes": self.bytes}
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Shard:
     """The unit of work: a unique name and an ordered list of inputs."""
 
@@ -42,6 +47,10 @@ class Shard:
     def bytes(self) -> int:
         """Compressed bytes of all inputs."""
         return sum(item.bytes for item in self.inputs)
+
+    def as_record(self) -> dict[str, Any]:
+        """As the plan's file and tasks have it."""
+        return {"name": self.name, "inputs": [item.as_record() for item in self.inputs]}
 
 
 def name_inputs(paths: list[Given], taken: set[str]) -> dict[Given, str]:
@@ -171,7 +180,7 @@ def extend_plan(
 
 def save_plan(path: Place, shards: list[Shard]) -> None:
     """Write the plan as JSON."""
-    write_json(path, {"shards": [{"name": s.name, "inputs": [dict(vars(item)) for item in s.inputs]} for s in shards]})
+    write_json(path, {"shards": [shard.as_record() for shard in shards]})
 
 
 def load_plan(path: Place) -> list[Shard]:

@@ -263,4 +263,4 @@ class RewritingRun:
 
 
 def _with_budget(task: Task, budget: Budget) -> Task:
-    return replace(task, arguments=task.arguments | {"budget": budget.as_record()})
+    return replace(task, arguments=task.given() | {"budget": budget.as_record()})

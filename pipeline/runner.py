@@ -40,9 +40,13 @@ TOKEN_HINT = (
 )
 
 
-@dataclass(frozen=True)
+# What a task's function is given, or what puts it together for a shard: of 100,000 tasks it would be hundreds of MB.
+Arguments = dict[str, Any] | Callable[[str], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
-    """One shard's work of one stage: `function(**arguments)` in a worker that has `memory_bytes` and a CPU reserved.
+    """One shard's work of one stage: `function(**given())` in a worker that has `memory_bytes` and a CPU reserved.
 
     `weight` is about how much there is to do, in bytes. `signature` is what a failure is noted with, so that a later
     run can tell whether its cause still stands. `cpu_seconds` is the most CPU time that the task may use.
@@ -50,11 +54,15 @@ class Task:
 
     shard: str
     function: Callable[..., dict[str, Any]]
-    arguments: dict[str, Any]
+    arguments: Arguments
     memory_bytes: int
     weight: int = 0
     signature: Any = None
     cpu_seconds: float | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The arguments of the function."""
+        return self.arguments if isinstance(self.arguments, dict) else self.arguments(self.shard)
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,7 @@ class InProcessRunner:
             watcher.started(task)
             where = here()
             watcher.began(task, where)
-            yield _result(task, call(task.function, task.arguments, task.cpu_seconds), where)
+            yield _result(task, call(task.function, task.given(), task.cpu_seconds), where)
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -239,7 +247,8 @@ class RayRunner:
     def _fly(self, tasks: Sequence[Task], batch: str, watcher: Watcher) -> Iterator[Result]:
         ray = self._ray
         remote = ray.remote(max_calls=TASKS_PER_WORKER)(call_on_ray)
-        waiting = [_Flight(task, f"{batch}/{number}") for number, task in enumerate(largest_first(tasks))][::-1]
+        ordered, again = enumerate(largest_first(tasks)), list[_Flight]()
+        waiting = len(tasks)
         flying: dict[Any, _Flight] = {}
         avoided = Avoided(self._nodes_with_processors)
         looked, room = 0.0, LEAST_IN_FLIGHT
@@ -250,7 +259,12 @@ class RayRunner:
                 looked = time.monotonic()
                 self._call_back(flying, avoided)
             while waiting and len(flying) < room:
-                flight = waiting.pop()
+                if again:
+                    flight = again.pop()
+                else:
+                    number, task = next(ordered)
+                    flight = _Flight(task, f"{batch}/{number}")
+                waiting -= 1
                 flight.selector, task = avoided.selector(), flight.task
                 reserved = remote.options(
                     num_cpus=1,
@@ -259,9 +273,8 @@ class RayRunner:
                     name=task.shard,
                     label_selector=flight.selector,
                 )
-                flying[reserved.remote(flight.key, this_digest(), task.function, task.arguments, task.cpu_seconds)] = (
-                    flight
-                )
+                handle = reserved.remote(flight.key, this_digest(), task.function, task.given(), task.cpu_seconds)
+                flying[handle] = flight
                 watcher.started(task)
             if ray.wait(list(flying), num_returns=1, timeout=WATCH_SECONDS)[0]:
                 # All that are there at once: asking anew for each would go over all of them each time.
@@ -270,7 +283,8 @@ class RayRunner:
                     flight = flying.pop(handle)
                     result = self._land(handle, flight, watcher, avoided)
                     if result is None:
-                        waiting.append(flight)
+                        again.append(flight)
+                        waiting += 1
                     else:
                         yield result
 

@@ -47,15 +47,15 @@ class Stages:
             self.steps.folder("rejects", made_by, "extract_rejects"),
         )
         memory = extract.memory_bytes(self.recipe.extract)
+        fetching = asdict(self.recipe.sources.politeness())
+        by_name = {shard.name: shard for shard in self.shards}
+
+        def arguments(name: str) -> dict[str, Any]:
+            given = {"shard": by_name[name].as_record(), "settings": settings, "fetching": fetching}
+            return given | {"documents": str(documents), "rejects": str(rejects)}
+
         jobs = []
         for shard in self.shards:
-            arguments = {
-                "shard": {"name": shard.name, "inputs": [dict(vars(item)) for item in shard.inputs]},
-                "settings": settings,
-                "documents": str(documents),
-                "rejects": str(rejects),
-                "fetching": asdict(self.recipe.sources.politeness()),
-            }
             task = Task(shard.name, extract.extract_shard, arguments, memory, shard.bytes, extract.input_stats(shard))
             jobs.append(Job(task, partial(inputs_hold, documents, shard), failure_holds=partial(failure_holds, shard)))
         return {"documents": self.steps.do("extract", documents, jobs, also=[rejects])}
@@ -73,7 +73,7 @@ class Stages:
         for shard in self.shards:
             sources = ingest.sources_of(settings, shard)
             arguments = {
-                "shard": {"name": shard.name, "inputs": [dict(vars(item)) for item in shard.inputs]},
+                "shard": shard.as_record(),
                 "settings": settings.model_dump(mode="json"),
                 "sources": sources,
                 "documents": str(documents),
@@ -93,7 +93,7 @@ class Stages:
         jobs = []
         for shard in self.robots_shards:
             arguments = {
-                "shard": {"name": shard.name, "inputs": [dict(vars(item)) for item in shard.inputs]},
+                "shard": shard.as_record(),
                 "folder": str(folder),
                 "fetching": asdict(self.recipe.sources.politeness()),
             }
@@ -110,10 +110,7 @@ class Stages:
             folder = self.steps.folder(table, signals_made_by(documents.folder.name, group))
             settings = {"kind": group.kind, "settings": group.settings}
             memory = annotate.memory_bytes(group)
-            jobs = [
-                self._job(annotate.annotate_shard, memory, shard, documents, folder, **settings)
-                for shard in sorted(documents.entries)
-            ]
+            jobs = _jobs(annotate.annotate_shard, memory, documents, folder, **settings)
             name = "annotate" if table == TEXT_TABLE else f"annotate: {group.kind}"
             finished[table] = self.steps.do(name, folder, jobs)
         return finished
@@ -125,25 +122,8 @@ class Stages:
         made_by = {"stage": "sign", "upstream": documents.folder.name}
         folder = self.steps.folder("signatures", made_by | sign.fingerprint(dedup.signature))
         parameters = dedup.signature.numbers()
-        jobs = [
-            self._job(sign.sign_shard, sign.MEMORY_BYTES, shard, documents, folder, parameters=parameters)
-            for shard in sorted(documents.entries)
-        ]
+        jobs = _jobs(sign.sign_shard, sign.MEMORY_BYTES, documents, folder, parameters=parameters)
         return {"signatures": self.steps.do("sign", folder, jobs)}
-
-    def _job(
-        self,
-        function: Callable[..., dict[str, Any]],
-        memory: int,
-        shard: str,
-        documents: Finished,
-        folder: Place,
-        **more: Any,
-    ) -> Job:
-        inputs = documents.inputs("documents", shard)
-        arguments = {"shard": shard, "documents": documents.file("documents", shard), "folder": str(folder)}
-        task = Task(shard, function, {**arguments, "inputs": inputs, **more}, memory, inputs[0]["bytes"])
-        return Job(task, partial(was_made_of, inputs), documents.outputs("documents", shard)["rows"])
 
     def dedup(self, done: dict[str, Finished]) -> dict[str, Finished]:
         """Signatures to components of candidate duplicates, through the file exchange."""
@@ -155,25 +135,31 @@ class Stages:
         made_by |= {"documents": documents.fingerprint("documents"), "shards": signatures.fingerprint("signatures")}
         folder = self.steps.folder("candidates", made_by)
         shards = sorted(signatures.entries)
+        numbers = {shard: index for index, shard in enumerate(shards)}
         exchange = folder / "exchange"
 
         def work() -> None:
             rows = sum(entry.written for entry in signatures.entries.values())
             partitions = partitions_for(rows * (dedup.signature.bands + 4), candidates.ROWS_PER_PARTITION)
-            key_runs = [str(exchange / "keys" / f"{shard}.run") for shard in shards]
             edge_names = [f"part-{index:05d}" for index in range(partitions)]
             edge_runs = [str(exchange / "edges" / f"{name}.run") for name in edge_names]
-            tasks = [
-                Task(shard, candidates.partition_keys, {
-                    "shard": shard, "shard_index": index, "documents": documents.file("documents", shard),
+
+            def keys_of(shard: str) -> dict[str, Any]:
+                return {
+                    "shard": shard, "shard_index": numbers[shard], "documents": documents.file("documents", shard),
                     "signatures": signatures.file("signatures", shard), "folder": str(exchange / "keys"),
-                    "run": key_runs[index], "partitions": partitions, "kinds": list(dedup.kinds),
-                    "scope": dedup.scope, "sources": dedup.sources,
-                }, candidates.MEMORY_BYTES, signatures.bytes("signatures", shard))
-                for index, shard in enumerate(shards)
-            ]  # fmt: skip
-            list_runs(exchange / "keys", key_runs)
-            self.steps.do("dedup: keys", exchange / "keys", [Job(task) for task in tasks])
+                    "run": str(exchange / "keys" / f"{shard}.run"), "partitions": partitions,
+                    "kinds": list(dedup.kinds), "scope": dedup.scope, "sources": dedup.sources,
+                }  # fmt: skip
+
+            list_runs(exchange / "keys", [f"{shard}.run" for shard in shards])
+            jobs = [
+                Job(Task(shard, candidates.partition_keys, keys_of, candidates.MEMORY_BYTES, size))
+                for shard in shards
+                for size in [signatures.bytes("signatures", shard)]
+            ]
+            self.steps.do("dedup: keys", exchange / "keys", jobs)
+            del jobs
             tasks = [
                 Task(name, candidates.reduce_keys, {
                     "shard": name, "partition": index, "partitions": partitions, "runs": run_list(exchange / "keys"),
@@ -187,21 +173,22 @@ class Stages:
             edge_list = run_list(exchange / "edges")
             joining.join(self.steps, exchange, edge_list, partitions, len(shards), min(rows, 2 * found))
 
-        jobs = []
-        for index, shard in enumerate(shards):
-            inputs = signatures.inputs("signatures", shard)
-            arguments = {
+        def arguments(shard: str) -> dict[str, Any]:
+            return {
                 "shard": shard,
-                "shard_index": index,
+                "shard_index": numbers[shard],
                 "signatures": signatures.file("signatures", shard),
                 "members": run_list(joining.members_folder(exchange)),
                 "folder": str(folder),
-                "inputs": inputs,
+                "inputs": signatures.inputs("signatures", shard),
             }
-            weight = signatures.bytes("signatures", shard)
-            task = Task(shard, candidates.write_candidates, arguments, candidates.MEMORY_BYTES, weight)
-            rows = signatures.outputs("signatures", shard)["rows"]
-            jobs.append(Job(task, partial(was_made_of, inputs), rows))
+
+        holds = partial(was_made_of, partial(signatures.inputs, "signatures"))
+        jobs = []
+        for shard in shards:
+            found = signatures.outputs("signatures", shard)
+            task = Task(shard, candidates.write_candidates, arguments, candidates.MEMORY_BYTES, found["bytes"])
+            jobs.append(Job(task, holds, found["rows"]))
         return {"candidates": self.steps.do("dedup", folder, jobs, before=work, scratch=exchange)}
 
     def select(self, done: dict[str, Finished]) -> dict[str, Finished]:
@@ -228,23 +215,30 @@ class Stages:
         }
         made_by |= {"robots": asked} if judged else {}
         folder = self.steps.folder("verdicts", made_by)
-        jobs = []
-        for shard in sorted(documents.entries):
-            inputs = documents.inputs("documents", shard) + signal_inputs(signals, shard)
-            inputs += judged.inputs("robots_verdicts", shard) if judged else []
+
+        def inputs(shard: str) -> list[dict[str, Any]]:
+            found = documents.inputs("documents", shard) + signal_inputs(signals, shard)
+            return found + (judged.inputs("robots_verdicts", shard) if judged else [])
+
+        def arguments(shard: str) -> dict[str, Any]:
             sources = self._signal_sources(signals, shard, [rule.signal for rule in self.recipe.select.rules])
             sources += robots_source(judged, shard, SELECTABLE_ROBOTS_COLUMNS)
-            arguments = {
+            return {
                 "shard": shard,
                 "documents": documents.file("documents", shard),
                 "signals": sources,
                 "folder": str(folder),
-                "inputs": inputs,
+                "inputs": inputs(shard),
                 "select": rules,
             }
-            task = Task(shard, select.judge_shard, arguments, select.MEMORY_BYTES, inputs[0]["bytes"])
-            jobs.append(Job(task, partial(was_made_of, inputs), documents.outputs("documents", shard)["rows"]))
+
+        holds, jobs = partial(was_made_of, inputs), []
+        for shard in sorted(documents.entries):
+            read = documents.outputs("documents", shard)
+            task = Task(shard, select.judge_shard, arguments, select.MEMORY_BYTES, read["bytes"])
+            jobs.append(Job(task, holds, read["rows"]))
         verdicts = self.steps.do("select: judge", folder, jobs)
+        del jobs
         finished["verdicts"] = verdicts
         made_by = {"stage": "select", "rule_version": select.RULE_VERSION, "verdicts": verdicts.folder.name}
         made_by |= {"columns": list(self.recipe.select.columns), "shards": verdicts.fingerprint("verdicts")}
@@ -336,23 +330,28 @@ class Stages:
         partitions = partitions_for(int(sum(found) * _mean_bytes(documents)), resolve.BYTES_PER_PARTITION)
         largest = max((entry.notes["largest_component"] for entry in members.entries.values()), default=0)
         exchange = folder / "exchange"
-        runs = [str(exchange / f"{shard}.run") for shard in shards]
+        numbers = {shard: index for index, shard in enumerate(shards)}
         names = [f"part-{index:05d}" for index in range(partitions)]
         outcomes = [str(outcomes_folder(folder) / f"{name}.run") for name in names]
 
         def work() -> None:
-            tasks = [
-                Task(shard, resolve.gather_candidates, {
-                    "shard": shard, "shard_index": index, "documents": documents.file("documents", shard),
+            def of_shard(shard: str) -> dict[str, Any]:
+                return {
+                    "shard": shard, "shard_index": numbers[shard], "documents": documents.file("documents", shard),
                     "signatures": signatures.file("signatures", shard),
                     "signals": self._signal_sources(signals, shard, ordering),
                     "verdicts": verdicts.file("verdicts", shard), "candidates": members.file("candidates", shard),
-                    "folder": str(exchange), "run": runs[index], "partitions": partitions, "dedup": settings,
-                }, resolve.MEMORY_BYTES, documents.bytes("documents", shard))
-                for index, shard in enumerate(shards)
-            ]  # fmt: skip
-            list_runs(exchange, runs)
-            self.steps.do("select: gather", exchange, [Job(task) for task in tasks])
+                    "folder": str(exchange), "run": str(exchange / f"{shard}.run"), "partitions": partitions,
+                    "dedup": settings,
+                }  # fmt: skip
+
+            list_runs(exchange, [f"{shard}.run" for shard in shards])
+            jobs = [
+                Job(Task(shard, resolve.gather_candidates, of_shard, resolve.MEMORY_BYTES, size))
+                for shard in shards
+                for size in [documents.bytes("documents", shard)]
+            ]
+            self.steps.do("select: gather", exchange, jobs)
 
         jobs = []
         for index, name in enumerate(names):
@@ -395,21 +394,22 @@ class Stages:
         if editing is not None:
             # Signals are measured anew in the writer.
             memory += max(annotate.memory_bytes(group) for group in self.recipe.groups().values())
-        jobs = []
-        for index, shard in enumerate(sorted(documents.entries)):
-            # Edits do not change what a host's pages are: rules that judge again read its rates as they are.
-            rates = [name for name in self.recipe.select.host_signals() if name in self._asked()] if editing else []
-            tokens = self.recipe.annotate.token_signals()
+        # Edits do not change what a host's pages are: rules that judge again read its rates as they are.
+        rates = [name for name in self.recipe.select.host_signals() if name in self._asked()] if editing else []
+        tokens = self.recipe.annotate.token_signals()
+        types = {name: str(known[name].type) if name in known else "double" for name in self.recipe.select.columns}
+        shards = sorted(documents.entries)
+        numbers = {shard: index for index, shard in enumerate(shards)}
+
+        def arguments(shard: str) -> dict[str, Any]:
             sources = self._signal_sources(signals, shard, [*self.recipe.select.columns, *rates, *tokens])
             sources += robots_source(done.get("robots_verdicts"), shard, ROBOTS_COLUMNS)
-            arguments = {
+            return {
                 "shard": shard,
-                "shard_index": index,
+                "shard_index": numbers[shard],
                 "documents": documents.file("documents", shard),
                 "signals": sources,
-                "signal_types": {
-                    name: str(known[name].type) if name in known else "double" for name in self.recipe.select.columns
-                },
+                "signal_types": types,
                 "verdicts": verdicts.file("verdicts", shard),
                 "outcomes": outcomes,
                 "editing": editing,
@@ -422,9 +422,12 @@ class Stages:
                 "inputs": documents.inputs("documents", shard) + verdicts.inputs("verdicts", shard),
                 "takedowns": str(self.steps.out) if "takedowns" in made_by else None,
             }
-            weight = documents.bytes("documents", shard)
-            task = Task(shard, select.write_corpus, arguments, memory, weight)
-            jobs.append(Job(task, expected_read=documents.outputs("documents", shard)["rows"]))
+
+        jobs = []
+        for shard in shards:
+            read = documents.outputs("documents", shard)
+            task = Task(shard, select.write_corpus, arguments, memory, read["bytes"])
+            jobs.append(Job(task, expected_read=read["rows"]))
         return self.steps.do("select", corpus, jobs, also=[rejects])
 
     def _editing(self, done: dict[str, Finished], rules: dict[str, Any]) -> dict[str, Any] | None:
@@ -442,6 +445,22 @@ class Stages:
             "select": rules,
             "groups": [(group.kind, group.settings) for group in self.recipe.groups().values()],
         }
+
+
+def _jobs(
+    function: Callable[..., dict[str, Any]], memory: int, documents: Finished, folder: Place, **more: Any
+) -> list[Job]:
+    """A job for each shard of the documents, which reads its file and writes one of its name into a folder."""
+
+    def arguments(shard: str) -> dict[str, Any]:
+        given = {"shard": shard, "documents": documents.file("documents", shard), "folder": str(folder)}
+        return given | {"inputs": documents.inputs("documents", shard)} | more
+
+    holds, jobs = partial(was_made_of, partial(documents.inputs, "documents")), []
+    for shard in sorted(documents.entries):
+        found = documents.outputs("documents", shard)
+        jobs.append(Job(Task(shard, function, arguments, memory, found["bytes"]), holds, found["rows"]))
+    return jobs
 
 
 def outcomes_folder(duplicates: Place) -> Place:

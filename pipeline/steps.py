@@ -91,7 +91,7 @@ def finished_before(folder: Place) -> Finished:
     return Finished(folder, Entries(entry for entry, _ in read_entries(folder)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """A task to be done unless its ledger entry stands, its files are there and `is_current` says that it still holds.
 
@@ -307,9 +307,9 @@ class _Kept:
         self.changed = self.changed or line is None
 
 
-def was_made_of(inputs: list[dict[str, Any]], entry: Entry) -> bool:
-    """Whether an entry's inputs are these."""
-    return entry.inputs == inputs
+def was_made_of(inputs: list[dict[str, Any]] | Callable[[str], list[dict[str, Any]]], entry: Entry) -> bool:
+    """Whether an entry's inputs are these, or those that `inputs` gives for its shard."""
+    return entry.inputs == (inputs if isinstance(inputs, list) else inputs(entry.shard))
 
 
 def keep_steps(folder: Place, scratch: Place) -> None:
