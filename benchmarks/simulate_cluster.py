@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.exchange import READS_AT_ONCE
+from pipeline.storage.places import READERS
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Assumed:
     skew: float = 0.3
     preempted: float = 0.0
     read_seconds: float = 0.03
-    reads_at_once: int = READS_AT_ONCE
+    reads_at_once: int = READERS
     straggler_times: float = 1.0
     stragglers: float = 0.0
 

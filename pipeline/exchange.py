@@ -11,25 +11,22 @@ from __future__ import annotations
 import gzip
 import json
 import struct
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from types import TracebackType
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.files import atomic_file
-from pipeline.storage.places import OWN_STORE, Place, RemotePath, as_place, open_seekable, read_bytes
-from pipeline.storage.remote_file import RemoteFile
+from pipeline.storage.places import Place, as_place, bytes_at, open_seekable, read_bytes
+from pipeline.storage.reading_ahead import are_remote, read_ahead
+from pipeline.storage.remote_file import BLOCK_BYTES as TAIL_BYTES
 
 MAGIC = b"KAMIRUN1"
 BLOCK_BYTES = 64_000_000
-# Of run files on an object store, whose small reads mostly wait.
-READS_AT_ONCE = 16
-READ_AHEAD_BYTES = 64_000_000
 
 
 # Run files by their paths, or the path of a file that lists them: with 100,000 shards the paths are 8 MB, too much to
@@ -125,81 +122,52 @@ def read_partition(paths: list[Place], partition: int, schema: pa.Schema) -> pa.
 
 
 def partition_tables(paths: list[Place], partition: int) -> Iterator[pa.Table]:
-    """The same rows piece by piece: a block of a run file at a time is in memory.
-
-    Of files elsewhere READS_AT_ONCE are read at once, ahead of who takes the pieces: as many blocks more are in memory,
-    or fewer where they hold READ_AHEAD_BYTES together.
-    """
-    remote = [path for path in paths if isinstance(path, RemotePath)]
-    if len(remote) == len(paths):
-        yield from _read_ahead(remote, partition)
-        return
-    for path in paths:
-        with open_seekable(path) as file:
-            for start, stop in _pieces(file, path, partition):
-                file.seek(start)
-                yield _read_piece(file.read(stop - start))
+    """The same rows piece by piece: of a run file a block at a time; of object storage several small ones are ahead."""
+    remote = are_remote(paths)
+    found = read_ahead(paths, partial(_streams_of, partition=partition), remote)
+    streams = (stream for streams in found for stream in streams)
+    return read_ahead(streams, _Stream.read, remote, _Stream.size)
 
 
-def _read_ahead(paths: list[RemotePath], partition: int) -> Iterator[pa.Table]:
-    # Small reads of an object store wait far longer than they take: with 100,000 run files one after the other that
-    # would be most of a global step's time.
-    pool = ThreadPoolExecutor(READS_AT_ONCE, "read-ahead")
-    under_way: deque[tuple[int, Future[bytes]]] = deque()
-    ahead = 0
-    try:
-        for file, pieces in _find_ahead(pool, paths, partition):
-            for start, stop in pieces:
-                while under_way and (len(under_way) >= READS_AT_ONCE or ahead + stop - start > READ_AHEAD_BYTES):
-                    size, piece = under_way.popleft()
-                    ahead -= size
-                    yield _read_piece(piece.result())
-                under_way.append((stop - start, pool.submit(file.read_at, start, stop)))
-                ahead += stop - start
-        while under_way:
-            yield _read_piece(under_way.popleft()[1].result())
-    finally:
-        pool.shutdown(cancel_futures=True)
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """Rows of one partition in a block of a run file: bytes `start` to `stop`, and what they hold once known."""
+
+    path: Place
+    start: int
+    stop: int
+    content: bytes | None
+
+    def size(self) -> int:
+        return self.stop - self.start
+
+    def read(self) -> pa.Table:
+        content = self.content
+        if content is None:
+            content = bytes_at(self.path, self.start, self.stop)
+        with pa.ipc.open_stream(content) as stream:
+            return stream.read_all()
 
 
-def _find_ahead(
-    pool: ThreadPoolExecutor, paths: list[RemotePath], partition: int
-) -> Iterator[tuple[RemoteFile, list[tuple[int, int]]]]:
-    """The files in the order of their paths, opened, with the places of a partition's pieces."""
-
-    def find(path: RemotePath) -> tuple[RemoteFile, list[tuple[int, int]]]:
-        file = RemoteFile(path.url, OWN_STORE)
-        return file, list(_pieces(file, path, partition))
-
-    found: deque[Future[tuple[RemoteFile, list[tuple[int, int]]]]] = deque()
-    for path in paths:
-        if len(found) == READS_AT_ONCE:
-            yield found.popleft().result()
-        found.append(pool.submit(find, path))
-    while found:
-        yield found.popleft().result()
-
-
-def _read_piece(piece: bytes) -> pa.Table:
-    with pa.ipc.open_stream(piece) as stream:
-        return stream.read_all()
-
-
-def _pieces(file: BinaryIO | RemoteFile, path: Place, partition: int) -> Iterator[tuple[int, int]]:
-    """Where the pieces of a partition lie in a run file, block by block: first byte and end. Raises ValueError."""
+def _streams_of(path: Place, partition: int) -> list[_Stream]:
     tail = struct.calcsize("<qq8s")
-    end = file.seek(0, 2)
-    file.seek(max(0, end - tail))
-    footer = file.read(tail)
-    if len(footer) < tail or footer[-8:] != MAGIC:
-        raise ValueError(f"{path}: not a run file")
-    blocks, partitions, _ = struct.unpack("<qq8s", footer)
-    width = (partitions + 1) * 8
-    for block in range(blocks):
-        file.seek(end - tail - (blocks - block) * width + partition * 8)
-        start, stop = struct.unpack("<qq", file.read(16))
-        if stop > start:
-            yield start, stop
+    found = []
+    with open_seekable(path) as file:
+        end = file.seek(0, 2)
+        file.seek(max(0, end - tail))
+        footer = file.read(tail)
+        if len(footer) < tail or footer[-8:] != MAGIC:
+            raise ValueError(f"{path}: not a run file")
+        blocks, partitions, _ = struct.unpack("<qq8s", footer)
+        width = (partitions + 1) * 8
+        for block in range(blocks):
+            file.seek(end - tail - (blocks - block) * width + partition * 8)
+            start, stop = struct.unpack("<qq", file.read(16))
+            if stop > start:
+                file.seek(start)
+                # The end of a remote file has come already.
+                found.append(_Stream(path, start, stop, file.read(stop - start) if end - start <= TAIL_BYTES else None))
+    return found
 
 
 def key_partition(keys: np.ndarray, partitions: int) -> np.ndarray:

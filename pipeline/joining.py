@@ -21,7 +21,7 @@ from pipeline.errors import KamisukiError
 from pipeline.exchange import Runs, list_runs, run_list, run_places
 from pipeline.ledger import Entry
 from pipeline.runner import Task
-from pipeline.sorted_runs import Groups, SortedRunWriter, groups, pieces_of
+from pipeline.sorted_runs import Groups, SortedRunWriter, groups, pieces_of, rows_of
 from pipeline.steps import Job, Steps
 from pipeline.storage.places import Place, as_place, delete, file_sizes
 
@@ -44,7 +44,7 @@ def join_in_memory(shard: str, runs: Runs, folder: str, run: str, shards: int) -
     started = time.perf_counter()
     entry = Entry(shard, "dedup: components")
     pieces = pieces_of(run_places(runs), None)
-    edges = ((rows[:, 1], unmix(np.ascontiguousarray(rows[:, 0]))) for piece in pieces for rows in [piece.read()])
+    edges = ((rows[:, 1], unmix(np.ascontiguousarray(rows[:, 0]))) for rows in rows_of(pieces))
     members, component, size = components_of_all(edges)
     with SortedRunWriter(as_place(run), shards, columns=3, partition_of=shard_partition) as out:
         out.write(members, component, size.astype(np.uint64))

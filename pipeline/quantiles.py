@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.entries import Done
-from pipeline.exchange import Runs, RunWriter, read_partition, run_places
+from pipeline.exchange import Runs, RunWriter, partition_tables, run_places
 from pipeline.files import read_batches
 from pipeline.ledger import Entry
 from pipeline.storage.places import as_place
@@ -109,8 +109,7 @@ def pick_value(shard: str, runs: Runs, place: list[tuple[int, int] | None], end:
         name, wanted = place[0]
         low, high = np.uint64(name) << _RANGE_BITS, (np.uint64(name) << _RANGE_BITS) | np.uint64((1 << 48) - 1)
         parts = []
-        for run in run_places(runs):
-            table = read_partition([run], 0, VALUES)
+        for table in partition_tables(run_places(runs), 0):
             keys = table.column("key").to_numpy()
             first, last = np.searchsorted(keys, low), np.searchsorted(keys, high, side="right")
             parts.append(table.slice(first, last - first))

@@ -12,6 +12,7 @@ import bisect
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import BinaryIO
 
@@ -20,6 +21,7 @@ import numpy as np
 from pipeline.exchange import key_partition
 from pipeline.files import atomic_file
 from pipeline.storage.places import Place, file_sizes, numbers_at, open_seekable
+from pipeline.storage.reading_ahead import are_remote, read_ahead
 
 MAGIC = b"KAMISORT"
 TAIL = struct.Struct("<qqq8s")
@@ -139,6 +141,10 @@ class Piece:
     rows: int
     columns: int
 
+    def size(self) -> int:
+        """Bytes of all rows."""
+        return self.rows * self.columns * 8
+
     def read(self, low: int = 0, high: int | None = None) -> np.ndarray:
         """Rows low to high, uint64 [n, columns]."""
         count = (self.rows if high is None else min(high, self.rows)) - low
@@ -160,23 +166,36 @@ class Piece:
 
 def pieces_of(paths: list[Place], partition: int | None) -> list[Piece]:
     """The pieces of one partition (None: of all) in all run files. Raises ValueError for a file that is no run file."""
+    found = read_ahead(paths, partial(_pieces_in, partition=partition), are_remote(paths))
+    return [piece for pieces in found for piece in pieces]
+
+
+def _pieces_in(path: Place, partition: int | None) -> list[Piece]:
     pieces: list[Piece] = []
-    for path in paths:
-        with open_seekable(path) as file:
-            end = file.seek(0, 2)
-            file.seek(max(0, end - TAIL.size))
-            tail = file.read(TAIL.size)
-            if len(tail) < TAIL.size or not tail.endswith(MAGIC):
-                raise ValueError(f"{path}: not a file of sorted runs")
-            blocks, partitions, columns, _ = TAIL.unpack(tail)
-            width = (partitions + 1) * 8
-            first, last = (0, partitions) if partition is None else (partition, partition + 1)
-            for block in range(blocks):
-                footer = end - TAIL.size - (blocks - block) * width
-                start, stop = (_number_at(file, footer + place * 8) for place in (first, last))
-                if stop > start:
-                    pieces.append(Piece(path, start, stop - start, columns))
+    with open_seekable(path) as file:
+        end = file.seek(0, 2)
+        file.seek(max(0, end - TAIL.size))
+        tail = file.read(TAIL.size)
+        if len(tail) < TAIL.size or not tail.endswith(MAGIC):
+            raise ValueError(f"{path}: not a file of sorted runs")
+        blocks, partitions, columns, _ = TAIL.unpack(tail)
+        width = (partitions + 1) * 8
+        first, last = (0, partitions) if partition is None else (partition, partition + 1)
+        for block in range(blocks):
+            footer = end - TAIL.size - (blocks - block) * width
+            start, stop = (_number_at(file, footer + place * 8) for place in (first, last))
+            if stop > start:
+                pieces.append(Piece(path, start, stop - start, columns))
     return pieces
+
+
+def rows_of(pieces: list[Piece]) -> Iterator[np.ndarray]:
+    """The rows of each piece, in their order; those of object storage are read ahead."""
+    return read_ahead(pieces, Piece.read, _are_remote(pieces), Piece.size)
+
+
+def _are_remote(pieces: list[Piece]) -> bool:
+    return are_remote(piece.path for piece in pieces)
 
 
 def _number_at(file: BinaryIO, place: int) -> int:
@@ -185,7 +204,7 @@ def _number_at(file: BinaryIO, place: int) -> int:
 
 
 def _read_all(pieces: list[Piece], columns: int = 2) -> np.ndarray:
-    return np.concatenate([np.empty((0, columns), np.uint64), *(piece.read() for piece in pieces)])
+    return np.concatenate([np.empty((0, columns), np.uint64), *rows_of(pieces)])
 
 
 def run_files(folder: Place) -> list[Place]:
@@ -234,7 +253,7 @@ def groups(paths: list[Place], partition: int) -> Iterator[Groups]:
             yield from _parts(pieces)
         else:
             middle = (low + high) // 2
-            halves = [piece.split(middle) for piece in pieces]
+            halves = list(read_ahead(pieces, partial(Piece.split, key=middle), _are_remote(pieces)))
             lower = [piece for piece, _ in halves if piece.rows]
             upper = [piece for _, piece in halves if piece.rows]
             waiting += [(middle, high, upper), (low, middle, lower)]
@@ -251,7 +270,8 @@ def _grouped(rows: np.ndarray) -> Groups:
 
 def _parts(pieces: list[Piece]) -> Iterator[Groups]:
     """Parts of one group that is larger than memory."""
-    least = np.array([min(piece.read(0, 1)[0, 1] for piece in pieces)], np.uint64)
+    firsts = read_ahead(pieces, partial(Piece.read, high=1), _are_remote(pieces))
+    least = np.array([min(rows[0, 1] for rows in firsts)], np.uint64)
     size = np.array([sum(piece.rows for piece in pieces)], np.int64)
     opens = True
     for piece in pieces:

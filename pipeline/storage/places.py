@@ -227,13 +227,22 @@ def nearby_folder(where: Place) -> Path:
     return where if isinstance(where, Path) else scratch_folder()
 
 
+def bytes_at(where: Place, start: int, stop: int) -> bytes:
+    """The bytes of a file from `start` to `stop`; of a remote one by one request."""
+    if isinstance(where, RemotePath):
+        return read_range(where.url, start, stop, OWN_STORE)
+    with open(where, "rb") as file:
+        file.seek(start)
+        return file.read(stop - start)
+
+
 def numbers_at(where: Place, offset: int, count: int) -> np.ndarray:
     """Numbers (uint64, little-endian) of a file from byte `offset` on."""
     if isinstance(where, Path):
         return np.fromfile(where, "<u8", count, offset=offset)
     if count == 0:
         return np.empty(0, "<u8")
-    return np.frombuffer(read_range(where.url, offset, offset + count * 8, OWN_STORE), "<u8")
+    return np.frombuffer(bytes_at(where, offset, offset + count * 8), "<u8")
 
 
 @contextlib.contextmanager

@@ -54,12 +54,6 @@ class RemoteFile(io.RawIOBase):
         self._position = stop
         return found
 
-    def read_at(self, start: int, stop: int) -> bytes:
-        """The bytes from `start` to `stop`, wherever the position is: several threads may ask at once."""
-        if self._block_start <= start and stop <= self._block_start + len(self._block):
-            return self._block[start - self._block_start : stop - self._block_start]
-        return read_range(self.url, start, stop, self.politeness, self.etag)
-
     def readinto(self, buffer: object) -> int:
         """As of any raw file."""
         view = memoryview(buffer)  # type: ignore[arg-type]

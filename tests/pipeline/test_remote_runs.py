@@ -20,7 +20,7 @@ from pipeline.report.explain import explain
 from pipeline.report.status import known_tables
 from pipeline.run import read_run
 from pipeline.source_settings import Sources
-from pipeline.storage import remote_file, s3
+from pipeline.storage import reading_ahead, remote_file, s3
 from pipeline.storage.places import RemotePath, read_bytes, tree_sizes
 from tests.pipeline.conftest import execute, run_cli
 from tests.pipeline.loopback import HAPPENINGS, Seen, every, moto_server, s3_proxy, web_server
@@ -79,7 +79,7 @@ def test_run_files_of_a_store_are_read_several_at_a_time_and_in_order(bucket, tm
             together.wait(60)
         return read_range(*given)
 
-    monkeypatch.setattr(exchange, "READ_AHEAD_BYTES", ahead)
+    monkeypatch.setattr(reading_ahead, "AHEAD_BYTES", ahead)
     monkeypatch.setattr(remote_file, "read_range", read_together)
     for partition in range(3):
         expected = exchange.read_partition(local, partition, schema)
