@@ -5,8 +5,8 @@
 The run's own code does all (inputs, plan, ledger, stages, progress, status) over files of 1 GB that hold nothing but
 their size. In the place of workers stands `Pretending`: for each task it leaves the ledger entry and the files, empty
 but of the right size, that the task would have left. Its time is taken off; what remains is the driver's. Each line is
-a process of its own; memory is its peak. What Ray itself adds to a task is measured besides, with tasks that do
-nothing.
+a process of its own; memory is its peak. What Ray itself adds to a task is measured besides
+(`benchmarks/ray_cost.py`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
 
-from pipeline import runner
 from pipeline.files import canonical_digest
 from pipeline.inputs import find_inputs, input_stat
 from pipeline.ledger import Entry, entry_path, entry_record
@@ -35,7 +35,7 @@ from pipeline.progress import Progress
 from pipeline.recipe import Recipe, find_recipe, load_recipe
 from pipeline.report.status import known_tables, print_status
 from pipeline.run import Run
-from pipeline.runner import RayRunner, Result, Task, Watcher, largest_first
+from pipeline.runner import Result, Task, Watcher, largest_first
 from pipeline.stages import STAGES
 from pipeline.storage.places import as_place
 from pipeline.working import here
@@ -60,21 +60,29 @@ WRITES = {
     "resolve_partition": {"duplicates": "folder"},
     "write_corpus": {"corpus": "corpus", "rejects": "rejects"},
 }
-RAY_TASKS, NEW_WORKERS = 4_000, 20
+RAY_TASKS = 4_000
 MOST_BYTES, MOST_SECONDS = 2**30, 60.0
 
 
 class Pretending:
-    """A runner whose tasks leave what they would have left, without their work; `seconds` is what that took."""
+    """A runner whose tasks leave what they would have left, without their work; `seconds` is what that took.
+
+    Of each function it keeps the first `keep` tasks.
+    """
 
     def __init__(self) -> None:
         self.seconds = self.cpu_seconds = 0.0
+        self.kept: dict[str, list[Task]] = {}
+        self.keep = 0
 
     def start(self) -> str:
         return "nobody works"
 
     def run(self, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Result]:
         for task in largest_first(tasks):
+            kept = self.kept.setdefault(task.function.__name__, []) if self.keep else []
+            if len(kept) < self.keep:
+                kept.append(replace(task, arguments=task.given()))
             watcher.started(task)
             where = here()
             watcher.began(task, where)
@@ -159,9 +167,9 @@ def recipe_of(folder: Path) -> Recipe:
     return load_recipe(find_recipe(RECIPE), (f"sources.base={folder}", "shards.documents_bytes=8000000"))
 
 
-def run_until(folder: Path, last: str, given: bool) -> dict[str, float]:
+def run_until(folder: Path, last: str, given: bool, runner: Pretending | None = None) -> dict[str, float]:
     """Run the recipe to a stage; returns the driver's seconds."""
-    out, runner = folder / "out", Pretending()
+    out, runner = folder / "out", runner or Pretending()
     screen: TextIO = Unseen()  # type: ignore[assignment]
     job = Run(recipe_of(folder), out, runner, Progress(out, screen))
     job.execute([str(folder / "warc.paths.gz")] if given else [], last=last)
@@ -210,36 +218,6 @@ def step(name: str, folder: Path) -> None:
     print(json.dumps(took))
 
 
-def nothing(shard: str) -> dict[str, Any]:
-    """A task that does nothing."""
-    return Entry(shard, "nothing").__dict__
-
-
-def ray_cost(tasks: int) -> tuple[float, float, float]:
-    """Milliseconds of wall time and of the driver's processor for a task that does nothing, on two workers that stay;
-    and of wall time where each task gets a new worker."""
-    screen: TextIO = Unseen()  # type: ignore[assignment]
-    progress = Progress(None, screen)
-
-    def go(count: int, tasks_per_worker: int) -> tuple[float, float]:
-        runner.TASKS_PER_WORKER = tasks_per_worker
-        work = [Task(f"{number:06d}", nothing, {"shard": f"{number:06d}"}, 1_000_000) for number in range(count)]
-        progress.begin("nothing", work, count)
-        began, used = time.perf_counter(), time.process_time()
-        for result in ray_runner.run(work, progress):
-            progress.finished(result)
-        return (time.perf_counter() - began) / count * 1000, (time.process_time() - used) / count * 1000
-
-    ray_runner = RayRunner(2)
-    ray_runner.start()
-    try:
-        go(200, 0)
-        wall, cpu = go(tasks, 0)
-        return wall, cpu, go(NEW_WORKERS, 1)[0]
-    finally:
-        ray_runner.close()
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="scratch: it is made and removed")
@@ -273,11 +251,8 @@ def main() -> int:
     finally:
         shutil.rmtree(folder)
     if options.ray_tasks:
-        wall, cpu, new = ray_cost(options.ray_tasks)
-        print(
-            f"\nRay's own, {options.ray_tasks:,} tasks that do nothing on two workers: {wall:.2f} ms of wall time and "
-            f"{cpu:.2f} ms of the driver's processor a task; {new:,.0f} ms of wall time where each has a new worker"
-        )
+        command = [sys.executable, "-m", "benchmarks.ray_cost", str(folder), "--tasks", str(options.ray_tasks)]
+        subprocess.run(command, check=True)
     for problem in problems:
         print(problem)
     return 1 if problems else 0
