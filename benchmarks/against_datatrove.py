@@ -40,7 +40,7 @@ from training.score import score
 LEAST_TIMES_SHIPPED, LEAST_TIMES_HONEST = 100.0, 10.0
 # What a page of manuals that is read with its navigation, or without its code, still reaches.
 RIGHT_F1 = 0.8
-TURNS = 3
+TURNS = 7
 RECIPE = "configs/swallow-v2.yaml"
 
 

@@ -39,7 +39,7 @@ from pipeline.web.urls import host
 from pipeline.web.visible_letters import most_japanese_letters
 from pipeline.web.warc import NotWarc, Record
 
-RULE_VERSION = 10
+RULE_VERSION = 11
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 LIBRARIES = ("backports.zstd", "brotli", "fastwarc", "isal", "webencodings")
 # trafilatura's own path ends in justext, courlan, htmldate and the parsers of dates below it.

@@ -25,7 +25,8 @@ _LONGEST_RESERVATION = 600
 _LONGEST_EVIDENCE = 200
 
 _ENGLISH_RESERVED = re.compile(
-    r"all\s+rights?\s+(?:are\s+)?reserved(?!\s*[」\"”』]?\s*(?:と|という|とは|は|を|の|が))", re.IGNORECASE
+    r"all\s+rights?\s+(?:are\s+)?reserved(?!\s*[」\"”』]?\s*(?:と|という|とは|は|を|の|が)|[.。]\s*(?:の|を|という|とは))",
+    re.IGNORECASE,
 )
 _RIGHTS_LINE = re.compile(r"©|\(c\)|copy\s?right|コピーライト|\A\W*all\s+rights", re.IGNORECASE)
 _RIGHTS_FIRST = re.compile(r"[^\w©]*(?:©|\(c\)|c\)|copy\s?right|all\s+rights)", re.IGNORECASE)
@@ -42,7 +43,12 @@ _JAPANESE_RESERVED = re.compile(
     rf"(?:転載|複製){_USE}*[^。]{{0,4}}?(?:は|を)?\s?(?:固く|堅く|一切)?{_FORBIDDEN}(?=\s*(?:[。.!、,)※|/©]|\Z))"
 )
 _NOT_A_STATEMENT = re.compile(
-    r"[?]|ますか|でしょう|と書|と記|という|とあ(?:る|り)|とは|場合|していません|ではあり|ではな|疑い|例えば|たとえば"
+    r"[?]|ますか|でしょう|と書|と記|という|とあ(?:る|り)|とは|、と[^。、]{1,16}(?:書|記|述べ|言)|この法律|場合|していません|ではあり|ではな|疑い|例えば|たとえば"
+)
+# Rules for those who write on a page: what is forbidden is to copy others' works into it.
+_OF_OTHERS = re.compile(
+    r"(?:他人|他者|他社|他サイト|他の(?:サイト|方|人|ブログ|ホームページ)|第三者)(?:の(?!無断|許可|許諾|承諾)|から)|"
+    r"コメント欄(?:で|へ|に)|投稿(?:時|の際|する際|に際し|にあたり)"
 )
 
 
@@ -64,7 +70,8 @@ def reservation(text: str, is_foot: bool = True) -> str | None:
         end = text.find("。", match.end())
         sentence = text[begin : end if end >= 0 else len(text)]
         before = text[begin : match.start()].rstrip("のにを、 ")
-        if not _NOT_A_STATEMENT.search(sentence) and not (before and is_of_other(before)):
+        is_rule = _OF_OTHERS.search(text, begin, match.end())
+        if not is_rule and not _NOT_A_STATEMENT.search(sentence) and not (before and is_of_other(before)):
             return "prohibited"
     english = _ENGLISH_RESERVED.search(text)
     if english is None:

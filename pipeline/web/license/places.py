@@ -201,4 +201,7 @@ class Places:
         """Whether markup says that an element is part of a picture, a comment or the like, or of another page."""
         item = self._item(element)
         in_thing = item is not None and (bool(item[0] & _THING_TYPES) or bool(item[1] & _SIDE_PROPERTIES))
+        if item is not None and item[0] and not item[0] & TEXT_TYPES:
+            # What a product, a person or an event is licensed under is not what the page is.
+            in_thing = in_thing or "license" in (self.page.attribute(element, "itemprop") or "").lower().split()
         return in_thing or not self.speaks_of_page(element)

@@ -31,7 +31,7 @@ _DEFINED = re.compile(
 _OTHER_NOUN = (
     "画像|写真|イラスト|挿絵|図版|図|絵画|アイコン|ロゴ|動画|映像|音楽|音源|音声|曲|BGM|効果音|素材|フォント|書体|ソースコード|"
     "サンプルコード|コード|プログラム|ソフトウェア|ソフト|アプリ|ライブラリ|パッケージ|プラグイン|テーマ|テンプレート|スキン|デザイン|"
-    "データセット|データ|語彙|辞書|地図|モデル|ツール|フレームワーク|モジュール|壁紙|撮影|ゲーム"
+    "ファビコン|絵文字|アバター|サムネイル|楽譜|データセット|データ|語彙|辞書|地図|モデル|ツール|フレームワーク|モジュール|壁紙|撮影|ゲーム"
 )
 _OTHER = re.compile(_OTHER_NOUN)
 _OWN = re.compile(rf"{_OWN_NOUN}|(?:本|この)(?:{_SHORT_NOUN})", re.IGNORECASE)
@@ -88,7 +88,7 @@ _ENGLISH_OTHER = (
     "photo|photos|photograph|photography|image|images|picture|pictures|illustration|illustrations|icon|icons|font|fonts|"
     "theme|themes|template|templates|plugin|plugins|code|software|source|library|package|program|video|videos|music|"
     "sound|sounds|logo|logos|design|designed|dataset|data|map|maps|artwork|art|skin|built|powered|generated|credit|"
-    "credits|courtesy|module|tool|app|framework"
+    "credits|courtesy|module|tool|app|framework|favicon|emoji|emojis|avatar|avatars|thumbnail|thumbnails"
 )
 _ENGLISH_OWN = (
     "work|works|page|site|website|web|blog|weblog|document|documents|documentation|docs|manual|book|article|articles|"
@@ -96,6 +96,9 @@ _ENGLISH_OWN = (
     "contributions|lecture|notes|course|tutorials"
 )
 _ENGLISH_NOUN = re.compile(rf"(?<![A-Za-z])(?:({_ENGLISH_OTHER})|({_ENGLISH_OWN}))(?![A-Za-z])", re.IGNORECASE)
+_ENGLISH_OTHERS = re.compile(
+    r"(?<![A-Za-z])(?:many|several|some|his|her|their|your)\s+(?:\w+\s+){0,2}\Z", re.IGNORECASE
+)
 _ON_THIS_SITE = re.compile(
     r"(?:on|of|in|for)\s+(?:this|our|the)\s+(?:web\s?)?(?:site|page|blog|website|article|work)", re.IGNORECASE
 )
@@ -169,7 +172,10 @@ def _japanese_subject(prefix: str, is_waiver: bool) -> _Subject | None:
 
 
 def _english_subject(prefix: str) -> _Subject | None:
-    noun = _ENGLISH_NOUN.search(_ON_THIS_SITE.sub(" ", prefix))
+    plain = _ON_THIS_SITE.sub(" ", prefix)
+    noun = _ENGLISH_NOUN.search(plain)
+    if noun is not None and noun[2] and _ENGLISH_OTHERS.search(plain, 0, noun.start()):
+        return _Subject.OTHER
     if noun is None and _ON_THIS_SITE.search(prefix):
         return _Subject.OWN
     if noun is None:
