@@ -40,23 +40,22 @@ class Gate:
 
 
 # Given as a dtype by its place, it takes numpy a third of the time.
-_BYTES = np.dtype(np.uint8)
+_BYTES, _NUMBERS = np.dtype(np.uint8), np.dtype(np.int64)
 _NO_KANA = Gate(False, "no_kana")
 
 # Counters of the scan over a body that may be UTF-8 or ISO-2022-JP.
 _KANA, _OTHERS, _HAN, _VALID, _STRAY, _REFERENCES, _REFERENCED_OTHERS, _JIS_KANA = range(8)
 
 
-@njit(cache=True, nogil=True)
+@lean_njit
 def _is_kana(code: int) -> bool:
     """Whether a code point is kana, full or half width; middle dot and double hyphen stand in Chinese too."""
     return (0x3041 <= code <= 0x30FE and code != 0x30FB and code != 0x30A0) or 0xFF66 <= code <= 0xFF9F
 
 
-@njit(cache=True, nogil=True)
-def _scan(body: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Count kana and other letters in UTF-8, numeric references and ISO-2022-JP."""
-    counts = np.zeros(8, dtype=np.int64)
+@lean_njit
+def _scan(body: npt.NDArray[np.uint8], counts: npt.NDArray[np.int64]) -> None:
+    """Count kana and other letters in UTF-8, numeric references and ISO-2022-JP; `counts` (8,) holds zeros before."""
     size = body.size
     position = 0
     while position < size:
@@ -139,7 +138,6 @@ def _scan(body: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
             elif 0xAC00 <= code <= 0xD7A3 or code < 0x1E00 or 0x1F00 <= code <= 0x1FFF:
                 counts[_OTHERS] += 1
         position += length
-    return counts
 
 
 # Counters of the scan over a body in some legacy charset.
@@ -312,7 +310,9 @@ def may_be_japanese(
     Linear time, never raises.
     """
     array = np.frombuffer(body, _BYTES)
-    counts = _scan(array).tolist()
+    counted = np.zeros(8, _NUMBERS)
+    _scan(array, counted)
+    counts = counted.tolist()
     jis = counts[_JIS_KANA]
     if jis >= _ENOUGH_KANA:
         return Gate(True, f"iso-2022-jp kana {jis}")

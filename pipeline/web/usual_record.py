@@ -15,19 +15,18 @@ from pipeline.web.headers import MAX_HEADER_BYTES
 from pipeline.web.http_response import content_type_of
 from pipeline.web.warc_record import Held, Record, parse_date, text_of, url_of
 
-# Filled anew by each call; a record is read by one thread at a time.
-_places = np.zeros(at.PLACES, dtype=np.int64)
 # Given as a dtype by its place, it takes numpy a third of the time.
-_BYTES = np.dtype(np.uint8)
+_BYTES, _NUMBERS = np.dtype(np.uint8), np.dtype(np.int64)
 _type_and_charset = lru_cache(1_024)(content_type_of)
 
 
 def read_usual_record(member: bytes, max_body_bytes: int) -> Record | None:
     """The one record of a whole gzip member, without its place in the file; None where `make_record` must read it."""
-    kind = at.find_fields(np.frombuffer(member, _BYTES), max_body_bytes, _places)
+    found = np.empty(at.PLACES, _NUMBERS)
+    kind = at.find_fields(np.frombuffer(member, _BYTES), max_body_bytes, found)
     if kind == at.OTHER:
         return None
-    places = _places.tolist()
+    places = found.tolist()
 
     def value(field: int) -> str | None:
         start = places[2 * field]
