@@ -40,6 +40,8 @@ def add_push_command(app: typer.Typer, console: Any) -> None:
     ) -> None:
         """Push a release to the Hugging Face Hub: only what is not there, in few commits."""
         from pipeline.progress import human_seconds
+        from pipeline.release.manifest import read_manifest
+        from pipeline.release.push.contents import refuse_mixed
         from pipeline.release.push.ledger import Target
         from pipeline.release.push.patience import ASKING, HUB, Patience
         from pipeline.release.push.plan import Limits
@@ -50,6 +52,8 @@ def add_push_command(app: typer.Typer, console: Any) -> None:
         if drop_refs and not squash:
             raise UsageError("--drop-refs goes with --squash-history: tags and branches are deleted for nothing else")
         started = time.monotonic()
+        refuse_mixed(release)
+        read_manifest(release)
         target = Target(hub_endpoint(endpoint), check_repo(repo), branch)
         limits = Limits(commit_files, int(commit_gb * 1e9))
         wish = Wish(public, replace, tag, squash, drop_refs, limits)

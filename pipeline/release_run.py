@@ -33,6 +33,7 @@ from pipeline.release.manifest import (
     read_manifest,
     write_manifest,
 )
+from pipeline.release.nesting import refuse_nested
 from pipeline.release.of_run import note_release
 from pipeline.release.taking_down import pages_named
 from pipeline.release.tally import add_up, license_counts, source_counts
@@ -137,6 +138,7 @@ class ReleaseRun:
             raise UsageError("--to is the OUT folder itself: give the release a folder of its own")
         if isinstance(release, Path) and release.is_file():
             raise UsageError(f"{release} is a file: give a new folder with --to")
+        refuse_nested(release)
         self.out = out
         self.release = release
         self.settings = settings

@@ -15,6 +15,8 @@ from pipeline.storage.places import as_place, writable
 from pipeline.worker_options import RayAddress, Workers, make_runner
 
 REASON = "asked for"
+# No host ends like these: who writes one means a file, and what is listed by mistake stays listed.
+FILES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".list")
 # Of more requests without a row, as of a long list for several releases, a number is enough.
 MISSED_SHOWN = 20
 
@@ -109,6 +111,8 @@ def _values(kind: str, given: list[str]) -> list[str]:
             raise UsageError(f"{value} cannot be read as a list of names: {error}") from None
         if lines is None and kind == "url" and "://" not in value:
             raise UsageError(f"--urls {value}: no whole URL, as https://a.example/page is one, and no file")
+        if lines is None and kind != "url" and Path(value).suffix.lower() in FILES:
+            raise UsageError(f"--{kind}s {value}: there is no such file; a name that ends so goes into a file")
         names = [value] if lines is None else [line.strip() for line in lines if line.strip()]
         if not names:
             raise UsageError(f"{value} has no name in it: write one a line")

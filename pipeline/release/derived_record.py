@@ -14,6 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.files import atomic_file, file_digest
 from pipeline.release.json_record import InnerPath, Part, read_record
 from pipeline.release.manifest import LOCAL, MANIFEST
+from pipeline.release.nesting import refuse_nested
 from pipeline.release.unfinished import refuse_unfinished
 from pipeline.storage.places import Place, RemotePath, first_other, lies_within, read_bytes
 
@@ -151,6 +152,7 @@ def begin(release_places: Iterable[Place], place: Place, record: Derived) -> Der
     for release in releases:
         if lies_within(place, release):
             raise UsageError(f"--to lies in {release}, of which it is made: give the {record.kind} a folder of its own")
+    refuse_nested(place)
     try:
         found = read_derived(place)
         other = first_other(place, {LOCAL}) if found is None else None

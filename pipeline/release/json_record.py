@@ -13,6 +13,8 @@ from pipeline.storage.places import Place, read_bytes
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_REPAIR = "bring it back from a copy, or make its folder anew"
+
 
 def _stays_below(path: str) -> str:
     parts = path.split("/")
@@ -36,13 +38,15 @@ def read_record(path: Place, model: type[Model], version: int) -> Model:
     try:
         data = json.loads(read_bytes(path))
     except ValueError:
-        raise UsageError(f"{path} is damaged: it is no JSON") from None
+        raise UsageError(f"{path} is damaged: it is no JSON: {_REPAIR}") from None
     found = data.get("format") if isinstance(data, dict) else None
     if found != version:
-        raise UsageError(f"{path} has format {found}, and this version reads {version}")
+        newer = isinstance(found, int) and found > version
+        repair = "a newer version of Kamisuki made it: use that one" if newer else _REPAIR
+        raise UsageError(f"{path} has format {found}, and this version reads {version}: {repair}")
     try:
         return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path} is damaged: {where}: {first['msg']}") from None
+        raise UsageError(f"{path} is damaged: {where}: {first['msg']}: {_REPAIR}") from None

@@ -12,6 +12,7 @@ from pydantic import Field
 from pipeline.errors import UsageError
 from pipeline.files import atomic_file
 from pipeline.release.json_record import InnerPath, Part, read_record
+from pipeline.release.nesting import releases_below
 from pipeline.storage.places import Place, RemotePath, exists, read_bytes
 
 FORMAT = 1
@@ -178,6 +179,8 @@ def _no_release(place: Place) -> str:
             f"{place} holds no release: it is the OUT folder of a run: make one with kamisuki release {place} --to DIR "
             "and name DIR"
         )
+    if below := releases_below(place):
+        return f"{place} holds no release itself, but its folders {', '.join(below[:5])} do: give one of them"
     try:
         made = json.loads(read_bytes(place / "derived.json"))
         kind, names = made["kind"], ", ".join(each["name"] for each in made["of"])

@@ -23,6 +23,7 @@ from pipeline.recipe import Recipe, RuleModel
 from pipeline.report.status import known_tables
 from pipeline.run import read_run, recorded_recipe
 from pipeline.storage.places import Place
+from pipeline.takedown_list import TAKEN_DOWN
 from pipeline.web.warc import NotWarc
 
 
@@ -197,6 +198,8 @@ def _steps(out: Place, tables: dict[str, str], recipe: Recipe, document: dict[st
         for row in _rows(out, tables["rejects"], key):
             if row["stage"] == "edit":
                 yield f"  edit: rejected by what was left, as {row['reason']}{_why(row)}"
+            elif row["reason"] == TAKEN_DOWN:
+                yield f"  takedown: the list of takedowns names it by {row['detail']}"
         yield "  corpus: kept" if kept else "  corpus: not in it"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.export_run import export
+from pipeline.release.derived_record import Derived, Origin, write_derived
 from pipeline.release.manifest import CARD, LOCAL, MANIFEST, read_manifest
 from pipeline.release.unfinished import Plan, read_plan, write_plan
 from pipeline.release.verify import verify
@@ -43,6 +44,7 @@ def test_what_is_no_release_is_called_by_its_name(place):
         (out, rf"OUT folder of a run.*kamisuki release {out} --to"),
         (lines, "holds no release but a jsonl made of release"),
         (file, rf"is a file.*{MANIFEST}"),
+        (place.parent, f"its folders {place.name} do: give one of them"),
         (place.parent / "relaese", "check the path"),
     ):
         with pytest.raises(UsageError, match=said):
@@ -98,6 +100,44 @@ def test_a_request_without_a_row_is_named_and_so_is_that_nothing_is_listed(place
     events = [json.loads(line) for line in log.read_text().splitlines()]
     assert [each["command"] for each in events if each["event"] == "run_begin"] == ["takedown"]
     assert events[-1]["event"] == "run_end" and events[-1]["exit_code"] == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [("{", "anew"), ('{"format": 99}', "newer version"), ('{"format": 0}', "anew"), ('{"format": 1}', "anew")],
+)
+def test_a_record_that_cannot_be_read_says_what_to_do(tmp_path, data, said):
+    (tmp_path / MANIFEST).write_text(data)
+    with pytest.raises(UsageError, match=said):
+        read_manifest(tmp_path)
+
+
+def test_nothing_is_written_below_a_release_or_below_what_was_made_of_one(place, monkeypatch, capsys):
+    other = place.parent / "other"
+    release(place.parent / "out", other)
+    before = bytes_of(other)
+    for to in (other / "data" / "more", place.parent / "lines" / "more"):
+        for command in (["release", str(place.parent / "out")], ["export", str(place), "--as", "jsonl"]):
+            code, _, errors = run_cli(monkeypatch, capsys, *command, "--to", str(to), "--workers", "0")
+            assert code == 2 and "give a folder outside of it" in errors
+            assert not to.exists() or command[0] == "release"
+    assert bytes_of(other) == before
+
+
+def test_a_missing_file_is_not_taken_for_a_name(place, monkeypatch, capsys):
+    for option in ("--hosts", "--ids", "--urls"):
+        code, _, errors = run_cli(monkeypatch, capsys, "takedown", str(place), option, "gone.txt", "--workers", "0")
+        assert code == 2 and f"{option} gone.txt" in errors
+    assert not read_requests(place / LOCAL)
+
+
+def test_a_mix_is_refused_by_push_before_a_token_is_asked_for(tmp_path, monkeypatch, capsys):
+    origin = Origin(name="web", place="web", manifest_sha256="0" * 64)
+    write_derived(tmp_path, Derived(kind="mix", of=[origin], settings={}))
+    code, _, errors = run_cli(monkeypatch, capsys, "push", str(tmp_path), "--repo", "me/mix", "--dry-run")
+    assert code == 2 and "push web" in errors and "hf upload OWNER/NAME" in errors
+    code, _, errors = run_cli(monkeypatch, capsys, "push", str(tmp_path / "none"), "--repo", "me/mix", "--dry-run")
+    assert code == 2 and "holds no release" in errors
 
 
 def test_a_takedown_of_a_damaged_release_does_not_begin(place):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.files import file_digest
+from pipeline.release.derived_record import MIXED, read_derived
 from pipeline.release.manifest import CARD, MANIFEST, TOMBSTONES, Manifest, read_manifest
 from pipeline.release.push.plan import HEAD, Local
 from pipeline.release.unfinished import refuse_unfinished
@@ -55,6 +56,18 @@ class Contents:
     def unchanged(self) -> bool:
         """Whether the release is still the one that the push began with."""
         return read_bytes(self.release / MANIFEST) == self.head[MANIFEST]
+
+
+def refuse_mixed(place: Place) -> None:
+    """Raise UsageError for a mix or a pack. It repeats rows of releases that may have other terms, and keeps no
+    tombstones and no name that the Hub's repository could be held against."""
+    made = read_derived(place)
+    if made is not None and made.kind in MIXED:
+        raise UsageError(
+            f"{place} is a {made.kind}, and push is for releases: push {', '.join(one.name for one in made.of)}, and "
+            f"give the manifest of the {made.kind} to others, or, if the licenses of its card allow it, upload it with "
+            f"hf upload OWNER/NAME {place} . --repo-type dataset --private --exclude '.local/*'"
+        )
 
 
 def _repair(release: Place) -> str:

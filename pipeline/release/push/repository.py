@@ -66,7 +66,7 @@ def hub_endpoint(given: str | None) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise UsageError(f"{shown} is no address of a Hub: write --endpoint https://HOST")
     if "@" in parts.netloc:
-        raise UsageError(f"{shown}: leave credentials out of the address: set HF_TOKEN, or use hf auth login")
+        raise UsageError(f"{shown}: leave credentials out of the address: set HF_TOKEN, or use .venv/bin/hf auth login")
     if parts.scheme == "http" and not is_inner(parts.hostname):
         raise UsageError(f"{shown}: the token would travel in the clear: use https://")
     return endpoint
@@ -83,7 +83,7 @@ def hub_token() -> str:
     """The token of huggingface_hub's usual places. Raises UsageError where there is none."""
     token = get_token()
     if not token:
-        raise UsageError("there is no token for the Hub: set HF_TOKEN, or run hf auth login")
+        raise UsageError("there is no token for the Hub: set HF_TOKEN, or run .venv/bin/hf auth login")
     return token
 
 
