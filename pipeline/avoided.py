@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 # A cache makes room and people clean up within minutes; a node that is tried too early costs one attempt of a task.
 AVOIDED_SECONDS = 120.0
+# A task does not begin on a node with less, where there is another: what a shard writes would not fit, and Ray's own
+# workers crash there before they can say why.
+LEAST_FREE_BYTES = 32_000_000
 NODE_LABEL = "ray.io/node-id"
 OF_A_NODE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
@@ -45,9 +48,18 @@ class Avoided:
         """Whether there is a node that is not avoided."""
         return bool(self._alive() - self._now())
 
-    def selector(self) -> dict[str, str]:
-        """Ray's label selector for a task; empty where nothing is to be avoided or nothing would be left."""
+    def excluded(self, also: Set[str] = frozenset()) -> frozenset[str]:
+        """The nodes that a task keeps away from, its own (`also`) among them as long as that leaves it any.
+
+        Empty where nothing is to be avoided or nothing would be left.
+        """
         avoided = self._now()
-        if not avoided or not self._alive() - avoided:
-            return {}
-        return {NODE_LABEL: f"!in({','.join(sorted(avoided))})"}
+        if not avoided and not also:
+            return frozenset()
+        alive = self._alive()
+        return next((frozenset(some) for some in (avoided | also, avoided) if alive - some), frozenset())
+
+
+def selector(excluded: Set[str]) -> dict[str, str]:
+    """Ray's label selector for a task that keeps away from some nodes; empty where there are none."""
+    return {NODE_LABEL: f"!in({','.join(sorted(excluded))})"} if excluded else {}

@@ -10,10 +10,10 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipeline.avoided import Avoided
+from pipeline.avoided import LEAST_FREE_BYTES, Avoided, selector
 from pipeline.errors import KamisukiError
 from pipeline.same_code import difference, this_digest
 from pipeline.working import NAMESPACE, Where, call, call_on_ray, describe_error, here, where_from
@@ -70,7 +70,8 @@ class Result:
     """A finished task: its counts, or one line that says why there are none.
 
     `kind` of an error is error (the work raised one), cpu_time (it used up its CPU time), place (its node had no room,
-    and so had each other that tried it) or lost (its worker was lost, each time that Ray tried it). `seconds` and
+    and so had each other that tried it) or lost (its worker was lost, each time that Ray tried it, and on another node
+    where there is one). `seconds` and
     `cpu_seconds` are the worker's, None where it was lost.
     """
 
@@ -251,12 +252,13 @@ class RayRunner:
         waiting = len(tasks)
         flying: dict[Any, _Flight] = {}
         avoided = Avoided(self._nodes_with_processors)
-        looked, room = 0.0, LEAST_IN_FLIGHT
+        looked, room, elsewhere = 0.0, LEAST_IN_FLIGHT, False
         while waiting or flying:
             if not looked or time.monotonic() - looked >= WATCH_SECONDS:
                 self._watch(flying, watcher)
                 room = max(LEAST_IN_FLIGHT, IN_FLIGHT * int(ray.cluster_resources().get("CPU", 0)))
                 looked = time.monotonic()
+                elsewhere = len(self._nodes_with_processors()) > 1
                 self._call_back(flying, avoided)
             while waiting and len(flying) < room:
                 if again:
@@ -265,15 +267,18 @@ class RayRunner:
                     number, task = next(ordered)
                     flight = _Flight(task, f"{batch}/{number}")
                 waiting -= 1
-                flight.selector, task = avoided.selector(), flight.task
+                task, flight.before = flight.task, flight.where
+                flight.excluded = avoided.excluded(flight.lost_on)
+                free_bytes = LEAST_FREE_BYTES if elsewhere and flight.retries < RETRIES else 0
                 reserved = remote.options(
                     num_cpus=1,
                     memory=task.memory_bytes,
                     max_retries=RETRIES,
                     name=task.shard,
-                    label_selector=flight.selector,
+                    label_selector=selector(flight.excluded),
                 )
-                handle = reserved.remote(flight.key, this_digest(), task.function, task.given(), task.cpu_seconds)
+                given = (task.function, task.given(), task.cpu_seconds, free_bytes)
+                handle = reserved.remote(flight.key, this_digest(), *given)
                 flying[handle] = flight
                 watcher.started(task)
             if ray.wait(list(flying), num_returns=1, timeout=WATCH_SECONDS)[0]:
@@ -299,9 +304,12 @@ class RayRunner:
             if "other_code" in outcome:
                 raise OtherCode(outcome["where"]["node"], difference(outcome["other_code"]))
             if outcome.get("kind") == "place":
-                avoided.add(outcome["node"])
-                if flight.retries < RETRIES and avoided.others():
-                    flight.retries += 1
+                avoided.add(outcome["where"]["node_id"])
+                others = avoided.others()
+                if flight.retries < RETRIES and (others or "untried" in outcome):
+                    # Where no node has the room that a task had better have, it works with what there is.
+                    flight.retries = flight.retries + 1 if others else RETRIES
+                    self._began(flight, where, watcher)
                     return None
         except ray.exceptions.TaskCancelledError:
             return None
@@ -310,20 +318,31 @@ class RayRunner:
                 raise OtherCode("a node", describe_error(error.cause or error)[:200]) from None
             # The work did not fail, its place did: such a shard is never waived.
             where = where_from(_internal_kv_get(flight.key, namespace=NAMESPACE))
+            crashed = isinstance(error, ray.exceptions.WorkerCrashedError)
+            if crashed and where and not flight.lost_on and self._nodes_with_processors() - {where.node_id}:
+                # Ray mostly tries again where the worker crashed, and that node may be why: once more elsewhere.
+                flight.lost_on = frozenset({where.node_id})
+                self._began(flight, where, watcher)
+                return None
             outcome = {"error": f"the worker was lost: {describe_error(error)}"[:500], "kind": "lost"}
             outcome |= {"seconds": None, "cpu_seconds": None}
-        if where and where != flight.where:
-            watcher.began(task, where)
+        self._began(flight, where, watcher)
         return _result(task, outcome, where)
+
+    def _began(self, flight: _Flight, where: Where | None, watcher: Watcher) -> None:
+        if where and where != flight.where:
+            flight.where = where
+            watcher.began(flight.task, where)
 
     def _nodes_with_processors(self) -> set[str]:
         return {node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
 
     def _call_back(self, flying: dict[Any, _Flight], avoided: Avoided) -> None:
         """Cancel what waits for a node that is not avoided where there is none any more: it would wait for ever."""
-        pinned = [handle for handle, flight in flying.items() if flight.selector and flight.where is None]
-        if pinned and not avoided.others():
-            for handle in pinned:
+        pinned = {handle: flight for handle, flight in flying.items() if flight.excluded and flight.waits}
+        alive = self._nodes_with_processors() if pinned else set()
+        for handle, flight in pinned.items():
+            if not avoided.others() or not alive - flight.excluded:
                 self._ray.cancel(handle, force=False)
 
     def _watch(self, flying: dict[Any, _Flight], watcher: Watcher) -> None:
@@ -333,10 +352,7 @@ class RayRunner:
         unknown = [flight for flight in flying.values() if flight.where is None]
         known = [flight for flight in flying.values() if flight.where is not None]
         for flight in [*unknown[: WATCHED_AT_ONCE // 2], *known[: WATCHED_AT_ONCE // 2]]:
-            where = where_from(_internal_kv_get(flight.key, namespace=NAMESPACE))
-            if where and where != flight.where:
-                flight.where = where
-                watcher.began(flight.task, where)
+            self._began(flight, where_from(_internal_kv_get(flight.key, namespace=NAMESPACE)), watcher)
         watcher.watching()
 
     def _check_memory(self, tasks: Sequence[Task]) -> None:
@@ -359,16 +375,24 @@ class RayRunner:
 
 @dataclass
 class _Flight:
-    """A task, the key under which its worker says that it began, what it said, and on which nodes it may run.
+    """A task, the key under which its worker says that it began, what it said, and on which nodes it must not run.
 
-    `retries` counts how often it was tried again because a node had no room for it.
+    `retries` counts how often it was tried again because a node had no room for it; `lost_on` is the node on which its
+    worker was lost each time that Ray tried it. `before` is what had been said when it was handed out.
     """
 
     task: Task
     key: str
     where: Where | None = None
-    selector: dict[str, str] = field(default_factory=dict)
+    excluded: frozenset[str] = frozenset()
     retries: int = 0
+    lost_on: frozenset[str] = frozenset()
+    before: Where | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether no worker has begun with it since it was handed out."""
+        return self.where == self.before
 
 
 @dataclass

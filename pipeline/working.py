@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from pipeline.avoided import is_of_its_node
 from pipeline.errors import KamisukiError
 from pipeline.same_code import this_code, this_digest
-from pipeline.storage.scratch import remove_orphans
+from pipeline.storage.scratch import least_free, remove_orphans
 
 # The limit is said again after so many seconds of CPU time: a finalizer or a callback may have swallowed it.
 SAID_AGAIN_SECONDS = 5.0
@@ -35,17 +35,21 @@ class CpuTimeUsedUp(BaseException):
 
 @dataclass(frozen=True)
 class Where:
-    """Where a task began: host and process, when (Unix seconds), and the how manieth attempt it is, from 1."""
+    """Where a task began: host and process, when (Unix seconds), and the how manieth attempt it is, from 1.
+
+    `node_id` is Ray's, where Ray runs the task.
+    """
 
     node: str
     pid: int
     since: float
     attempt: int = 1
+    node_id: str = ""
 
 
-def here(attempt: int = 1) -> Where:
+def here(attempt: int = 1, node_id: str = "") -> Where:
     """This process, now."""
-    return Where(socket.gethostname(), os.getpid(), time.time(), attempt)
+    return Where(socket.gethostname(), os.getpid(), time.time(), attempt, node_id)
 
 
 def describe_error(error: BaseException) -> str:
@@ -100,25 +104,35 @@ def call(
 
 
 def call_on_ray(
-    key: str, code: str, function: Callable[..., dict[str, Any]], arguments: dict[str, Any], cpu_seconds: float | None
+    key: str,
+    code: str,
+    function: Callable[..., dict[str, Any]],
+    arguments: dict[str, Any],
+    cpu_seconds: float | None,
+    free_bytes: int,
 ) -> dict[str, Any]:
     """`call` in a Ray worker, which says under `key` of Ray's own table that it began; the driver reads it there.
 
-    A worker whose digest of code is not `code` does nothing and says what it has.
+    A worker whose digest of code is not `code`, or whose disk has fewer than `free_bytes` free, does nothing and says
+    so.
     """
     import ray
     from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
     before = where_from(_internal_kv_get(key, namespace=NAMESPACE))
-    where = here(before.attempt + 1 if before else 1)
+    where = here(before.attempt + 1 if before else 1, ray.get_runtime_context().get_node_id())
     _internal_kv_put(key, json.dumps(asdict(where)), namespace=NAMESPACE)
     if this_digest() != code:
         return {"other_code": this_code(), "where": asdict(where)}
     # A worker that was killed here has left what it was writing, and no driver may ever come to this machine.
     remove_orphans()
     _end_this_process_after(None if cpu_seconds is None else cpu_seconds + GRACE_SECONDS)
-    node = ray.get_runtime_context().get_node_id()
-    return call(function, arguments, cpu_seconds) | {"where": asdict(where), "node": node}
+    free, folder = least_free()
+    if free < free_bytes:
+        told = f"no space left for the output: {folder} has {free:,} bytes free: free some space and run again"
+        outcome = {"error": told, "kind": "place", "untried": True, "seconds": 0.0, "cpu_seconds": 0.0}
+        return outcome | {"where": asdict(where)}
+    return call(function, arguments, cpu_seconds) | {"where": asdict(where)}
 
 
 def where_from(value: bytes | None) -> Where | None:

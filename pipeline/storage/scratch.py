@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,15 @@ def cache_folder() -> Path:
 def scratch_folder() -> Path:
     """This machine's folder of temporary files: a cache may lie on a file system that many machines share."""
     return cache_folder() / "scratch" / socket.gethostname()
+
+
+def least_free() -> tuple[int, Path]:
+    """The fewest bytes that are free where this machine's temporary files go, ours and those of others; and where."""
+    found = []
+    for folder in (scratch_folder(), Path(tempfile.gettempdir())):
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        found.append((shutil.disk_usage(there).free, folder))
+    return min(found)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ def hold_to_room(nodes: Nodes) -> None:
     """A node whose disk is full costs no shard as long as another has room, and is left alone for a while."""
     # A process of its own: Ray reads a cluster's token once, and other tests start Ray in this one.
     command = [sys.executable, "-m", "tests.cluster.without_room", nodes.address, nodes.workers[1].address]
-    done = subprocess.run(command, env=nodes.environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=nodes.environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [one["error"] for one in found["one node"]] == [None] * 8
@@ -29,6 +29,11 @@ def hold_to_room(nodes: Nodes) -> None:
     (everywhere,) = found["every node"]
     assert everywhere["kind"] == "place" and "no space left" in everywhere["error"]
     assert everywhere["attempt"] <= RETRIES + 1
+    assert [(one["error"], one["attempt"]) for one in found["room that none has"]] == [(None, 3)]
+    assert [one["error"] for one in found["crashes on one node"]] == [None] * 3
+    (lost,) = found["crashes on every node"]
+    # As often as Ray tries on one node, and as often on the other.
+    assert lost["kind"] == "lost" and lost["attempt"] == 2 * (RETRIES + 1)
 
 
 @pytest.mark.slow

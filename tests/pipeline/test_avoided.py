@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.avoided import AVOIDED_SECONDS, NODE_LABEL, OF_A_NODE, Avoided, is_of_its_node
+from pipeline.avoided import AVOIDED_SECONDS, NODE_LABEL, OF_A_NODE, Avoided, is_of_its_node, selector
 from pipeline.errors import KamisukiError
 from pipeline.runner import RayRunner
 from pipeline.storage import scratch
@@ -28,11 +28,25 @@ def test_a_selector_names_avoided_nodes_and_never_leaves_a_task_without_any(aliv
     now[0] = seconds
     still = full if seconds < AVOIDED_SECONDS else set()
     assert avoided.others() == bool(alive - still)
-    told = avoided.selector()
+    told = selector(avoided.excluded())
     if still and alive - still:
         assert told == {NODE_LABEL: f"!in({','.join(sorted(still))})"}
     else:
         assert told == {}
+
+
+@given(alive=NAMES, full=NAMES, own=NAMES)
+def test_a_task_keeps_away_from_the_node_that_lost_it_as_long_as_it_has_another(alive, full, own):
+    avoided = Avoided(lambda: set(alive), lambda: 0.0)
+    for node in full:
+        avoided.add(node)
+    found = avoided.excluded(own)
+    assert found in (full | own, full, frozenset())
+    assert not found or alive - found
+    if alive - full - own:
+        assert found == full | own
+    elif alive - full:
+        assert found == full
 
 
 def fail_with(number: int, wrapped: bool) -> dict:
