@@ -1,84 +1,100 @@
-"""The same work by one worker and by two: wall seconds of whole runs and of each stage, and how many times faster.
+"""The same work by one worker and by two: what a run's parts take, and how many times faster two are.
 
     make bench-scaling BENCH=folder
 
 The benchmark's WARC files are given several times under other names, so that the start of Ray and of workers weighs as
 little as in a run of a crawl. A run of each file once goes before and is not counted, so that nobody is the first to
-meet the files and the code. Runs then take turns, and who begins changes; the least of each counts. The load of the
-machine before each run is printed: what others do on it is in the seconds.
+meet the files and the code. Then runs take turns as 1, 2, 2, 1 workers, so that neither always comes after the other.
+Medians are printed, and the load of the machine before each run: what others do on it is in the seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
 
+RECIPE = "swallow-v2"
+IMPORTS, START = "start of Python, imports", "plan, start of Ray"
+BETWEEN, END = "between stages", "end of the command"
+STAGES, COMMAND, STEADY = "all stages", "the whole command", "the whole command without its start"
+TASKS = "seconds of all tasks together"
 
-def run(inputs: Path, folder: Path, workers: int) -> tuple[float, dict[str, float]]:
-    """Wall seconds of a run, and of its stages as its events tell them."""
-    events = folder / "events.jsonl"
+
+def seconds_of(event: dict[str, str]) -> float:
+    """When an event was written, Unix seconds."""
+    return datetime.datetime.fromisoformat(event["time"]).timestamp()
+
+
+def run(inputs: Path, folder: Path, workers: int) -> dict[str, float]:
+    """Wall seconds of a run by part, as its events tell them; of tasks, those that each took in its worker."""
+    log = folder / "events.jsonl"
     command = [
-        *(sys.executable, "-m", "pipeline.cli", "run", "swallow-v2", "--input", f"{inputs}/*.warc.gz"),
-        *("--out", str(folder / "out"), "--workers", str(workers), "--log-json", str(events)),
+        *(sys.executable, "-m", "pipeline.cli", "run", RECIPE, "--input", f"{inputs}/*.warc.gz"),
+        *("--out", str(folder / "out"), "--workers", str(workers), "--log-json", str(log)),
     ]
-    started = time.perf_counter()
+    began = time.time()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    took = time.perf_counter() - started
-    stages: dict[str, float] = defaultdict(float)
-    for line in events.read_text().splitlines():
-        event = json.loads(line)
+    ended = time.time()
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    stages: dict[str, float] = {}
+    for event in events:
         if event["event"] == "stage_end":
-            stages[event["stage"]] += event["seconds"]
-    return took, dict(stages)
+            stages[event["stage"]] = stages.get(event["stage"], 0.0) + event["seconds"]
+    first, last = (
+        [seconds_of(event) for event in events if event["event"] == kind] for kind in ("stage_begin", "stage_end")
+    )
+    working, together = last[-1] - first[0], sum(stages.values())
+    parts = {IMPORTS: seconds_of(events[0]) - began, START: first[0] - seconds_of(events[0])}
+    parts |= stages | {STAGES: together, BETWEEN: working - together, END: ended - last[-1]}
+    parts |= {TASKS: sum(event["seconds"] for event in events if event["event"] == "task_finish")}
+    return parts | {STEADY: ended - first[0], COMMAND: ended - began}
+
+
+def turns(count: int) -> list[int]:
+    """The numbers of workers of so many turns, each of which begins as the one before ended."""
+    return [workers for turn in range(count) for workers in ((1, 2) if turn % 2 == 0 else (2, 1))]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bench", type=Path)
-    parser.add_argument("--times", type=int, default=8, help="how often each file is given")
-    parser.add_argument("--turns", type=int, default=1)
+    parser.add_argument("--times", type=int, default=6, help="how often each file is given")
+    parser.add_argument("--turns", type=int, default=2, help="runs of each number of workers")
     options = parser.parse_args()
-    best: dict[int, tuple[float, dict[str, float]]] = {}
+    found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory(prefix="kamisuki-scaling-") as scratch:
-        inputs = Path(scratch) / "inputs"
+        inputs, once = Path(scratch) / "inputs", Path(scratch) / "once"
         inputs.mkdir()
+        once.mkdir()
         for path in sorted((options.bench / "warc").glob("*.warc.gz")):
+            shutil.copy(path, once)
             for number in range(options.times):
                 # Copies, not links: a link would be the same input.
                 shutil.copy(path, inputs / f"{number}-{path.name}")
-        once = Path(scratch) / "once"
-        once.mkdir()
-        for path in inputs.glob("0-*"):
-            shutil.copy(path, once)
-        before = Path(scratch) / "before"
-        before.mkdir()
-        run(once, before, 2)
-        shutil.rmtree(before)
-        for turn in range(options.turns):
-            for workers in (1, 2) if turn % 2 == 0 else (2, 1):
-                load = os.getloadavg()[0]
-                folder = Path(scratch) / f"{turn}-{workers}"
-                folder.mkdir()
-                found = run(inputs, folder, workers)
-                shutil.rmtree(folder)
-                print(f"{workers} workers: {found[0]:.1f} s, load before {load:.1f}", file=sys.stderr, flush=True)
-                if workers not in best or found[0] < best[workers][0]:
-                    best[workers] = found
+        for number, workers in enumerate([2, *turns(options.turns)]):
+            load, folder = os.getloadavg()[0], Path(scratch) / "run"
+            folder.mkdir()
+            took = run(inputs if number else once, folder, workers)
+            shutil.rmtree(folder)
+            if number:
+                found[workers].append(took)
+            told = "" if number else " (not counted)"
+            print(
+                f"{workers} workers: {took[COMMAND]:.1f} s{told}, load before {load:.1f}", file=sys.stderr, flush=True
+            )
     print("| | 1 worker, s | 2 workers, s | times faster |\n|---|---:|---:|---:|")
-    for stage, seconds in best[1][1].items():
-        other = best[2][1][stage]
-        print(f"| {stage} | {seconds:.1f} | {other:.1f} | {seconds / max(other, 1e-9):.2f} |")
-    one, two = (sum(best[workers][1].values()) for workers in (1, 2))
-    print(f"| all stages | {one:.1f} | {two:.1f} | {one / two:.2f} |")
-    print(f"| the whole command | {best[1][0]:.1f} | {best[2][0]:.1f} | {best[1][0] / best[2][0]:.2f} |")
+    for part in found[1][0]:
+        one, two = (statistics.median(took[part] for took in found[workers]) for workers in (1, 2))
+        print(f"| {part} | {one:.2f} | {two:.2f} | {one / two:.2f} |")
 
 
 if __name__ == "__main__":
