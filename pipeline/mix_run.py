@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import KamisukiError
-from pipeline.files import atomic_file, canonical_digest, remove_temporaries
+from pipeline.files import atomic_file, canonical_digest, remove_temporaries, write_json
 from pipeline.progress import Progress
 from pipeline.release.derived_record import (
     MIX,
@@ -35,6 +35,7 @@ from pipeline.release.mixing.pack import TRAINING, pack_files
 from pipeline.release.mixing.placing import first_range
 from pipeline.release.mixing.plan import Measured, Step, Stream, Taken, find_source, measured_of, origins_of
 from pipeline.release.tokenizer import TextTokenizer, load_tokenizer
+from pipeline.release.verify.mixed import MADE_OF
 from pipeline.release_lock import held
 from pipeline.run import LOCK
 from pipeline.runner import Runner, Task
@@ -144,6 +145,7 @@ class _Mixing:
                 else:
                     record.files = self._write(steps, record)
                     self._check_unchanged(taken)
+                    write_json(self.to / LOCAL / MADE_OF, {each.source.name: str(each.place) for each in taken})
                     self._finish(record)
                 whole = True
             finally:
@@ -262,7 +264,7 @@ class _Mixing:
         """While held: a folder's lock goes (a bucket's goes by itself), and of a whole mix what its making needed."""
         lock = {LOCK} if isinstance(self.to, Path) else set()
         for name in tree_sizes(self.to / LOCAL):
-            if name in lock or (whole and name not in (LOCK, REGISTER)):
+            if name in lock or (whole and name not in (LOCK, REGISTER, MADE_OF)):
                 delete(self.to / LOCAL / name)
         if isinstance(self.to, Path):
             remove_empty_folders(self.to / LOCAL)

@@ -17,19 +17,24 @@ def add_verify_command(app: typer.Typer, console: Any) -> None:
 
     @app.command()
     def verify(
-        release: Annotated[Any, typer.Argument(parser=as_place, help="The folder or s3:// prefix of a release.")],
+        release: Annotated[
+            Any, typer.Argument(parser=as_place, help="Folder or s3:// prefix of a release, mix, pack or export.")
+        ],
         load: Annotated[bool, typer.Option("--load", help="Load it with the libraries that are installed.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ) -> None:
-        """Check a release against its manifest: files, rows, card and configs; exit with 1 where something is wrong."""
+        """Check a release or a mix against what it says of itself: files, rows, card; exit with 1 if one is wrong."""
         from pipeline.errors import UsageError
         from pipeline.release.manifest import read_manifest
+        from pipeline.release.verify import CHECKS
         from pipeline.release.verify import verify as check_all
         from pipeline.release.verify.loading import load as load_all
 
         if load and not isinstance(release, Path):
             raise UsageError("--load loads from a folder: fetch the release first, or leave --load out")
         found = check_all(release)
+        if load and not set(found.checks) >= set(CHECKS):
+            raise UsageError("--load is for releases: the card of a mix shows how to load it")
         if load:
             found.checks |= {check.name: check for check in load_all(release, read_manifest(release))}
         if as_json:
@@ -50,8 +55,8 @@ def add_verify_command(app: typer.Typer, console: Any) -> None:
                     console().print(f"{check.name}: {check.wrong:,} in all")
             failed = [check.name for check in found.checks.values() if check.wrong]
             console().print(
-                f"{release}: {len(failed)} of {len(found.checks)} checks failed: build it again as it was built, with "
-                "--replace where kamisuki release finds nothing to do, or fetch it again"
+                f"{release}: {len(failed)} of {len(found.checks)} checks failed: build it again by its command (a "
+                "release with --replace where that finds nothing to do), or fetch it again"
                 if failed
                 else f"{release}: all checks hold",
                 soft_wrap=True,

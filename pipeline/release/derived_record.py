@@ -16,7 +16,7 @@ from pipeline.release.json_record import InnerPath, Part, read_record
 from pipeline.release.manifest import LOCAL, MANIFEST
 from pipeline.release.nesting import refuse_nested
 from pipeline.release.unfinished import refuse_unfinished
-from pipeline.storage.places import Place, RemotePath, first_other, lies_within, read_bytes
+from pipeline.storage.places import Place, RemotePath, exists, first_other, lies_within, read_bytes
 
 FORMAT = 1
 DERIVED = "derived.json"
@@ -88,6 +88,16 @@ def read_derived(place: Place) -> Derived | None:
     try:
         return read_record(place / DERIVED, Derived, FORMAT)
     except FileNotFoundError:
+        return None
+
+
+def derived_at(place: Place) -> Derived | None:
+    """The record of a place that is no release; None where there is none, and on web servers."""
+    if isinstance(place, RemotePath) and place.scheme != "s3":
+        return None
+    try:
+        return None if exists(place / MANIFEST) else read_derived(place)
+    except NotADirectoryError:
         return None
 
 

@@ -32,16 +32,18 @@ from pipeline.release.manifest import (
     LicenseCount,
     Manifest,
     Policy,
+    SourceCount,
     read_manifest,
     write_manifest,
 )
 from pipeline.release.verify import CHECKS, Findings, verify
 from pipeline.release.verify.loading import LOADERS, load
+from pipeline.release.verify.mixed import OF_MIXES
 from pipeline.release.verify.spool import Spool
 from pipeline.rewriting.rows import ROWS
 from pipeline.takedown_list import make_request, remember_requests
 from tests.pipeline.conftest import ROOT, run_cli
-from tests.release.manifests import SEED, SHARE, corpus_task, manifest
+from tests.release.manifests import DAY, SEED, SHARE, corpus_task, manifest
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("id", "url", "host", "text", "language", "license", "license_tier", "consent")]
@@ -97,17 +99,22 @@ def build(folder: Path, rows: Rows, schema: pa.Schema = SCHEMA, **changed: Any) 
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(of, schema=schema), path, row_group_size=3)
         files.append(described(folder, path, cell, split, of))
-    licenses: dict[Any, int] = {}
+    licenses: dict[Any, list[int]] = {}
     for each in seen:
-        key = (each["license"], each["license_tier"] or "unknown")
-        licenses[key] = licenses.get(key, 0) + 1
+        counted = licenses.setdefault((each["license"], each["license_tier"] or "unknown"), [0, 0])
+        counted[0] += 1
+        counted[1] += len(each["text"] or "")
+    characters = sum(count for _, count in licenses.values())
     task = corpus_task(
         columns=[(field.name, str(field.type)) for field in pq.read_schema(folder / files[0].path)],
         rows_in=len(seen) + 2,
         funnel=[{"name": "corpus", "rows": len(seen) + 2, "characters": 1}],
         languages={"ja": len(seen)},
         consent=dict(Counter(each["consent"] for each in seen)),
-        licenses=[LicenseCount(license=name, tier=tier, rows=n, characters=1) for (name, tier), n in licenses.items()],
+        licenses=[
+            LicenseCount(license=name, tier=tier, rows=n, characters=c) for (name, tier), (n, c) in licenses.items()
+        ],
+        sources=[SourceCount(source="unknown", rows=len(seen), characters=characters)],
     )
     configs = [Config(name="demo", task="demo", cells=list(CELLS))]
     configs += [Config(name=c, task="demo", values={"license_tier": v}, cells=[c]) for c, v in CELLS.items()]
@@ -175,6 +182,18 @@ def edited(**changed: Any) -> Callable[[Path], None]:
         write_card(folder, made)
 
     return build_it
+
+
+def other_license() -> list[LicenseCount]:
+    whole = {"rows": 12, "characters": 84}
+    return [
+        LicenseCount(license="CC-BY-4.0", tier="attribution", **whole | {"characters": 85}),
+        LicenseCount(license=None, tier="unknown", **whole),
+    ]
+
+
+def other_days(characters: int, first: datetime.date | None) -> list[SourceCount]:
+    return [SourceCount(source="unknown", rows=24, characters=characters, first=first)]
 
 
 def edited_file(**changed: Any) -> Callable[[Path], None]:
@@ -353,6 +372,9 @@ BROKEN: dict[str, list[tuple[Callable[[Path], None], str]]] = {
         (edited(languages={"ja": 23}), "demo: languages: ja has 24 rows, the manifest says 23"),
         (edited(consent={"unknown": 24, "refused": 1}), "demo: consent: refused has 0 rows"),
         (edited(licenses=[]), "demo: licenses: ('CC-BY-4.0', 'attribution') has 12 rows, the manifest says 0"),
+        (edited(licenses=other_license()), "demo: licenses: ('CC-BY-4.0', 'attribution') has 84 characters, the"),
+        (edited(sources=other_days(9, None)), "demo: sources: unknown has 168 characters, the manifest says 9"),
+        (edited(sources=other_days(168, DAY)), "demo: sources: unknown has no first day, the manifest says 2026-11-26"),
     ],
     "ids": [
         (changed_row(id=HIS), f"{HIS}: in {FIRST} row 1 and {OTHER.format(1)}2"),
@@ -424,7 +446,9 @@ BESIDE = {
 def test_every_check_is_broken_by_a_test_and_documented():
     assert BROKEN.keys() == CHECKS.keys()
     page = (ROOT / "docs" / "card-and-verify.md").read_text(encoding="utf-8").partition("## Checks")[2]
-    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(CHECKS)
+    of_releases, _, of_mixes = page.partition("## Mixes")
+    assert re.findall(r"^\| `(\w+)` \|", of_releases, re.MULTILINE) == list(CHECKS)
+    assert re.findall(r"^\| `(\w+)` \|", of_mixes, re.MULTILINE) == list(OF_MIXES)
 
 
 @pytest.mark.parametrize(

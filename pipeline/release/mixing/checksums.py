@@ -9,8 +9,13 @@ from pipeline.storage.places import Place
 CHECKSUMS = "SHA256SUMS"
 
 
-def write_checksums(place: Place, record: Derived) -> None:
-    """Write SHA256SUMS: all files but the card, the record and itself."""
+def checksum_lines(record: Derived) -> list[bytes]:
+    """The lines of SHA256SUMS: all files but the card, the record and itself."""
     parts = {file.path: file.sha256 for file in record.files} | {part.path: part.sha256 for part in record.others}
+    return [f"{digest}  {path}\n".encode() for path, digest in sorted(parts.items())]
+
+
+def write_checksums(place: Place, record: Derived) -> None:
+    """Write SHA256SUMS."""
     with atomic_file(place / CHECKSUMS) as file:
-        file.writelines(f"{digest}  {path}\n".encode() for path, digest in sorted(parts.items()))
+        file.writelines(checksum_lines(record))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline import __version__
 from pipeline.files import file_digest
 from pipeline.release.card import card
+from pipeline.release.derived_record import derived_at
 from pipeline.release.manifest import CARD, LOCAL, MANIFEST, TOMBSTONES, Manifest, read_manifest
 from pipeline.release.unfinished import refuse_unfinished
+from pipeline.release.verify.configs import check_configs
 from pipeline.release.verify.findings import CHECKS, SHOWN, Check, Findings
+from pipeline.release.verify.mixed import verify_derived
 from pipeline.release.verify.rows import RowChecks
 from pipeline.storage.places import Place, local_copy, read_bytes, tree_sizes
 
@@ -19,10 +21,13 @@ __all__ = ["CHECKS", "SHOWN", "Check", "Findings", "verify"]
 
 
 def verify(release: Place) -> Findings:
-    """Check a release. Raises UsageError where there is none.
+    """Check a release, or what was made of one. Raises UsageError where there is neither.
 
     Every file is read once; memory holds a batch of rows, the ids of tombstones, and a 256th of the rows' hashes.
     """
+    record = derived_at(release)
+    if record is not None:
+        return verify_derived(release, record)
     manifest = read_manifest(release)
     refuse_unfinished(release)
     found = Findings()
@@ -60,8 +65,6 @@ def _files(manifest: Manifest, there: dict[str, int], found: Findings) -> None:
 
 
 def _card(release: Place, manifest: Manifest, there: dict[str, int], found: Findings) -> None:
-    from huggingface_hub import DatasetCard
-
     if CARD not in there:
         return
     text = read_bytes(release / CARD)
@@ -69,27 +72,11 @@ def _card(release: Place, manifest: Manifest, there: dict[str, int], found: Find
         found["card"].looked_at = 1
         if text != card(manifest).encode():
             found["card"].fail(f"{CARD}: is not what the manifest makes: it was edited, or the manifest was")
-    check = found["configs"]
-    try:
-        configs = DatasetCard(text.decode()).data.to_dict().get("configs") or []
-    except Exception as error:  # noqa: BLE001 - whatever YAML or the card's text holds, it is a card that cannot be read
-        check.fail(f"{CARD}: its metadata cannot be read: {error}")
-        return
-    finds: dict[tuple[str, str], set[str]] = {}
-    for config in configs:
-        for part in config["data_files"]:
-            globs = [part["path"]] if isinstance(part["path"], str) else part["path"]
-            paths = {path for path in there for glob in globs if fnmatchcase(path, glob)}
-            finds[config["config_name"], part["split"]] = paths
     wanted: dict[tuple[str, str], set[str]] = {}
     for known in manifest.configs:
         for split in {file.split for file in manifest.files if file.config in known.cells}:
             wanted[known.name, split] = {file.path for file in manifest.files_of(known, split)}
-    for name in sorted(wanted.keys() | finds.keys()):
-        check.looked_at += 1
-        if wanted.get(name) != finds.get(name):
-            differing = sorted(wanted.get(name, set()) ^ finds.get(name, set()))
-            check.fail(f"config {name[0]}, split {name[1]}: differs in {', '.join(differing[:3]) or 'name'}")
-    lost = {file.path for file in manifest.files} - set().union(*finds.values())
+    check_configs(text, there, wanted, found)
+    lost = {file.path for file in manifest.files} - set().union(*wanted.values())
     for path in sorted(lost):
-        check.fail(f"{path}: no config finds it")
+        found["configs"].fail(f"{path}: no config finds it")

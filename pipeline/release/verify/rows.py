@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pipeline.files import open_parquet
 from pipeline.release.lineage import COLUMNS as LINEAGE
 from pipeline.release.lineage import answers_of_forbidding, is_forbidden, without_lineage
 from pipeline.release.manifest import LOCAL, TOMBSTONES, Config, File, Manifest, Task
+from pipeline.release.tally import Tally, add_up, license_counts, source_counts, tally
 from pipeline.release.verify.findings import Findings
 from pipeline.release.verify.places import PlaceChecks
 from pipeline.release.verify.spool import Spool
@@ -26,6 +26,8 @@ from pipeline.takedown_list import Takedowns, read_requests
 ROWS_AT_ONCE = 2048
 # The value of a row's cell, and the name of its license tier and verdicts, where the column has none.
 NONE, UNKNOWN = "none", "unknown"
+# What a manifest counts of a license or a source, in this order.
+UNITS = ("rows", "characters", "first day", "last day")
 
 
 def _rows(mask: pa.Array) -> list[int]:
@@ -52,7 +54,7 @@ class RowChecks:
         self._ids, self._hosts = Spool(scratch / "ids"), Spool(scratch / "hosts")
         self._cells = {config.name: config for config in manifest.configs if config.cells == [config.name]}
         self._tasks = {task.name: task for task in manifest.tasks}
-        self._counts: dict[str, dict[str, Counter[Any]]] = {}
+        self._counts: dict[str, Tally] = {}
         self._places = PlaceChecks(manifest, found)
         self._takedowns = Takedowns(read_requests(release / LOCAL))
         self._gone = pa.array([], pa.string())
@@ -151,13 +153,8 @@ class RowChecks:
         if self._takedowns.requests:
             fail("takedowns", pa.array(self._takedowns.find(batch) >= 0), "a request for takedown names it")
         self._hosts_of(number, start, batch)
-        counts = self._counts.setdefault(
-            task.name, {"languages": Counter(), "consent": Counter(), "licenses": Counter()}
-        )
-        counts["consent"].update(consent.to_pylist())
-        counts["languages"].update(self._column(batch, "language", UNKNOWN).to_pylist())
-        licenses = batch.column("license").to_pylist() if "license" in batch.schema.names else [None] * batch.num_rows
-        counts["licenses"].update(zip(licenses, tier.to_pylist(), strict=True))
+        known = [self._counts[task.name]] if task.name in self._counts else []
+        self._counts[task.name] = add_up([*known, tally(pa.Table.from_batches([batch]))])
 
     def _lacking(self, task: Task) -> list[str]:
         """Columns of lineage that a rewritten task lacks."""
@@ -233,15 +230,34 @@ class RowChecks:
             check.fail(f"{task.name}: {task.rows_in:,} rows in are not {rows:,} here and {left:,} left out")
         if task.funnel and task.funnel[-1].rows != task.rows_in:
             check.fail(f"{task.name}: its funnel ends with {task.funnel[-1].rows:,} rows, {task.rows_in:,} came in")
-        said: dict[str, dict[Any, int]] = {
-            "languages": dict(task.languages),
-            "consent": dict(task.consent),
-            "licenses": {(count.license, count.tier): count.rows for count in task.licenses},
+        said: dict[str, dict[Any, tuple[Any, ...]]] = {
+            "languages": {name: (rows,) for name, rows in task.languages.items()},
+            "consent": {name: (rows,) for name, rows in task.consent.items()},
+            "licenses": {(each.license, each.tier): (each.rows, each.characters) for each in task.licenses},
+            "sources": {each.source: (each.rows, each.characters, each.first, each.last) for each in task.sources},
         }
+        counted = _by_name(self._counts.get(task.name, add_up([])))
         for what, wanted in said.items():
-            counted = dict(self._counts.get(task.name, {}).get(what, {}))
             check.looked_at += 1
-            for name in sorted(wanted.keys() | counted.keys(), key=str):
-                here, there = counted.get(name, 0), wanted.get(name, 0)
-                if here != there:
-                    check.fail(f"{task.name}: {what}: {name} has {here:,} rows, the manifest says {there:,}")
+            for name in sorted(wanted.keys() | counted[what].keys(), key=str):
+                nothing: tuple[Any, ...] = (0, 0, None, None)
+                pairs = zip(UNITS, counted[what].get(name, nothing), wanted.get(name, nothing), strict=False)
+                for unit, here, there in (pair for pair in pairs if pair[1] != pair[2]):
+                    check.fail(
+                        f"{task.name}: {what}: {name} has {_said(here)} {unit}, the manifest says {_said(there)}"
+                    )
+
+
+def _by_name(counted: Tally) -> dict[str, dict[Any, tuple[Any, ...]]]:
+    """Counts of rows as a manifest's own are compared with them: by name rows, characters, first and last day."""
+    return {
+        **{what: {name: (rows,) for name, rows in counted[what].items()} for what in ("languages", "consent")},
+        "licenses": {(each.license, each.tier): (each.rows, each.characters) for each in license_counts(counted)},
+        "sources": {
+            each.source: (each.rows, each.characters, each.first, each.last) for each in source_counts(counted)
+        },
+    }
+
+
+def _said(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value or "no")
