@@ -13,6 +13,7 @@ from pipeline.errors import KamisukiError
 from pipeline.files import atomic_file, canonical_digest, remove_temporaries, write_json
 from pipeline.progress import Progress
 from pipeline.release.derived_record import (
+    MADE_OF,
     MIX,
     PACK,
     REGISTER,
@@ -35,7 +36,6 @@ from pipeline.release.mixing.pack import TRAINING, pack_files
 from pipeline.release.mixing.placing import first_range
 from pipeline.release.mixing.plan import Measured, Step, Stream, Taken, find_source, measured_of, origins_of
 from pipeline.release.tokenizer import TextTokenizer, load_tokenizer
-from pipeline.release.verify.mixed import MADE_OF
 from pipeline.release_lock import held
 from pipeline.run import LOCK
 from pipeline.runner import Runner, Task

@@ -38,7 +38,7 @@ from pipeline.release.of_run import note_release
 from pipeline.release.taking_down import pages_named
 from pipeline.release.tally import add_up, license_counts, source_counts
 from pipeline.release.tombstones import buried, listed_for
-from pipeline.release.unfinished import read_plan, refuse_unfinished, taking_down
+from pipeline.release.unfinished import PLAN, read_plan, refuse_unfinished, taking_down
 from pipeline.release_lock import held
 from pipeline.release_rewritten import find_rewritten
 from pipeline.release_sources import Source, find_corpus
@@ -188,6 +188,11 @@ class ReleaseRun:
             for scratch in (self.release / LOCAL / EXCHANGE, self.release / LOCAL / LISTED):
                 if folder_exists(scratch):
                     delete_tree(scratch)
+            if read_plan(self.release) is not None:
+                self.progress.say(
+                    f"release: {self.release} is built without what a takedown is to take out, which has not ended: "
+                    f"kamisuki takedown {self.release} clears what was made of the release before"
+                )
             return Built(manifest, True)
 
     @contextlib.contextmanager
@@ -276,8 +281,10 @@ class ReleaseRun:
         for folder in (self.release / DATA, self.release / LOCAL / LEDGER, self.release / LOCAL / EXCHANGE):
             if folder_exists(folder):
                 delete_tree(folder)
-        if folder_exists(unfinished):
-            delete_tree(unfinished)
+        for name in tree_sizes(unfinished):
+            # What was found is of files that are gone. The takedown itself still has to reach what was made of them.
+            if name != PLAN:
+                delete(unfinished / name)
         write_json(path, {"out": str(self.out), **identity, **kept})
         return None
 

@@ -144,8 +144,8 @@ class TakedownRun:
             if size != file.bytes:
                 what = "is missing" if size is None else f"has {size:,} bytes, and the manifest says {file.bytes:,}"
                 raise UsageError(
-                    f"{self.release}/{file.path} {what}: kamisuki release, as it was given before, makes it again; "
-                    f"kamisuki verify {self.release} says what else is wrong"
+                    f"{self.release}/{file.path} {what}: bring it back from a copy, or kamisuki release, as it was "
+                    f"given before, makes it again; kamisuki verify {self.release} says what else is wrong"
                 )
 
     def _origin(self) -> dict[str, Any]:

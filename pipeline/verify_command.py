@@ -53,6 +53,9 @@ def add_verify_command(app: typer.Typer, console: Any) -> None:
                     console().print(f"{check.name}: {problem}", soft_wrap=True)
                 if check.wrong > len(check.problems):
                     console().print(f"{check.name}: {check.wrong:,} in all")
+            idle = [check.name for check in found.checks.values() if not check.looked_at and not check.wrong]
+            if idle:
+                console().print(f"nothing was there to look at: {', '.join(idle)}", soft_wrap=True)
             failed = [check.name for check in found.checks.values() if check.wrong]
             console().print(
                 f"{release}: {len(failed)} of {len(found.checks)} checks failed: build it again by its command (a "

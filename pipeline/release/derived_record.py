@@ -20,6 +20,8 @@ from pipeline.storage.places import Place, RemotePath, exists, first_other, lies
 
 FORMAT = 1
 DERIVED = "derived.json"
+# In the .local of a mix: by the name of each source the release that it was made of, for this machine alone.
+MADE_OF = "made-of.json"
 # In the release's .local: a line for each thing that was made of it, so that a takedown finds them.
 REGISTER = "derived.jsonl"
 # Kinds of what several releases go into.

@@ -49,7 +49,7 @@ def refuse_unfinished(release: Place) -> None:
         return
     if exists(taking_down(release) / PLAN):
         raise UsageError(
-            f"a takedown was begun in {release} and did not end: kamisuki takedown {release} finishes it, or "
-            "kamisuki release --replace builds the release anew without what was to go; until then it is not what its "
-            "manifest says"
+            f"a takedown was begun in {release} and did not end: kamisuki takedown {release} finishes it (where files "
+            "are missing, after kamisuki release --replace has made them again); until then rows that are to go may be "
+            "here or in what was made of it"
         )

@@ -35,6 +35,8 @@ _NEVER_EUC = bytes((*range(0x80, 0x8E), *range(0x90, 0xA1), 0xFF))
 # EUC-KR comes before GBK, of whose first level its Hangul are a part.
 _FALLBACKS = ("euc-kr", "gbk", "big5", "windows-1252")
 
+# The standard's longest label has 19 letters; longer ones are not kept in memory.
+_LONGEST_LABEL = 32
 # Names that pages use and the WHATWG Encoding standard's table does not know.
 _MORE_LABELS = {
     "cp932": "shift_jis",
@@ -71,12 +73,14 @@ class Decoded:
     replacements: int
 
 
-@lru_cache(1_024)
 def whatwg_name(label: str) -> str | None:
     """The WHATWG name for a charset label, or None if it is unknown or may not be decoded."""
-    label = label.strip(" \t\r\n\f\"';").lower()
-    if not label.isascii():
-        return None
+    label = label.strip(" \t\r\n\f\"';")
+    return _name_of(label.lower()) if label.isascii() and len(label) <= _LONGEST_LABEL else None
+
+
+@lru_cache(1_024)
+def _name_of(label: str) -> str | None:
     encoding = webencodings.lookup(_MORE_LABELS.get(label, label))
     if encoding is None or encoding.name == "replacement":
         return None

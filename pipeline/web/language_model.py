@@ -99,6 +99,9 @@ def _load(reader: _Reader) -> Model:
     if word_grams != 1 or loss != _HIERARCHICAL or grams < 1 or not reader.values("?")[0]:
         raise ValueError("its features, loss or vectors are others")
     vectors = _read_vectors(reader)
+    # The compiled code looks at no bounds.
+    if words < 1 or labels < 2 or buckets < 1 or not 0 <= kept[:, 1].min() <= kept[:, 1].max() < len(vectors) - words:
+        raise ValueError("its parts do not fit together")
     if reader.values("?")[0] or reader.values("2q") != (labels, dimensions) or vectors.shape[1] != dimensions:
         raise ValueError("its outputs are others")
     outputs = reader.array("<f4", labels * dimensions).reshape(labels, dimensions).astype(np.float32)

@@ -17,7 +17,9 @@ from pipeline.web.warc_record import Held, Record, parse_date, text_of, url_of
 
 # Given as a dtype by its place, it takes numpy a third of the time.
 _BYTES, _NUMBERS = np.dtype(np.uint8), np.dtype(np.int64)
-_type_and_charset = lru_cache(1_024)(content_type_of)
+# Longer types are of one page alone, and would fill the memory.
+_LONGEST_KEPT = 128
+_kept_type = lru_cache(1_024)(content_type_of)
 
 
 def read_usual_record(member: bytes, max_body_bytes: int) -> Record | None:
@@ -51,9 +53,9 @@ def read_usual_record(member: bytes, max_body_bytes: int) -> Record | None:
         record.truncated = truncated.lower()
     start = places[2 * at.HTTP_TYPE]
     if start:
-        record.content_type, record.http_charset = _type_and_charset(
-            member[start : places[2 * at.HTTP_TYPE + 1]].decode("ascii")
-        )
+        declared = member[start : places[2 * at.HTTP_TYPE + 1]].decode("ascii")
+        read = _kept_type if len(declared) <= _LONGEST_KEPT else content_type_of
+        record.content_type, record.http_charset = read(declared)
     record.hold(Held(member, places[at.BLOCK_START], places[at.BODY_START], places[at.BLOCK_END]))
     if places[2 * at.HTTP_LANGUAGE]:
         record.http_language = ",".join(record.http_headers["content-language"]) or None

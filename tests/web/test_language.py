@@ -1,6 +1,7 @@
 """Language identification: Japanese is named, nothing raises, the verdict rests on the documented part of a text."""
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from filters.models import load_fasttext
 from pipeline.web import language
 from pipeline.web.language import MAX_CHARACTERS, identify, model_digest, model_path
-from pipeline.web.language_model import NoLanguageModel, likeliest, load_model
+from pipeline.web.language_model import NoLanguageModel, _Reader, likeliest, load_model
 
 UDHR = Path(__file__).parents[3] / "shared" / "data" / "dev" / "text" / "udhr.jsonl"
 SENTENCES = {
@@ -90,6 +91,20 @@ def test_a_model_that_is_cut_is_told(tmp_path: Path, size: int) -> None:
     path.write_bytes(model_path().read_bytes()[:size])
     with pytest.raises(NoLanguageModel, match=r"cut\.ftz"):
         load_model(path)
+
+
+def test_a_model_whose_n_grams_name_no_vector_is_told(tmp_path: Path) -> None:
+    content = bytearray(model_path().read_bytes())
+    reader = _Reader(bytes(content))
+    reader.values("2i12id")
+    for _ in range(reader.values("3i2q")[0]):
+        reader.entry()
+    for number in (2**31 - 1, -1):
+        struct.pack_into("<i", content, reader.position + 4, number)
+        path = tmp_path / "wild.ftz"
+        path.write_bytes(content)
+        with pytest.raises(NoLanguageModel, match="do not fit together"):
+            load_model(path)
 
 
 def test_loading_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path
 
 from pipeline import __version__
-from pipeline.files import file_digest
 from pipeline.release.card import card
 from pipeline.release.derived_record import derived_at
-from pipeline.release.manifest import CARD, LOCAL, MANIFEST, TOMBSTONES, Manifest, read_manifest
+from pipeline.release.manifest import CARD, MANIFEST, TOMBSTONES, Manifest, read_manifest
 from pipeline.release.unfinished import refuse_unfinished
 from pipeline.release.verify.configs import check_configs
 from pipeline.release.verify.findings import CHECKS, SHOWN, Check, Findings
+from pipeline.release.verify.listed import check_bytes, check_names
 from pipeline.release.verify.mixed import verify_derived
 from pipeline.release.verify.rows import RowChecks
 from pipeline.storage.places import Place, local_copy, read_bytes, tree_sizes
@@ -32,36 +32,19 @@ def verify(release: Place) -> Findings:
     refuse_unfinished(release)
     found = Findings()
     there = tree_sizes(release)
-    _files(manifest, there, found)
+    wanted = {MANIFEST, CARD, *(file.path for file in manifest.files)}
+    check_names(wanted, there, {TOMBSTONES}, "manifest", found)
     with tempfile.TemporaryDirectory(prefix="kamisuki-verify-") as scratch:
         rows = RowChecks(release, manifest, Path(scratch), found)
         for number, file in enumerate(manifest.files):
             if file.path not in there:
                 continue
             with local_copy(release / file.path) as path:
-                check = found["checksums"]
-                check.looked_at += 1
-                if there[file.path] != file.bytes:
-                    check.fail(f"{file.path}: has {there[file.path]:,} bytes, the manifest says {file.bytes:,}")
-                elif file_digest(path) != file.sha256:
-                    check.fail(f"{file.path}: its SHA-256 is not the manifest's")
+                check_bytes(file, path, "manifest", found)
                 rows.file(number, file, path)
         rows.finish()
     _card(release, manifest, there, found)
     return found
-
-
-def _files(manifest: Manifest, there: dict[str, int], found: Findings) -> None:
-    check = found["files"]
-    wanted = {MANIFEST, CARD, *(file.path for file in manifest.files)}
-    check.looked_at = len(wanted)
-    for path in sorted(wanted - there.keys()):
-        check.fail(f"{path}: is missing")
-    # The Hub adds .gitattributes to what it is given, its clients a folder .cache to what they fetch.
-    own = (f"{LOCAL}/", ".cache/")
-    for path in sorted(there.keys() - wanted - {TOMBSTONES, ".gitattributes"}):
-        if not path.startswith(own):
-            check.fail(f"{path}: the manifest does not know it")
 
 
 def _card(release: Place, manifest: Manifest, there: dict[str, int], found: Findings) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from pipeline.errors import KamisukiError, UsageError
-from pipeline.files import file_digest, read_json
-from pipeline.release.derived_record import DERIVED, MIXED, Companion, Derived, DerivedFile
+from pipeline.release.derived_record import DERIVED, MADE_OF, MIXED, Companion, Derived, DerivedFile
 from pipeline.release.manifest import CARD, LOCAL
 from pipeline.release.mixing.card import mix_card
 from pipeline.release.mixing.checksums import CHECKSUMS, checksum_lines
@@ -25,13 +24,14 @@ from pipeline.release.mixing.tally import Counted, add_to, tally_lines
 from pipeline.release.tombstones import buried, listed_for
 from pipeline.release.verify.configs import check_configs
 from pipeline.release.verify.findings import Findings
+from pipeline.release.verify.listed import check_bytes, check_names
 from pipeline.release.verify.spool import Spool
 from pipeline.storage.places import Place, as_place, folder_exists, local_copy, read_bytes, tree_sizes
 from pipeline.takedown_list import Takedowns, together
 
-# In the .local of a mix: by the name of each source the release that it was made of, for this machine alone.
-MADE_OF = "made-of.json"
 ROWS_AT_ONCE = 2048
+# What no row of a mix is without.
+COUNTED = ("source", "epoch", "tokens")
 # Shares are kept as floating numbers in the record; a token is far more than their error.
 A_TOKEN = 1
 
@@ -52,6 +52,46 @@ OF_MIXES = OF_EXPORTS | {
 }
 
 
+class _Step(BaseModel):
+    corpus: str
+    budget: str
+    tokens: int
+    folder: str
+
+
+class _Source(BaseModel):
+    name: str
+    share: float
+    tokens: int = Field(gt=0)
+    max_epochs: float
+
+
+class _Settings(BaseModel):
+    """What is relied on of the settings of a mix, which its record takes as they are."""
+
+    sources: list[_Source]
+    steps: list[_Step]
+    forced: bool
+
+    @classmethod
+    def of(cls, place: Place, record: Derived) -> _Settings:
+        """Raises UsageError where they are not whole, or its files hold rows of other sources."""
+        wrong = ""
+        try:
+            settings = cls.model_validate(record.settings)
+            counted = {line.source for file in record.files for line in file.tally}
+            unknown = sorted(counted - {source.name for source in settings.sources})
+            if not unknown:
+                return settings
+            wrong = f"files: {unknown[0]} is none of its sources"
+        except ValidationError as error:
+            first = error.errors()[0]
+            wrong = f"settings.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        raise UsageError(
+            f"{place / DERIVED} is damaged: {wrong}: bring it back from a copy, or make the {record.kind} anew"
+        )
+
+
 def verify_derived(place: Place, record: Derived) -> Findings:
     """Check what was made of releases. Raises UsageError where its making has not ended.
 
@@ -59,41 +99,36 @@ def verify_derived(place: Place, record: Derived) -> Findings:
     """
     if not record.finished:
         raise UsageError(f"the {record.kind} at {place} is not whole: give the command that makes it again")
+    settings = _Settings.of(place, record) if record.kind in MIXED else None
     found = Findings(OF_MIXES if record.kind in MIXED else OF_EXPORTS)
     there = tree_sizes(place)
     _files(place, record, there, found)
     with tempfile.TemporaryDirectory(prefix="kamisuki-verify-") as scratch:
-        rows = _Rows(place, record, Path(scratch), found) if record.kind in MIXED else None
+        rows = None if settings is None else _Rows(place, record, settings, Path(scratch), found)
         for number, file in enumerate(record.files):
             if file.path in there:
                 with local_copy(place / file.path) as path:
-                    _checksum(file, path, found)
+                    check_bytes(file, path, "record", found)
                     if rows is not None:
                         rows.file(number, file, path)
         for part in _beside(record):
             if part.path in there:
                 with local_copy(place / part.path) as path:
-                    _checksum(part, path, found)
-        if rows is not None:
+                    check_bytes(part, path, "record", found)
+        if rows is not None and settings is not None:
             rows.finish()
-            _budgets(record, rows.longest, found)
+            _budgets(record, settings, rows.longest, found)
             _card(place, record, there, found)
     return found
 
 
 def _files(place: Place, record: Derived, there: dict[str, int], found: Findings) -> None:
-    check = found["files"]
     wanted = {DERIVED, *(file.path for file in record.files), *(part.path for part in _beside(record))}
     if record.kind in MIXED:
         wanted |= {CARD, CHECKSUMS}
         if CHECKSUMS in there and read_bytes(place / CHECKSUMS) != b"".join(checksum_lines(record)):
             found["checksums"].fail(f"{CHECKSUMS}: is not what the record says")
-    check.looked_at = len(wanted)
-    for path in sorted(wanted - there.keys()):
-        check.fail(f"{path}: is missing")
-    for path in sorted(there.keys() - wanted - {".gitattributes"}):
-        if not path.startswith((f"{LOCAL}/", ".cache/")):
-            check.fail(f"{path}: the record does not know it")
+    check_names(wanted, there, set(), "record", found)
 
 
 def _beside(record: Derived) -> list[Companion]:
@@ -101,25 +136,17 @@ def _beside(record: Derived) -> list[Companion]:
     return [part for file in record.files for part in file.beside] + record.others
 
 
-def _checksum(facts: DerivedFile | Companion, path: Path, found: Findings) -> None:
-    check = found["checksums"]
-    check.looked_at += 1
-    size = path.stat().st_size
-    if size != facts.bytes:
-        check.fail(f"{facts.path}: has {size:,} bytes, the record says {facts.bytes:,}")
-    elif file_digest(path) != facts.sha256:
-        check.fail(f"{facts.path}: its SHA-256 is not the record's")
-
-
 def takedowns_of(place: Place) -> dict[str, Takedowns]:
     """By the name of a source what was taken down in its release, of those whose release this machine can reach."""
+    path = place / LOCAL / MADE_OF
     try:
-        made_of = read_json(place / LOCAL / MADE_OF)
+        places = TypeAdapter(dict[str, str]).validate_json(read_bytes(path))
     except FileNotFoundError:
         return {}
+    except ValidationError:
+        raise UsageError(f"{path} is damaged: delete it, and takedowns of the releases are not looked for") from None
     found = {}
-    for source, where in made_of.items():
-        release = as_place(where)
+    for source, release in ((source, as_place(where)) for source, where in places.items()):
         try:
             if folder_exists(release):
                 found[source] = Takedowns(together(listed_for(release, None), buried(release)))
@@ -132,14 +159,14 @@ class _Rows:
     """The checks of rows, file after file; `finish` finds what is there twice. `longest` are the most tokens that a row
     of a source has."""
 
-    def __init__(self, place: Place, record: Derived, scratch: Path, found: Findings) -> None:
+    def __init__(self, place: Place, record: Derived, settings: _Settings, scratch: Path, found: Findings) -> None:
         self.place = place
         self.record = record
         self.found = found
         self.longest: Counter[str] = Counter()
         self._ids = Spool(scratch / "ids")
         self._gone = takedowns_of(place)
-        self._corpora = {step["folder"]: step["corpus"] for step in record.settings["steps"]}
+        self._corpora = {step.folder: step.corpus for step in settings.steps}
 
     def file(self, number: int, file: DerivedFile, path: Path) -> None:
         """Check the rows of a data file that lies at `path`."""
@@ -157,6 +184,10 @@ class _Rows:
                 counted: Counted = {}
                 start = 0
                 for batch in parquet.iter_batches(ROWS_AT_ONCE):
+                    lacking = [name for name in COUNTED if batch.column(name).null_count]
+                    if lacking:
+                        self.found["schema"].fail(f"{file.path}: rows from {start} on lack {', '.join(lacking)}")
+                        return
                     self._batch(number, file, start, batch)
                     add_to(counted, pa.Table.from_batches([batch]))
                     start += batch.num_rows
@@ -222,35 +253,34 @@ class _Rows:
                 seen.setdefault(name, here)
 
 
-def _budgets(record: Derived, longest: Counter[str], found: Findings) -> None:
-    settings = record.settings
-    sources = {source["name"]: source for source in settings["sources"]}
+def _budgets(record: Derived, settings: _Settings, longest: Counter[str], found: Findings) -> None:
+    sources = {source.name: source for source in settings.sources}
     for budget in budgets_of(record):
         used: Counter[str] = Counter()
         for line in budget.lines():
             used[line.source] += line.tokens
-        for name in used.keys() | _lanes(budget, sources):
-            _share(record, budget, sources[name], used[name], longest[name], found)
+        for name in sorted(used.keys() | _lanes(budget, sources)):
+            source = sources[name]
+            _share(record, budget, source, used[name], longest[name], found)
             found["epochs"].looked_at += 1
-            most = sources[name]["max_epochs"]
             # The row that reaches the budget may be of the next epoch.
-            if not settings["forced"] and used[name] > most * sources[name]["tokens"] + longest[name]:
-                epochs = used[name] / sources[name]["tokens"]
+            if not settings.forced and used[name] > source.max_epochs * source.tokens + longest[name]:
                 found["epochs"].fail(
-                    f"{budget.config}: {name} is gone through {epochs:.2f} times, and {most} is the most"
+                    f"{budget.config}: {name} is gone through {used[name] / source.tokens:.2f} times, and "
+                    f"{source.max_epochs:g} is the most"
                 )
 
 
-def _lanes(budget: Budget, sources: dict[str, Any]) -> set[str]:
+def _lanes(budget: Budget, sources: dict[str, _Source]) -> set[str]:
     """The sources that a budget should hold rows of: in a pack its own corpus."""
     return {budget.corpus} if budget.corpus else set(sources)
 
 
-def _share(record: Derived, budget: Budget, source: dict[str, Any], tokens: int, longest: int, found: Findings) -> None:
+def _share(record: Derived, budget: Budget, source: _Source, tokens: int, longest: int, found: Findings) -> None:
     check = found["budgets"]
     check.looked_at += 1
-    wanted = source["share"] * budget.wanted
-    said = f"{budget.config}: {source['name']} has {tokens:,} tokens, its share is {wanted:,.0f}"
+    wanted = source.share * budget.wanted
+    said = f"{budget.config}: {source.name} has {tokens:,} tokens, its share is {wanted:,.0f}"
     if tokens > wanted + longest + A_TOKEN:
         check.fail(f"{said}, and a row more than that is {longest:,}")
     # Nothing is put in the place of what was taken down.
