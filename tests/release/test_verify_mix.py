@@ -15,11 +15,11 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.export_run import export
 from pipeline.release.derived import take_out
-from pipeline.release.derived_record import DERIVED, read_derived, write_derived
+from pipeline.release.derived_record import DERIVED, MADE_OF, read_derived, write_derived
 from pipeline.release.manifest import LOCAL
 from pipeline.release.mixing.checksums import write_checksums
 from pipeline.release.verify import verify
-from pipeline.release.verify.mixed import MADE_OF, OF_MIXES
+from pipeline.release.verify.mixed import OF_MIXES
 from pipeline.runner import InProcessRunner
 from pipeline.takedown_list import remember_requests
 from tests.pipeline.conftest import Quiet, run_cli
@@ -137,3 +137,46 @@ def test_each_check_finds_what_it_is_for(made, tmp_path, broken, check, said):
     broken(place)
     found = verify(place)
     assert found[check].wrong and any(said in problem for problem in found[check].problems), found.as_record()
+
+
+@pytest.mark.parametrize("wrong", [{"steps": None}, {"sources": [{"name": "web"}]}, {"forced": []}])
+def test_a_record_whose_settings_are_damaged_is_told(made, tmp_path, wrong):
+    place = shutil.copytree(made / "mix", tmp_path / "mix")
+    data = json.loads((place / DERIVED).read_text())
+    data["settings"] |= wrong
+    (place / DERIVED).write_text(json.dumps(data))
+    with pytest.raises(UsageError, match=r"settings\..*anew"):
+        verify(place)
+
+
+def test_a_record_of_rows_of_another_source_is_told(made, tmp_path):
+    place = shutil.copytree(made / "mix", tmp_path / "mix")
+    data = json.loads((place / DERIVED).read_text())
+    data["files"][0]["tally"][0]["source"] = "nobody"
+    (place / DERIVED).write_text(json.dumps(data))
+    with pytest.raises(UsageError, match="nobody is none of its sources"):
+        verify(place)
+
+
+def test_rows_without_tokens_are_found(made, tmp_path):
+    place = shutil.copytree(made / "mix", tmp_path / "mix")
+    table = pq.read_table(place / FIRST, partitioning=None)
+    column = table.schema.get_field_index("tokens")
+    nothing = pa.nulls(table.num_rows, table.schema.field(column).type)
+    pq.write_table(table.set_column(column, table.schema.field(column), nothing), place / FIRST)
+    assert any("lack tokens" in problem for problem in verify(place)["schema"].problems)
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"web": 3}'])
+def test_a_damaged_list_of_releases_is_told(made, tmp_path, content):
+    place = shutil.copytree(made / "mix", tmp_path / "mix")
+    (place / LOCAL / MADE_OF).write_text(content)
+    with pytest.raises(UsageError, match="damaged"):
+        verify(place)
+
+
+def test_a_mix_whose_releases_are_elsewhere_says_so(made, tmp_path, monkeypatch, capsys):
+    place = shutil.copytree(made / "mix", tmp_path / "mix")
+    (place / LOCAL / MADE_OF).unlink()
+    code, printed, _ = run_cli(monkeypatch, capsys, "verify", str(place))
+    assert code == 0 and "nothing was there to look at: takedowns" in printed
