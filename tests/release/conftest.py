@@ -6,6 +6,7 @@ import pytest
 
 from tests.release.handmade import export_rows
 from tests.release.mixes import make_releases
+from tests.release.test_takedown import copied
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +15,12 @@ def releases(tmp_path_factory):
     folder = tmp_path_factory.mktemp("releases")
     make_releases(folder)
     return folder
+
+
+@pytest.fixture
+def place(origin, tmp_path):
+    """A release that a test may change, a copy of its module's `origin` with what lies beside it."""
+    return copied(origin, tmp_path / "here")
 
 
 @pytest.fixture(scope="session")

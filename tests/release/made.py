@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.export_run import export
 from pipeline.files import TableWriter, write_json
 from pipeline.ledger import Entry
 from pipeline.release_run import Built, ReleaseRun, Settings
@@ -58,3 +59,10 @@ def release(
     """Build a release in this process."""
     job = ReleaseRun(out, to, Settings(**settings), InProcessRunner(), Quiet(), rewritten=rewritten, corpus=corpus)
     return job.build(replace)
+
+
+def released_and_exported(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    """A folder with an OUT of these rows, a release of it in several files, and an export of that as JSON lines."""
+    release(made_out(folder / "out", rows), folder / "release", shard_bytes=6_000)
+    export(folder / "release", folder / "lines", "jsonl", InProcessRunner(), Quiet())
+    return folder

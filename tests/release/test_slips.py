@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.export_run import export
 from pipeline.release.derived_record import Derived, Origin, write_derived
 from pipeline.release.manifest import CARD, LOCAL, MANIFEST, read_manifest
 from pipeline.release.unfinished import Plan, read_plan, write_plan
@@ -19,23 +18,16 @@ from pipeline.runner import InProcessRunner
 from pipeline.takedown_list import read_requests
 from tests.pipeline.conftest import Quiet, run_cli
 from tests.release.handmade import bytes_of
-from tests.release.made import made_out, made_rows, release
-from tests.release.test_takedown import copied, request, rows_of, takedown
+from tests.release.made import made_out, made_rows, release, released_and_exported
+from tests.release.searching import holding
+from tests.release.test_takedown import request, rows_of, takedown
 
 ROWS = made_rows(40, hosts=4)
 
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("origin")
-    release(made_out(folder / "out", ROWS), folder / "release", shard_bytes=6_000)
-    export(folder / "release", folder / "lines", "jsonl", InProcessRunner(), Quiet())
-    return folder
-
-
-@pytest.fixture
-def place(origin, tmp_path) -> Path:
-    return copied(origin, tmp_path / "here")
+    return released_and_exported(tmp_path_factory.mktemp("origin"), ROWS)
 
 
 def test_what_is_no_release_is_called_by_its_name(place):
@@ -151,7 +143,7 @@ def test_a_takedown_of_a_damaged_release_does_not_begin(place):
     assert not read_requests(place / LOCAL)
 
 
-def test_a_takedown_that_cannot_end_is_ended_by_a_build_in_its_place(place):
+def test_a_takedown_that_cannot_end_does_so_after_a_build_in_its_place(place):
     had = rows_of(place)
     write_plan(place, Plan(folder="gone", requests=[request("host", "h1.example")]))
     shutil.rmtree(place / "data")
@@ -161,4 +153,11 @@ def test_a_takedown_that_cannot_end_is_ended_by_a_build_in_its_place(place):
     release(place.parent / "out", place, shard_bytes=6_000, replace=True)
     left = {key: row for key, row in had.items() if "//h1." not in row["url"]}
     assert rows_of(place).keys() == left.keys() != had.keys()
+    # What was made of the release holds the rows still, until the takedown has ended.
+    assert holding(place.parent / "lines", ["//h1."])
+    with pytest.raises(UsageError, match="kamisuki takedown"):
+        verify(place)
+    takedown(place)
+    assert not holding(place.parent / "lines", ["//h1."]) and holding(place.parent / "lines", ["//h2."])
+    assert rows_of(place).keys() == left.keys()
     assert read_plan(place) is None and verify(place).whole()

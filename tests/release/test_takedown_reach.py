@@ -26,7 +26,7 @@ from tests.pipeline.conftest import Quiet, run_cli
 from tests.pipeline.loopback import made_bucket, moto_server
 from tests.release.handmade import bytes_of
 from tests.release.hub import serving
-from tests.release.made import made_out, made_rows, release
+from tests.release.made import made_out, made_rows, release, released_and_exported
 from tests.release.test_push import REPO, held, published, push
 from tests.release.test_takedown import copied, public, request, rows_of, takedown
 from tests.rewriting.test_request_cache import answer
@@ -36,15 +36,7 @@ ROWS = made_rows(60, hosts=6)
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("origin")
-    release(made_out(folder / "out", ROWS), folder / "release", shard_bytes=6_000)
-    export(folder / "release", folder / "lines", "jsonl", InProcessRunner(), Quiet())
-    return folder
-
-
-@pytest.fixture
-def place(origin, tmp_path) -> Path:
-    return copied(origin, tmp_path / "here")
+    return released_and_exported(tmp_path_factory.mktemp("origin"), ROWS)
 
 
 def kamisuki(monkeypatch, capsys, place: Path, *options: str) -> tuple[int, str, str]:
