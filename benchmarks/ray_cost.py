@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.driver import Pretending, make_inputs, run_until
-from pipeline import runner
 from pipeline.ledger import Entry
-from pipeline.runner import RayRunner, Task
+from pipeline.ray_runner import RayRunner
+from pipeline.runner import Task
 from pipeline.stages import STAGES
 from pipeline.working import Where
 
@@ -118,14 +118,13 @@ def main() -> None:
         tasks = real_tasks(folder, options.tasks)
     finally:
         shutil.rmtree(folder)
-    workers = RayRunner(WORKERS)
+    # The start of another worker is no cost of a task.
+    workers = RayRunner(WORKERS, tasks_per_worker=0)
     workers.start()
     load = os.getloadavg()[0]
     print(f"\nRay's own, {options.tasks:,} tasks of each function on {WORKERS} workers; load {load:.1f}\n")
     print("| arguments of | bytes | wall, ms | driver, ms of CPU | GCS | raylet | workers |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    # The start of another worker is no cost of a task.
-    runner.TASKS_PER_WORKER = 0
     try:
         measure(workers, next(iter(tasks.values()))[:WARMING_TASKS])
         for name in SHOWN:
@@ -135,7 +134,7 @@ def main() -> None:
             each = [wall, *(used[kind] for kind in ("driver", "GCS", "raylet", "workers"))]
             told = " | ".join(f"{seconds / len(some) * 1e3:.2f}" for seconds in each)
             print(f"| {name} | {size:,.0f} | {told} |", flush=True)
-        runner.TASKS_PER_WORKER = 1
+        workers.tasks_per_worker = 1
         wall, _ = measure(workers, some[:NEW_WORKERS])
         print(f"\n{wall / NEW_WORKERS:.1f} s of the clock for a task where each has a new worker")
     finally:

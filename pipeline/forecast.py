@@ -12,9 +12,9 @@ from scipy.stats import t as student
 from pipeline import candidates, host_rates, repeats, resolve, robots_verdicts
 from pipeline.exchange import partitions_for
 from pipeline.forecast_sample import Sample
+from pipeline.ray_runner import TASKS_PER_WORKER
 from pipeline.recipe import Recipe
 from pipeline.repeats_stage import BYTES_PER_LINE
-from pipeline.runner import TASKS_PER_WORKER
 
 CONFIDENCE = 0.9
 # Of docs/dedup-scale.md, measured by `make scale-dedup`: steps over keys, by document; steps over texts, by letter.

@@ -19,7 +19,8 @@ RayAddress = Annotated[str | None, typer.Option("--ray-address", help="A Ray clu
 
 def make_runner(workers: int | None, ray_address: str | None) -> Runner:
     """A runner in this process or on Ray. Raises UsageError where both are asked for."""
-    from pipeline.runner import InProcessRunner, RayRunner
+    from pipeline.ray_runner import RayRunner
+    from pipeline.runner import InProcessRunner
 
     if workers == 0 and ray_address:
         raise UsageError("--workers 0 works in one process and --ray-address on a cluster: give one of them")

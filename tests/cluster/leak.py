@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from pipeline import runner
+from pipeline.ray_runner import RayRunner
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.run import Run
 from pipeline.storage import s3
@@ -111,8 +111,7 @@ def peak_of(find: Callable[[], int]) -> Iterator[Callable[[], float]]:
 
 def sample_runs(recipe: str, inputs: list[str], out: Place, runs: int) -> Iterator[Sample]:
     """Run a recipe again and again in an OUT that is emptied each time, and look after each run."""
-    runner.TASKS_PER_WORKER = 0
-    ray_runner = runner.RayRunner(workers=1)
+    ray_runner = RayRunner(workers=1, tasks_per_worker=0)
     chosen = load_recipe(find_recipe(recipe))
     try:
         for number in range(1, runs + 1):

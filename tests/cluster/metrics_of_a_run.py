@@ -15,9 +15,9 @@ from pathlib import Path
 import ray
 
 from pipeline.progress import Progress
+from pipeline.ray_runner import RayRunner
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.run import Run
-from pipeline.runner import RayRunner
 
 # Ray hands metrics over every ten seconds or so.
 SECONDS = 90

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pipeline.runner import RETRIES
+from pipeline.ray_runner import RETRIES
 from pipeline.storage.places import RemotePath, tree_sizes
 from tests.cluster.nodes import Nodes, ray_nodes, s3_server
 from tests.cluster.outcome import outcome_of

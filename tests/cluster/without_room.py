@@ -10,10 +10,10 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from pipeline import runner as runner_of_tasks
 from pipeline.avoided import LEAST_FREE_BYTES
 from pipeline.ledger import Entry
-from pipeline.runner import RayRunner, Task
+from pipeline.ray_runner import RayRunner
+from pipeline.runner import Task
 from pipeline.working import Where
 from tests.cluster import without_room
 
@@ -65,7 +65,7 @@ def main() -> None:
             ("crashes on one node", crashing, LEAST_FREE_BYTES),
             ("crashes on every node", everywhere, LEAST_FREE_BYTES),
         ):
-            runner_of_tasks.LEAST_FREE_BYTES = needed
+            runner.least_free_bytes = needed
             results = list(runner.run(tasks, Unwatched()))
             found[name] = [
                 {"error": result.error, "kind": result.kind, "attempt": result.where.attempt if result.where else 0}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.avoided import AVOIDED_SECONDS, NODE_LABEL, OF_A_NODE, Avoided, is_of_its_node, selector
 from pipeline.errors import KamisukiError
-from pipeline.runner import RayRunner
+from pipeline.ray_runner import RayRunner
 from pipeline.storage import scratch
 from pipeline.working import call
 from tests.pipeline.conftest import Quiet

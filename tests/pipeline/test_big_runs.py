@@ -21,10 +21,11 @@ from pipeline.entry_pack import load_entries
 from pipeline.events import EVENTS, EventLog
 from pipeline.ledger import ENTRY_SUFFIX, Entry, load_failures
 from pipeline.progress import Progress
+from pipeline.ray_runner import RETRIES, RayRunner
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.report.status import print_status
 from pipeline.run import Run, read_run
-from pipeline.runner import RETRIES, InProcessRunner, RayRunner, Result, Task, Watcher, largest_first
+from pipeline.runner import InProcessRunner, Result, Task, Watcher, largest_first
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.steps import Incomplete
 from pipeline.stragglers import LEAST_ENDED, LEAST_SECONDS, Pace

@@ -18,7 +18,8 @@ from tests.pipeline.conftest import ROOT
 # Joins Ray where workers find kamisuki in another folder, and hands out one task.
 DRIVER = """
 import sys, ray
-from pipeline.runner import RayRunner, Task
+from pipeline.ray_runner import RayRunner
+from pipeline.runner import Task
 from tests.pipeline.conftest import Quiet
 ray.init(address="local", num_cpus=1, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False,
          runtime_env={"env_vars": {"PYTHONPATH": sys.argv[1]}})

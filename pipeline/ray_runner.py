@@ -1,0 +1,289 @@
+"""Running tasks on Ray: handed out a bounded number at a time, tried again elsewhere where a node is at fault."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.avoided import LEAST_FREE_BYTES, Avoided, selector
+from pipeline.errors import KamisukiError
+from pipeline.runner import Result, Task, Watcher, largest_first, result_of
+from pipeline.same_code import difference, this_digest
+from pipeline.working import NAMESPACE, Where, call_on_ray, describe_error, where_from
+
+# A worker that ran this many tasks is replaced, so that what leaks goes with it. What is known to run does not leak
+# (docs/reliability.md), and a new worker takes seconds to load what it needs.
+TASKS_PER_WORKER = 500
+# Tasks in flight for each processor: enough to hide scheduling, few enough that a driver's memory is flat.
+IN_FLIGHT = 2
+# In flight where a cluster has no processor yet: what waits is what makes it grow.
+LEAST_IN_FLIGHT = 16
+# How often Ray tries a task again whose worker was lost, by whatever cause.
+RETRIES = 3
+# So often the driver asks which tasks have begun, and how many processors there are by now; and of so many at once.
+WATCH_SECONDS = 5.0
+WATCHED_AT_ONCE = 500
+# `ray start --head` asks for the token of ~/.ray where there is one, and a run on one machine makes one there; a driver
+# that names a cluster's address sends none unless it is told to (Ray's documentation, "Token authentication").
+TOKEN_HINT = (
+    ": the cluster asks for a token: set RAY_AUTH_MODE=token here and on every node, with the cluster's token in "
+    "RAY_AUTH_TOKEN or ~/.ray/auth_token"
+)
+
+
+class OtherCode(KamisukiError):
+    """A node has another version of the code than the driver."""
+
+    def __init__(self, node: str, what: str) -> None:
+        super().__init__(
+            f"{node} cannot work for this run ({what}): install the same version of kamisuki on every node"
+        )
+
+
+def _asks_for_token(error: BaseException) -> bool:
+    """Whether an error, or what led to it, is that Ray's token was missing or wrong."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if "uthentication" in f"{type(cause).__name__}: {cause}":
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+class RayRunner:
+    """Runs tasks on Ray: started at the first task, local with `workers` processors or on the cluster at `address`.
+
+    A worker is replaced after `tasks_per_worker` tasks, never where that is 0. Where there are several nodes, a task
+    begins on none with fewer than `least_free_bytes` free.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        address: str | None = None,
+        tasks_per_worker: int = TASKS_PER_WORKER,
+        least_free_bytes: int = LEAST_FREE_BYTES,
+    ) -> None:
+        self.workers = workers
+        self.address = address
+        self.tasks_per_worker = tasks_per_worker
+        self.least_free_bytes = least_free_bytes
+        self._ray: Any = None
+        self._started_here = False
+
+    def start(self) -> str:
+        """Start Ray or join the cluster."""
+        ray = self._start()
+        where = f"the cluster at {self.address}" if self.address else "this machine"
+        return f"Ray is ready with {int(ray.cluster_resources().get('CPU', 1))} processors on {where}"
+
+    def _start(self) -> Any:
+        if self._ray is not None:
+            return self._ray
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # Ray would try a task for ever that its memory monitor ends each time.
+        os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
+        import ray
+
+        if not ray.is_initialized():
+            try:
+                if self.address:
+                    ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
+                else:
+                    ray.init(
+                        # Not a cluster that RAY_ADDRESS or an earlier `ray start` left about.
+                        address="local",
+                        num_cpus=self.workers or os.cpu_count(),
+                        # Paths, not data, travel between tasks: the object store needs no more than its least size.
+                        object_store_memory=100_000_000,
+                        include_dashboard=False,
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                    )
+            except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+                where = f"cannot join the Ray cluster at {self.address}" if self.address else "cannot start Ray"
+                hint = TOKEN_HINT if _asks_for_token(error) else ""
+                raise KamisukiError(f"{where}: {describe_error(error).splitlines()[0][:300]}{hint}") from None
+            self._started_here = True
+        self._ray = ray
+        return ray
+
+    def run(self, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Result]:
+        """Submit tasks, largest first, a bounded number at a time, and yield results as they come.
+
+        Raises KamisukiError when the cluster is lost, or another stands at its address.
+        """
+        errors = self._start().exceptions.RayError
+        from ray.experimental.internal_kv import _internal_kv_del
+
+        self._check_memory(tasks)
+        batch = uuid.uuid4().hex
+        lost = False
+        try:
+            yield from self._fly(tasks, batch, watcher)
+        except errors as error:
+            lost = True
+            # Ray calls it an error of authentication when a head node that was started anew does not know this driver.
+            told = " ".join(str(error).split()).partition(" Ensure that the token")[0][:200]
+            raise KamisukiError(
+                f"the Ray cluster was lost ({told}): what is finished is kept; run again when it is back"
+            ) from None
+        finally:
+            # All at once: a question to Ray's table for each task would cost a driver more than the rest of it.
+            if not lost:
+                _internal_kv_del(f"{batch}/", del_by_prefix=True, namespace=NAMESPACE)
+
+    def _fly(self, tasks: Sequence[Task], batch: str, watcher: Watcher) -> Iterator[Result]:
+        ray = self._ray
+        remote = ray.remote(max_calls=self.tasks_per_worker)(call_on_ray)
+        ordered, again = enumerate(largest_first(tasks)), list[_Flight]()
+        waiting = len(tasks)
+        flying: dict[Any, _Flight] = {}
+        avoided = Avoided(self._nodes_with_processors)
+        looked, room, elsewhere = 0.0, LEAST_IN_FLIGHT, False
+        while waiting or flying:
+            if not looked or time.monotonic() - looked >= WATCH_SECONDS:
+                self._watch(flying, watcher)
+                room = max(LEAST_IN_FLIGHT, IN_FLIGHT * int(ray.cluster_resources().get("CPU", 0)))
+                looked = time.monotonic()
+                elsewhere = len(self._nodes_with_processors()) > 1
+                self._call_back(flying, avoided)
+            while waiting and len(flying) < room:
+                if again:
+                    flight = again.pop()
+                else:
+                    number, task = next(ordered)
+                    flight = _Flight(task, f"{batch}/{number}")
+                waiting -= 1
+                task, flight.before = flight.task, flight.where
+                flight.excluded = avoided.excluded(flight.lost_on)
+                free_bytes = self.least_free_bytes if elsewhere and flight.retries < RETRIES else 0
+                reserved = remote.options(
+                    num_cpus=1,
+                    memory=task.memory_bytes,
+                    max_retries=RETRIES,
+                    name=task.shard,
+                    label_selector=selector(flight.excluded),
+                )
+                given = (task.function, task.given(), task.cpu_seconds, free_bytes)
+                handle = reserved.remote(flight.key, this_digest(), *given)
+                flying[handle] = flight
+                watcher.started(task)
+            if ray.wait(list(flying), num_returns=1, timeout=WATCH_SECONDS)[0]:
+                # All that are there at once: asking anew for each would go over all of them each time.
+                done, _ = ray.wait(list(flying), num_returns=len(flying), timeout=0)
+                for handle in done:
+                    flight = flying.pop(handle)
+                    result = self._land(handle, flight, watcher, avoided)
+                    if result is None:
+                        again.append(flight)
+                        waiting += 1
+                    else:
+                        yield result
+
+    def _land(self, handle: Any, flight: _Flight, watcher: Watcher, avoided: Avoided) -> Result | None:
+        """The result of a flight that has ended; None where it is to be tried on another node."""
+        from ray.experimental.internal_kv import _internal_kv_get
+
+        ray, task = self._ray, flight.task
+        try:
+            outcome = ray.get(handle)
+            where: Where | None = Where(**outcome["where"])
+            if "other_code" in outcome:
+                raise OtherCode(outcome["where"]["node"], difference(outcome["other_code"]))
+            if outcome.get("kind") == "place":
+                avoided.add(outcome["where"]["node_id"])
+                others = avoided.others()
+                if flight.retries < RETRIES and (others or "untried" in outcome):
+                    # Where no node has the room that a task had better have, it works with what there is.
+                    flight.retries = flight.retries + 1 if others else RETRIES
+                    self._began(flight, where, watcher)
+                    return None
+        except ray.exceptions.TaskCancelledError:
+            return None
+        except ray.exceptions.RayError as error:
+            if isinstance(error, ray.exceptions.RayTaskError) and "failed to import" in str(error):
+                raise OtherCode("a node", describe_error(error.cause or error)[:200]) from None
+            # The work did not fail, its place did: such a shard is never waived.
+            where = where_from(_internal_kv_get(flight.key, namespace=NAMESPACE))
+            crashed = isinstance(error, ray.exceptions.WorkerCrashedError)
+            if crashed and where and not flight.lost_on and self._nodes_with_processors() - {where.node_id}:
+                # Ray mostly tries again where the worker crashed, and that node may be why: once more elsewhere.
+                flight.lost_on = frozenset({where.node_id})
+                self._began(flight, where, watcher)
+                return None
+            outcome = {"error": f"the worker was lost: {describe_error(error)}"[:500], "kind": "lost"}
+            outcome |= {"seconds": None, "cpu_seconds": None}
+        self._began(flight, where, watcher)
+        return result_of(task, outcome, where)
+
+    def _began(self, flight: _Flight, where: Where | None, watcher: Watcher) -> None:
+        if where and where != flight.where:
+            flight.where = where
+            watcher.began(flight.task, where)
+
+    def _nodes_with_processors(self) -> set[str]:
+        return {node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
+
+    def _call_back(self, flying: dict[Any, _Flight], avoided: Avoided) -> None:
+        """Cancel what waits for a node that is not avoided where there is none any more: it would wait for ever."""
+        pinned = {handle: flight for handle, flight in flying.items() if flight.excluded and flight.waits}
+        alive = self._nodes_with_processors() if pinned else set()
+        for handle, flight in pinned.items():
+            if not avoided.others() or not alive - flight.excluded:
+                self._ray.cancel(handle, force=False)
+
+    def _watch(self, flying: dict[Any, _Flight], watcher: Watcher) -> None:
+        """Tell which tasks have begun, those first that are longest in flight."""
+        from ray.experimental.internal_kv import _internal_kv_get
+
+        unknown = [flight for flight in flying.values() if flight.where is None]
+        known = [flight for flight in flying.values() if flight.where is not None]
+        for flight in [*unknown[: WATCHED_AT_ONCE // 2], *known[: WATCHED_AT_ONCE // 2]]:
+            self._began(flight, where_from(_internal_kv_get(flight.key, namespace=NAMESPACE)), watcher)
+        watcher.watching()
+
+    def _check_memory(self, tasks: Sequence[Task]) -> None:
+        most = max((task.memory_bytes for task in tasks), default=0)
+        # A cluster that grows may have no node for work yet.
+        alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        nodes = [resources.get("memory", 0) for resources in alive if resources.get("CPU")]
+        if nodes and most > max(nodes):
+            raise KamisukiError(
+                f"a task needs {most:,} bytes of memory and the largest node has {int(max(nodes)):,}: "
+                "use larger nodes, or lower extract.limits.memory_bytes"
+            )
+
+    def close(self) -> None:
+        """Stop Ray if this runner started it."""
+        if self._ray is not None and self._started_here:
+            self._ray.shutdown()
+        self._ray = None
+
+
+@dataclass
+class _Flight:
+    """A task, the key under which its worker says that it began, what it said, and on which nodes it must not run.
+
+    `retries` counts how often it was tried again because a node had no room for it; `lost_on` is the node on which its
+    worker was lost each time that Ray tried it. `before` is what had been said when it was handed out.
+    """
+
+    task: Task
+    key: str
+    where: Where | None = None
+    excluded: frozenset[str] = frozenset()
+    retries: int = 0
+    lost_on: frozenset[str] = frozenset()
+    before: Where | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether no worker has begun with it since it was handed out."""
+        return self.where == self.before
