@@ -14,21 +14,8 @@ from pipeline.avoided import LEAST_FREE_BYTES
 from pipeline.ledger import Entry
 from pipeline.ray_runner import RayRunner
 from pipeline.runner import Task
-from pipeline.working import Where
 from tests.cluster import without_room
-
-
-class Unwatched:
-    """Looks at nothing."""
-
-    def started(self, task: Task) -> None:
-        """Nobody asks."""
-
-    def began(self, task: Task, where: Where) -> None:
-        """Nobody asks."""
-
-    def watching(self) -> None:
-        """Nobody asks."""
+from tests.pipeline.conftest import Quiet
 
 
 def work(full: str | None) -> dict[str, Any]:
@@ -66,7 +53,7 @@ def main() -> None:
             ("crashes on every node", everywhere, LEAST_FREE_BYTES),
         ):
             runner.least_free_bytes = needed
-            results = list(runner.run(tasks, Unwatched()))
+            results = list(runner.run(tasks, Quiet()))
             found[name] = [
                 {"error": result.error, "kind": result.kind, "attempt": result.where.attempt if result.where else 0}
                 for result in results

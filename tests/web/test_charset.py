@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+import webencodings.labels
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from pipeline.web.charset import declared_charset, decode
+from pipeline.web.charset import _LONGEST_LABEL, _MORE_LABELS, declared_charset, decode, whatwg_name
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "dev"
 NEEDS_DATA = pytest.mark.skipif(not DATA.is_dir(), reason="the shared test data is not here")
@@ -338,3 +339,10 @@ def test_real_pages_transcoded(charset: str) -> None:
             decoded = decode(body, header)
             assert (decoded.charset, decoded.replacements) == (charset, 0), path.name
             assert decoded.text == body.decode(codec), path.name
+
+
+def test_no_label_is_longer_than_is_looked_up():
+    known = [label for label in webencodings.labels.LABELS if webencodings.labels.LABELS[label] != "replacement"]
+    assert all(len(label) <= _LONGEST_LABEL for label in (*known, *_MORE_LABELS))
+    assert all(whatwg_name(f" {label.upper()}\t") for label in (*known, *_MORE_LABELS))
+    assert whatwg_name("utf-8" + "x" * 60_000) is whatwg_name("あ") is None
