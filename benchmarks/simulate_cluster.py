@@ -23,15 +23,15 @@ class Measured:
     extract_seconds: of a core for each MB of compressed WARC (`make bench-plan`: 8.38 s over 110.4 MB; a quarter of
     that benchmark's pages are Japanese, several times as many as a crawl's, so that a crawl takes less).
     document_seconds: for each document in annotate, sign, judge and select (the same: 1.41 s of 2,850). driver_seconds:
-    of the driver for each task, ray_seconds: what Ray adds there (`make bench-driver`: 268 µs in extract; 1.9 ms,
-    the median of five functions' arguments, beside other work).
+    of the driver for each task, ray_seconds: what Ray adds there (`make bench-driver`: 197 µs in extract; 1.0 ms,
+    the median of five functions' arguments).
     keys_seconds, text_seconds: for each document (`make scale-dedup`, docs/dedup-scale.md).
     """
 
     extract_seconds: float = 8.38 / 110.4
     document_seconds: float = 1.41 / 2_850
-    driver_seconds: float = 268e-6
-    ray_seconds: float = 1.9e-3
+    driver_seconds: float = 197e-6
+    ray_seconds: float = 1.0e-3
     keys_seconds: float = 33e-6
     text_seconds: float = 208e-6
 

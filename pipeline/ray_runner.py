@@ -17,7 +17,7 @@ from pipeline.same_code import difference, this_digest
 from pipeline.working import NAMESPACE, Where, call_on_ray, describe_error, where_from
 
 # A worker that ran this many tasks is replaced, so that what leaks goes with it. What is known to run does not leak
-# (docs/reliability.md), and a new worker takes seconds to load what it needs.
+# (docs/reliability.md), and a new worker takes its time to load what it needs.
 TASKS_PER_WORKER = 500
 # Tasks in flight for each processor: enough to hide scheduling, few enough that a driver's memory is flat.
 IN_FLIGHT = 2
