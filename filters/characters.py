@@ -100,6 +100,15 @@ def character_signals(counts: np.ndarray) -> dict[str, np.ndarray]:
 
 def kana_ratio(text: str) -> float:
     """Hiragana and katakana among the letters and digits of a text, 0.0 to 1.0; 0.0 where there are none."""
-    codes = code_points(text)
-    counts = count_classes(codes, np.array([0, len(codes)]), class_table())[0]
-    return min(1.0, float(counts[2] + counts[3]) / counts[1]) if counts[1] else 0.0
+    letters, kana = _letters_and_kana(code_points(text), class_table())
+    return min(1.0, kana / letters) if letters else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _letters_and_kana(codes: np.ndarray, table: np.ndarray) -> tuple[int, int]:
+    letters = kana = 0
+    for position in range(codes.size):
+        kinds = table[codes[position]]
+        letters += kinds & 1
+        kana += (kinds >> 1 & 1) + (kinds >> 2 & 1)
+    return letters, kana

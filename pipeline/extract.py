@@ -258,22 +258,25 @@ def extractor_of(settings: Extract) -> Extractor:
 def read_input(item: Input, path: str, entry: Entry, reader: PageReader) -> Iterator[Outcome]:
     """All records of one input as document rows and rejects; reading time is what is left between pages."""
     crawl = crawl_name(item.name, None)
+    seconds, others = 0.0, 0
     clock = time.perf_counter()
     for record in records_of(item.path, path, reader.settings.limits.body_bytes):
         entry.read += 1
-        if record.type != "response" and not record.problem:
-            # No capture of a page: counted, and nothing else is to be said of it.
-            if record.type == "revisit":
-                entry.reject("revisit")
-            else:
-                entry.reject("not_a_response")
-            if record.type == "warcinfo":
-                crawl = crawl_name(item.name, record.body[:10_000].decode("utf-8", "replace")) or crawl
+        if record.type == "response" or record.problem:
+            seconds += time.perf_counter() - clock
+            yield reader.read(record, item.name, crawl)
+            clock = time.perf_counter()
             continue
-        reader.watch.time("read", clock)
-        yield reader.read(record, item.name, crawl)
-        clock = time.perf_counter()
-    reader.watch.time("read", clock)
+        # No capture of a page: counted, and nothing else is to be said of it.
+        if record.type == "revisit":
+            entry.reject("revisit")
+            continue
+        others += 1
+        if record.type == "warcinfo":
+            crawl = crawl_name(item.name, record.body[:10_000].decode("utf-8", "replace")) or crawl
+    if others:
+        entry.reject("not_a_response", count=others)
+    reader.watch.add("read", seconds + time.perf_counter() - clock)
 
 
 RECORD_ERRORS = frozenset(

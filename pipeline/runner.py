@@ -137,5 +137,9 @@ class Stopwatch:
     def time(self, step: str, since: float) -> float:
         """Add the time since `since` to a step and return the time now."""
         now = time.perf_counter()
-        self.steps[step] = self.steps.get(step, 0.0) + now - since
+        self.add(step, now - since)
         return now
+
+    def add(self, step: str, seconds: float) -> None:
+        """Add seconds to a step."""
+        self.steps[step] = self.steps.get(step, 0.0) + seconds

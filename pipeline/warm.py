@@ -54,7 +54,7 @@ def warm() -> float:
     from pipeline.web.main_text import extract
     from pipeline.web.metadata import read_metadata
     from pipeline.web.page import read_page
-    from pipeline.web.usual_record import read_usual_record
+    from pipeline.web.usual_record import read_usual_record, room_for_places
 
     texts = pa.array(TEXTS)
     for kind in (texts, texts.cast(pa.large_string())):
@@ -85,7 +85,7 @@ def warm() -> float:
         may_be_japanese(body, None, None)
         decode(body, None)
         decode(body + b"\xff", None)
-    read_usual_record(b"WARC/1.0\r\n", 0)
+    read_usual_record(b"WARC/1.0\r\n", 0, room_for_places())
     page = read_page(PAGE)
     page.visible_text()
     page.attributes_of(int(page.find("a")[0]))

@@ -230,12 +230,6 @@ def _word_number(line, start, end, letters, edges, words):  # type: ignore[no-un
 
 
 @lean_njit
-def _add(hidden, vectors, row):  # type: ignore[no-untyped-def]
-    for index in range(hidden.size):
-        hidden[index] += vectors[row, index]
-
-
-@lean_njit
 def _letter_of(line, start, end, position):  # type: ignore[no-untyped-def]
     """A byte of a word between its brackets, which stand at start - 1 and end."""
     if position < start:
@@ -244,10 +238,9 @@ def _letter_of(line, start, end, position):  # type: ignore[no-untyped-def]
 
 
 @lean_njit
-def _add_grams(line, start, end, vectors, grams, sizes, hidden):  # type: ignore[no-untyped-def]
-    """Add the vectors of a word's n-grams, brackets included, to `hidden`; returns their number."""
+def _list_grams(line, start, end, sizes, listed, count):  # type: ignore[no-untyped-def]
+    """Put the buckets of a word's n-grams, brackets included, into `listed` from `count` on; returns the new count."""
     _, shortest, longest, buckets = sizes
-    count = 0
     for first in range(start - 1, end + 1):
         if _letter_of(line, start, end, first) & 0xC0 == 0x80:
             continue
@@ -261,21 +254,19 @@ def _add_grams(line, start, end, vectors, grams, sizes, hidden):  # type: ignore
                 value = _hashed(value, _letter_of(line, start, end, position))
                 position += 1
             if length >= shortest and not (length == 1 and (first < start or position > end)):
-                bucket = np.int64(value % np.uint32(buckets))
-                place = bucket & (grams.shape[0] - 1)
-                while grams[place, 0] != _FREE and grams[place, 0] != bucket:
-                    place = (place + 1) & (grams.shape[0] - 1)
-                if grams[place, 0] == bucket:
-                    _add(hidden, vectors, np.int64(grams[place, 1]))
-                    count += 1
+                listed[count] = np.int32(value % np.uint32(buckets))
+                count += 1
             length += 1
     return count
 
 
 @lean_njit
-def _fill_hidden(line, vectors, letters, edges, words, grams, sizes, hidden):  # type: ignore[no-untyped-def]
-    """Make `hidden` the mean vector of a line's words, n-grams and its end."""
-    hidden[:] = 0
+def _list_features(line, letters, edges, words, sizes, listed):  # type: ignore[no-untyped-def]
+    """Put a line's words, n-grams and end into `listed`, in the model's order; returns how many.
+
+    Of a word of the model its vector's number stands there as its complement, a number below zero; of n-grams, whether
+    the model knows them or not, their buckets.
+    """
     count = 0
     position = 0
     while position < line.size:
@@ -292,11 +283,48 @@ def _fill_hidden(line, vectors, letters, edges, words, grams, sizes, hidden):  #
         if number >= sizes[0] or (number < 0 and _is_label(line, start, position)):
             continue
         if number > 0:
-            _add(hidden, vectors, number)
+            listed[count] = np.int32(~number)
             count += 1
-        count += _add_grams(line, start, position, vectors, grams, sizes, hidden)
-    _add(hidden, vectors, 0)
-    share = np.float32(1.0 / (count + 1))
+        count = _list_grams(line, start, position, sizes, listed, count)
+    listed[count] = -1
+    return count + 1
+
+
+@lean_njit
+def _find_vectors(grams, listed, looked_up, count):  # type: ignore[no-untyped-def]
+    """Turn what `_list_features` listed into numbers of vectors, without the n-grams that are not known; how many."""
+    last = grams.shape[0] - 1
+    # The table is larger than a processor's cache. With no answer to wait for, many looks at it are under way at once.
+    for index in range(count):
+        place = listed[index] & last
+        looked_up[index, 0], looked_up[index, 1] = grams[place, 0], grams[place, 1]
+    kept = 0
+    for index in range(count):
+        bucket = listed[index]
+        if bucket < 0:
+            listed[kept] = ~bucket
+            kept += 1
+            continue
+        place = bucket & last
+        known, vector = looked_up[index, 0], looked_up[index, 1]
+        while known != _FREE and known != bucket:
+            place = (place + 1) & last
+            known, vector = grams[place, 0], grams[place, 1]
+        if known == bucket:
+            listed[kept] = vector
+            kept += 1
+    return kept
+
+
+@lean_njit
+def _fill_hidden(line, vectors, letters, edges, words, grams, sizes, listed, looked_up, hidden):  # type: ignore[no-untyped-def]
+    """Make `hidden` the mean vector of a line's words, n-grams and its end; `listed` and `looked_up` are room."""
+    count = _find_vectors(grams, listed, looked_up, _list_features(line, letters, edges, words, sizes, listed))
+    hidden[:] = 0
+    for position in range(count):
+        for index in range(hidden.size):
+            hidden[index] += vectors[listed[position], index]
+    share = np.float32(1.0 / count)
     for index in range(hidden.size):
         hidden[index] *= share
 
@@ -323,7 +351,11 @@ def _logarithm(share: np.float32) -> np.float32:
 @njit(cache=True, nogil=True)
 def _predict(line, vectors, outputs, letters, edges, words, grams, tree, sizes):  # type: ignore[no-untyped-def]
     hidden = np.empty(vectors.shape[1], dtype=np.float32)
-    _fill_hidden(line, vectors, letters, edges, words, grams, sizes, hidden)
+    # Each byte begins an n-gram of each length at most, and so do the two brackets of a word, of which there are at
+    # most half as many as bytes.
+    room = (2 * line.size + 2) * (sizes[2] - max(sizes[1], 1) + 1) + line.size + 1
+    listed, looked_up = np.empty(room, dtype=np.int32), np.empty((room, 2), dtype=np.int32)
+    _fill_hidden(line, vectors, letters, edges, words, grams, sizes, listed, looked_up, hidden)
     labels = outputs.shape[0]
     best = np.int64(-1)
     best_score = np.float32(0)

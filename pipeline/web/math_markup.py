@@ -125,7 +125,7 @@ def _anchor(page: Page, element: int, math_starts: npt.NDArray[np.int32]) -> tup
     """
     anchor, display = element, False
     for _ in range(_MOST_LEVELS):
-        above = int(page.elements[anchor]["parent"])
+        above = page.parent(anchor)
         if above < 0 or page.elements[above]["tag"] not in _PROGRAM_TAGS:
             break
         classes = _classes(page, above)
@@ -142,7 +142,7 @@ def _anchor(page: Page, element: int, math_starts: npt.NDArray[np.int32]) -> tup
 
 def _is_shown(page: Page, anchor: int) -> bool:
     """Whether a formula would be seen: what its program hides, or its own element, does not count."""
-    parent = int(page.elements[anchor]["parent"])
+    parent = page.parent(anchor)
     return parent < 0 or not int(page.elements[parent]["flags"]) & (HIDDEN | IN_TEMPLATE)
 
 

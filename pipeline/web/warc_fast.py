@@ -11,13 +11,14 @@ from collections.abc import Generator
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from pipeline.web.blocks import find_letter
 from pipeline.web.headers import MAX_HEADER_BYTES, first_values, header_end, header_pairs
 from pipeline.web.page.lean import lean_njit
-from pipeline.web.usual_record import read_usual_record
+from pipeline.web.usual_record import read_usual_record, room_for_places
 from pipeline.web.warc_record import Record, block_bytes_wanted, content_length, make_record
 
 _CHUNK_BYTES = 1 << 20
@@ -136,6 +137,7 @@ def read_sound_members(file: BinaryIO, max_body_bytes: int) -> Generator[Record,
     """
     members = _Members(file)
     limit = max_body_bytes + 2 * MAX_HEADER_BYTES
+    room = room_for_places()
     held: Record | None = None
     place = 0
     while True:
@@ -143,7 +145,7 @@ def read_sound_members(file: BinaryIO, max_body_bytes: int) -> Generator[Record,
             member = members.next(limit)
             if member is None:
                 break
-            record = _record(*member, max_body_bytes)
+            record = _record(*member, max_body_bytes, room)
         except _Unsound:
             return held.offset if held else place
         end = members.position
@@ -157,10 +159,10 @@ def read_sound_members(file: BinaryIO, max_body_bytes: int) -> Generator[Record,
     return None
 
 
-def _record(member: bytes, size: int, max_body_bytes: int) -> Record:
+def _record(member: bytes, size: int, max_body_bytes: int, room: npt.NDArray[np.int64]) -> Record:
     """The one record of a member, of which `size` bytes there were. Raises _Unsound."""
     if len(member) == size:
-        record = read_usual_record(member, max_body_bytes)
+        record = read_usual_record(member, max_body_bytes, room)
         if record is not None:
             return record
     end = header_end(member, MAX_HEADER_BYTES)

@@ -175,6 +175,8 @@ def parse_date(value: str | None) -> datetime | None:
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
     try:
+        if date.tzinfo is UTC:
+            return date
         return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
     except (OverflowError, ValueError):
         return None

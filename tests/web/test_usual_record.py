@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.web.blocks import find_high, find_letter
 from pipeline.web.headers import MAX_HEADER_BYTES, first_values, header_end, header_pairs
-from pipeline.web.usual_record import read_usual_record
+from pipeline.web.usual_record import read_usual_record, room_for_places
 from pipeline.web.warc import read_records
 from pipeline.web.warc_fast import _MEMBER_START, find_starts
 from pipeline.web.warc_record import Record, block_bytes_wanted, content_length, make_record
@@ -112,7 +112,7 @@ def generally(member: bytes) -> Record | None:
 @settings(max_examples=200)
 @given(members())
 def test_what_is_read_at_once_is_what_the_general_reader_makes(member: bytes) -> None:
-    found = read_usual_record(member, LIMIT)
+    found = read_usual_record(member, LIMIT, room_for_places())
     assert found is None or found == generally(member)
 
 
@@ -120,7 +120,7 @@ def test_every_sound_page_of_the_sample_is_read_at_once() -> None:
     block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=UTF-8\r\nContent-Language: ja\r\n\r\n<p>"
     for kind in (b"response", b"request", b"metadata"):
         header = b"WARC/1.0\r\nWARC-Type: %s\r\nContent-Length: %d\r\n\r\n" % (kind, len(block))
-        found = read_usual_record(header + block + b"\r\n\r\n", LIMIT)
+        found = read_usual_record(header + block + b"\r\n\r\n", LIMIT, room_for_places())
         assert found is not None and found.type == kind.decode()
     pages = [one for one in read_records(str(SAMPLE), 8_000_000) if one.http_status == 200 and not one.problem]
     assert sum(one.held is not None for one in pages) > len(pages) / 2

@@ -133,7 +133,7 @@ def _has_vocabulary(page: Page, element: int) -> bool:
     while element >= 0:
         if page.attribute(element, "vocab") or page.attribute(element, "typeof"):
             return True
-        element = int(page.elements[element]["parent"])
+        element = page.parent(element)
     return False
 
 
@@ -159,7 +159,7 @@ def _dublin_core_type_is_text(page: Page, element: int) -> bool:
 
     The license chooser of Creative Commons writes a span with the type of the work beside the link to the license.
     """
-    parent = int(page.elements[element]["parent"])
+    parent = page.parent(element)
     if parent < 0:
         return True
     around = page.source[page.elements[parent]["start"] : page.elements[parent]["end"]][:20_000]

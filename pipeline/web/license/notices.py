@@ -178,7 +178,7 @@ def _cell(page: Page, element: int, names: tuple[str, ...]) -> int:
     for _ in range(4):
         if element < 0 or page.name(element) in names:
             return element
-        element = int(page.elements[element]["parent"])
+        element = page.parent(element)
     return -1
 
 

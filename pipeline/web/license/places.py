@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipeline.web.page import Page
 from pipeline.web.page.elements import TAG_NAMES
+from pipeline.web.page.stack import TAG
 from pipeline.web.page.tree import TEXT_HIDDEN
 
 # What stands in these is another's, or is about another thing: a picture, a quotation, a sample of code.
@@ -121,14 +122,14 @@ class Places:
         chain = []
         while element not in self._known:
             chain.append(element)
-            element = int(self.page.elements[element]["parent"])
+            element = self.page.parent(element)
         place = self._known[element]
         for element in reversed(chain):
             place = self._known[element] = self._inner(place, element)
         return place
 
     def _inner(self, outer: Place, element: int) -> Place:
-        tag = TAG_NAMES[self.page.elements[element]["tag"]]
+        tag = TAG_NAMES[self.page.elements.item(element)[TAG]]
         if tag in _OTHER_TAGS:
             return Place(True, outer.beside, outer.foot)
         if tag in _NOT_CONTAINERS:
@@ -167,7 +168,7 @@ class Places:
         chain = []
         while element not in self._subjects:
             chain.append(element)
-            element = int(self.page.elements[element]["parent"])
+            element = self.page.parent(element)
         verdict = self._subjects[element]
         for element in reversed(chain):
             verdict = self._subjects[element] = self._subject(element, verdict)
@@ -184,12 +185,12 @@ class Places:
         """Types of the microdata item that an element's property belongs to, and what that item is to others."""
         if not self._has_items:
             return None
-        element = int(self.page.elements[element]["parent"])
+        element = self.page.parent(element)
         while element >= 0:
             if self.page.attribute(element, "itemscope") is not None:
                 kinds = type_names(self.page.attribute(element, "itemtype") or "")
                 return kinds, set((self.page.attribute(element, "itemprop") or "").split())
-            element = int(self.page.elements[element]["parent"])
+            element = self.page.parent(element)
         return None
 
     def item_is_text(self, element: int) -> bool:

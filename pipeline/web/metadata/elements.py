@@ -12,6 +12,7 @@ from numba import njit
 from pipeline.web.page import Page
 from pipeline.web.page.elements import TAG_NAMES, TAGS, name_code
 from pipeline.web.page.lean import lean_njit
+from pipeline.web.page.reader import rows
 from pipeline.web.page.references import resolve_references
 from pipeline.web.page.stack import FIRST_ATTRIBUTE, FLAGS, FOREIGN, IN_TEMPLATE, LAST_ATTRIBUTE, TAG
 from pipeline.web.page.tokenizer import CODE, REFERENCES, VALUE_END, VALUE_START, short_code
@@ -136,10 +137,6 @@ def _find_naming(
     return count
 
 
-def _rows(records: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
-    return records.view(np.int32).reshape(-1, records.itemsize // 4)
-
-
 def _value(source: bytes, span: _Span) -> str:
     start, end, references = span
     return resolve_references(source[start:end], True) if references else source[start:end].decode("utf-8", "replace")
@@ -170,7 +167,7 @@ def find_elements(page: Page, wanted: frozenset[str]) -> tuple[Elements, dict[st
     found = np.empty((room, 6), dtype=np.int64)
     source = np.frombuffer(page.source, dtype=np.uint8)
     count, has_microdata = _find_attributes(
-        source, _rows(page.elements), _rows(page.attributes), _IS_WANTED, _CODES, found
+        source, rows(page.elements), rows(page.attributes), _IS_WANTED, _CODES, found
     )
     elements: Elements = {}
     meta: dict[str, list[str]] = {}
@@ -203,7 +200,7 @@ def first_of(meta: dict[str, list[str]], names: Iterable[str]) -> Iterator[str]:
 
 def _attributes(page: Page, element: int) -> dict[bytes, tuple[int, int]]:
     """Where the values of an element's attributes stand, by their names as written; quicker than Page.attribute."""
-    row = page.elements[element].tolist()
+    row = page.elements.item(element)
     found: dict[bytes, tuple[int, int]] = {}
     for name_start, name_end, start, end, _, _ in page.attributes[row[FIRST_ATTRIBUTE] : row[LAST_ATTRIBUTE]].tolist():
         found.setdefault(page.source[name_start:name_end].lower(), (start, end))
@@ -230,13 +227,14 @@ def class_words(page: Page, element: int, levels: int, known: dict[int, set[str]
                     start, end = attributes[name]
                     own |= words_of(page.source[start : min(end, start + 200)].decode("utf-8", "ignore"))
         words |= own
-        element = int(page.elements[element]["parent"])
+        element = page.parent(element)
     return words
 
 
 def naming(page: Page, word: bytes, other: bytes) -> list[list[int]]:
     """(element, attribute) of the first 30 places where a class, rel or itemprop holds one of the words, any case."""
-    rows = np.empty((30, 2), dtype=np.int64)
+    places = np.empty((30, 2), dtype=np.int64)
     source = np.frombuffer(page.source, dtype=np.uint8)
-    count = _find_naming(source, _rows(page.elements), _rows(page.attributes), word, other, rows)
-    return [list(map(int, row)) for row in rows[:count].tolist()]
+    count = _find_naming(source, rows(page.elements), rows(page.attributes), word, other, places)
+    found: list[list[int]] = places[:count].tolist()
+    return found

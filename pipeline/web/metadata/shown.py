@@ -16,8 +16,9 @@ from pipeline.web.metadata.elements import H1, H2, H3, TIME, Elements, class_wor
 from pipeline.web.metadata.lines import as_key
 from pipeline.web.page import Page
 from pipeline.web.page.lean import lean_njit
+from pipeline.web.page.reader import rows
 from pipeline.web.page.references import resolve_references
-from pipeline.web.page.stack import END, START
+from pipeline.web.page.stack import END, START, TAG
 from pipeline.web.page.tokenizer import BLANK
 from pipeline.web.page.tree import TEXT_END, TEXT_FLAGS, TEXT_HIDDEN, TEXT_IN_TEMPLATE, TEXT_START
 
@@ -144,13 +145,13 @@ class Texts:
 
     def within(self, element: int) -> str:
         """An element's visible text, the first 12 text nodes of at most 2,000 bytes each."""
-        row = self.page.elements[element].tolist()
+        row = self.page.elements.item(element)
         first, last = (int(self.starts.searchsorted(offset)) for offset in (row[START], row[END]))
         return "".join(self.text(index) for index in range(first, min(last, first + 12)))
 
     def text(self, index: int) -> str:
         """A text node's text; empty where it is hidden."""
-        _, start, end, flags = self.page.texts[index].tolist()
+        _, start, end, flags = self.page.texts.item(index)
         if flags & (TEXT_HIDDEN | TEXT_IN_TEMPLATE):
             return ""
         value = self.page.source[start : min(end, start + 2_000)]
@@ -159,27 +160,27 @@ class Texts:
     def before(self, index: int) -> str:
         """The text before a text node, if it may be a label: of at most 14 letters, and none a digit."""
         for earlier in range(index - 1, max(index - 7, -1), -1):
-            flags = int(self.page.texts[earlier]["flags"])
+            flags = self.page.texts.item(earlier)[TEXT_FLAGS]
             if not flags & (BLANK | TEXT_HIDDEN) and (text := self.text(earlier).strip()):
                 return "" if len(text) > 14 or re.search(r"\d", text) else text
         return ""
 
     def dated(self) -> list[int]:
         """The first _MOST_DATES short texts that may hold a date."""
-        rows = np.empty(_MOST_DATES, dtype=np.int64)
+        found = np.empty(_MOST_DATES, dtype=np.int64)
         count = _find_date_texts(
             np.frombuffer(self.page.source, dtype=np.uint8),
-            self.page.texts.view(np.int32).reshape(-1, 4),
+            rows(self.page.texts),
             TEXT_HIDDEN | TEXT_IN_TEMPLATE | BLANK,
             _LONGEST_LABEL,
-            rows,
+            found,
         )
-        return [int(row) for row in rows[:count]]
+        return [int(row) for row in found[:count]]
 
 
 def _shown_dates(texts: Texts, index: int) -> Iterator[_Shown]:
     """The days in a text node, without those that words say are of something else than the page."""
-    element, start, _, _ = texts.page.texts[index].tolist()
+    element, start, _, _ = texts.page.texts.item(index)
     text = texts.text(index)
     if len(text) > _LONGEST_DATED or _NOT_OF_PAGE.search(text):
         return
@@ -218,7 +219,7 @@ def _by_class(texts: Texts, item: _Shown) -> _Shown | None:
         return None
     if item.named:
         return item
-    if words & _DATE_CLASSES or (item.element >= 0 and int(texts.page.elements[item.element]["tag"]) == TIME):
+    if words & _DATE_CLASSES or (item.element >= 0 and texts.page.elements.item(item.element)[TAG] == TIME):
         modified = words & MODIFIED_CLASSES and "published" not in words
         return replace(item, kind="modified") if modified else item
     return None

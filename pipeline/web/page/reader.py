@@ -21,6 +21,7 @@ from pipeline.web.page.stack import (
     FLAGS,
     IN_TEMPLATE,
     LAST_ATTRIBUTE,
+    PARENT,
     TAG,
 )
 from pipeline.web.page.tokenizer import (
@@ -300,10 +301,14 @@ class Page:
         match = re.compile(rb"[^\t\n\f\r />]*").match(self.source, start, int(row["content"]))
         return _lower(match[0]) if match else ""
 
+    def parent(self, element: int) -> int:
+        """The element that an element stands right in, -1 at the top."""
+        return int(self.elements.item(element)[PARENT])
+
     def attribute(self, element: int, name: str) -> str | None:
         """The value of an element's attribute, whose name is given in lower case; None where it has none."""
-        row = self.elements[element]
-        first, last = int(row["first_attribute"]), int(row["last_attribute"])
+        row = self.elements.item(element)
+        first, last = row[FIRST_ATTRIBUTE], row[LAST_ATTRIBUTE]
         if first == last:
             return None
         wanted, code = _name(name)
@@ -312,7 +317,7 @@ class Page:
             return None
         for index, own in enumerate(codes, first):
             if own == code:
-                name_start, name_end, start, end, _, references = self.attributes[index].tolist()
+                name_start, name_end, start, end, _, references = self.attributes.item(index)
                 if self.source[name_start:name_end].lower() == wanted:
                     return self._value(start, end, references)
         return None
