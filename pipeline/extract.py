@@ -10,8 +10,9 @@ import sys
 import time
 import unicodedata
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import xxhash
 
@@ -54,6 +55,8 @@ TRAFILATURA_LIBRARIES = (
 )
 # Of a worker without a sandbox: twice what hostile pages of the largest size within the default limits took.
 MEMORY_BYTES = 900_000_000
+# How many pages wait to be read one after the other, with how many bytes, among how many outcomes.
+_PAGES_AT_ONCE, _BYTES_AT_ONCE, _RESPONSES_AT_ONCE = 16, 4_000_000, 1_000
 
 
 def versions(extractor: str) -> dict[str, str]:
@@ -121,13 +124,11 @@ class PageReader:
 
     def read(self, record: Record, source: str, crawl: str | None) -> Outcome:
         """A document row, or the reason why the response makes none. `source` is the input's name."""
-        key = document_id(record, source)
+        return self.reject_unread(record, source) or self.read_page(record, source, crawl)
 
-        def reject(
-            reason: str, value: float | None = None, limit: float | None = None, detail: str | None = None
-        ) -> Reject:
-            return Reject(key, record.url, reason, value, limit, detail, source, record.offset, record.length)
-
+    def reject_unread(self, record: Record, source: str) -> Reject | None:
+        """The reason why a response makes no document, where it shows before its page is parsed."""
+        reject = partial(_reject, record, source)
         if record.problem:
             return reject(record.problem)
         if record.http_status != 200:
@@ -140,9 +141,15 @@ class PageReader:
         passed = gate.may_be_japanese(
             record.body_view, record.http_charset, record.http_language, record.crawl_metadata
         )
-        clock = self.watch.time("gate", clock)
-        if not passed.passed:
-            return reject("no_kana", detail=None if passed.evidence == "no_kana" else passed.evidence)
+        self.watch.time("gate", clock)
+        if passed.passed:
+            return None
+        return reject("no_kana", detail=None if passed.evidence == "no_kana" else passed.evidence)
+
+    def read_page(self, record: Record, source: str, crawl: str | None) -> Outcome:
+        """A document row of a response that `reject_unread` lets pass, or the reason why its page makes none."""
+        reject = partial(_reject, record, source)
+        clock = time.perf_counter()
         crawl_charset = read_crawl_facts(record.crawl_metadata).charset
         decoded = charset.decode(record.body, record.http_charset, crawl_charset)
         clock = self.watch.time("decode", clock)
@@ -175,7 +182,7 @@ class PageReader:
         if published_at is None and main.date:
             published_at = datetime.date.fromisoformat(main.date)
         return {
-            "id": key,
+            "id": document_id(record, source),
             "url": record.url,
             "host": host(record.url) if record.url else None,
             "title": facts.title or main.title,
@@ -221,6 +228,18 @@ class PageReader:
         }
 
 
+def _reject(
+    record: Record,
+    source: str,
+    reason: str,
+    value: float | None = None,
+    limit: float | None = None,
+    detail: str | None = None,
+) -> Reject:
+    key = document_id(record, source)
+    return Reject(key, record.url, reason, value, limit, detail, source, record.offset, record.length)
+
+
 def count_start_tags(text: str) -> int:
     """About how many start tags a page has: each `<` less the ones of end tags, comments and instructions."""
     return text.count("<") - text.count("</") - text.count("<!") - text.count("<?")
@@ -255,8 +274,40 @@ def extractor_of(settings: Extract) -> Extractor:
     return make_extractor(settings.extractor, sandbox, settings.tables, settings.ruby, settings.headline)
 
 
+class _Unread(NamedTuple):
+    """A response that passed the gate, and the crawl that its file has named so far."""
+
+    record: Record
+    crawl: str | None
+
+
 def read_input(item: Input, path: str, entry: Entry, reader: PageReader) -> Iterator[Outcome]:
-    """All records of one input as document rows and rejects; reading time is what is left between pages."""
+    """All records of one input as document rows and rejects, in the input's order.
+
+    Pages that pass the gate wait until there are a few of them: the code and the tables that a page needs are then read
+    into the processor's cache once for all of these.
+    """
+    held: list[Reject | _Unread] = []
+    pages = size = 0
+    for one in _responses(item, path, entry, reader):
+        held.append(one)
+        if isinstance(one, _Unread):
+            pages += 1
+            size += len(one.record.body_view)
+        if pages == _PAGES_AT_ONCE or size >= _BYTES_AT_ONCE or len(held) == _RESPONSES_AT_ONCE:
+            yield from _read_held(held, reader, item.name)
+            held = []
+            pages = size = 0
+    yield from _read_held(held, reader, item.name)
+
+
+def _read_held(held: list[Reject | _Unread], reader: PageReader, source: str) -> Iterator[Outcome]:
+    for one in held:
+        yield one if isinstance(one, Reject) else reader.read_page(one.record, source, one.crawl)
+
+
+def _responses(item: Input, path: str, entry: Entry, reader: PageReader) -> Iterator[Reject | _Unread]:
+    """The responses of an input, and records with a problem, up to the gate; all others are counted."""
     crawl = crawl_name(item.name, None)
     seconds, others = 0.0, 0
     clock = time.perf_counter()
@@ -264,7 +315,7 @@ def read_input(item: Input, path: str, entry: Entry, reader: PageReader) -> Iter
         entry.read += 1
         if record.type == "response" or record.problem:
             seconds += time.perf_counter() - clock
-            yield reader.read(record, item.name, crawl)
+            yield reader.reject_unread(record, item.name) or _Unread(record, crawl)
             clock = time.perf_counter()
             continue
         # No capture of a page: counted, and nothing else is to be said of it.

@@ -73,14 +73,22 @@ class Decoded:
     replacements: int
 
 
+_AROUND = " \t\r\n\f\"';"
+
+
 def whatwg_name(label: str) -> str | None:
     """The WHATWG name for a charset label, or None if it is unknown or may not be decoded."""
-    label = label.strip(" \t\r\n\f\"';")
-    return _name_of(label.lower()) if label.isascii() and len(label) <= _LONGEST_LABEL else None
+    if len(label) > _LONGEST_LABEL:
+        label = label.strip(_AROUND)
+    return _name_of(label) if len(label) <= _LONGEST_LABEL else None
 
 
 @lru_cache(1_024)
 def _name_of(label: str) -> str | None:
+    label = label.strip(_AROUND)
+    if not label.isascii():
+        return None
+    label = label.lower()
     encoding = webencodings.lookup(_MORE_LABELS.get(label, label))
     if encoding is None or encoding.name == "replacement":
         return None
@@ -124,12 +132,12 @@ def _decode_as(body: bytes, charset: str) -> str:
     return encoding.codec_info.decode(body, "replace")[0]
 
 
-_LONG_ASCII = re.compile(rb"([\x00-\x7f]{2})[\x00-\x7f]{6,}")
+_LONG_ASCII = re.compile(rb"(?<=[\x00-\x7f]{2})[\x00-\x7f]{6,}")
 
 
 def _sample(body: bytes) -> bytes:
     """The letters outside ASCII from head and tail of a body, with the trail bytes and line ends around them."""
-    letters = _LONG_ASCII.sub(rb"\1\n", body[:_SAMPLE_WINDOW])
+    letters = _LONG_ASCII.sub(b"\n", body[:_SAMPLE_WINDOW])
     if len(letters) <= _SAMPLE_HEAD + _SAMPLE_TAIL:
         return letters
     return letters[:_SAMPLE_HEAD] + b"\n" + letters[-_SAMPLE_TAIL:].partition(b"\n")[2]
@@ -202,7 +210,8 @@ def decode(body: bytes, http_charset: str | None = None, crawl_charset: str | No
     if has_escapes and body.isascii():
         return _result(body, decode_iso_2022_jp(body), "iso-2022-jp", "escape")
     try:
-        return _result(body, body.decode("utf-8"), "utf-8", "bom" if has_mark else "valid-utf-8")
+        # What is well-formed has lost nothing.
+        return Decoded(body.decode("utf-8"), "utf-8", "bom" if has_mark else "valid-utf-8", 0)
     except UnicodeDecodeError:
         # Expected of every legacy page, which the candidates below are for.
         if has_escapes and len(body.translate(None, _ASCII_BYTES)) <= _STRAY_SHARE * len(body):
