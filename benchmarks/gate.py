@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filters.characters import kana_ratio
-from pipeline.extract import HTML_TYPES
+from pipeline.responses import HTML_TYPES
 from pipeline.web.gate import may_be_japanese
 from pipeline.web.language import identify
 from pipeline.web.warc import read_records

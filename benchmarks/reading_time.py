@@ -21,9 +21,11 @@ from typing import Any
 from fastwarc import ArchiveIterator
 from fastwarc.warc import WarcRecordType
 
-from pipeline.extract import HTML_TYPES, PageReader, Reject, extract_shard
+from pipeline.extract import extract_shard
+from pipeline.outcomes import Reject
 from pipeline.plan import Input, Shard
 from pipeline.recipe import Extract, load_recipe
+from pipeline.responses import HTML_TYPES, PageReader
 from pipeline.web.crawl_facts import with_crawl_facts
 from pipeline.web.gate import may_be_japanese
 from pipeline.web.warc import read_records
@@ -132,7 +134,10 @@ def reading_report(files: Sequence[Path]) -> dict[str, bool]:
 
 
 if __name__ == "__main__":
-    kept = reading_report(sorted(Path(sys.argv[1]).glob("*.warc.gz")))
+    given = sorted(Path(sys.argv[1]).glob("*.warc.gz"))
+    if not given:
+        sys.exit(f"{sys.argv[1]} holds no .warc.gz files: name the folder warc of a benchmark folder")
+    kept = reading_report(given)
     for promise, holds in kept.items():
         print(f"{promise}: {'kept' if holds else 'missed'}")
     sys.exit(0 if all(kept.values()) else 1)

@@ -13,7 +13,7 @@ import xxhash
 
 from filters.characters import kana_ratio
 from pipeline.errors import KamisukiError, UsageError
-from pipeline.extract import RECORD_ERRORS, note_input, record_uuid
+from pipeline.extract import RECORD_ERRORS, note_input
 from pipeline.formats.jsonl import read_json_lines
 from pipeline.formats.mapping import NoText, columns_of, text_of
 from pipeline.formats.parquet import read_parquet
@@ -26,6 +26,7 @@ from pipeline.inputs import input_stat, local_input
 from pipeline.ledger import Entry
 from pipeline.outcomes import Outcome, OutcomeWriter, Reject
 from pipeline.plan import Input, Shard
+from pipeline.responses import record_uuid
 from pipeline.runner import Stopwatch
 from pipeline.schemas import DOCUMENTS
 from pipeline.storage.http import Politeness

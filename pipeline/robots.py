@@ -8,11 +8,12 @@ from importlib.metadata import version
 from typing import Any
 
 from pipeline.errors import KamisukiError
-from pipeline.extract import HTML_TYPES, note_input
+from pipeline.extract import note_input
 from pipeline.files import TableWriter
 from pipeline.inputs import input_stat, local_input
 from pipeline.ledger import Entry
 from pipeline.plan import Input, Shard
+from pipeline.responses import HTML_TYPES
 from pipeline.schemas import ROBOTS
 from pipeline.storage.http import Politeness
 from pipeline.storage.places import as_place

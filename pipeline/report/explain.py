@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from pipeline.edits import edit_lines
 from pipeline.errors import UsageError
-from pipeline.extract import PageReader, crawl_name
 from pipeline.files import parquet_rows
 from pipeline.formats.rows import WrongFormat
 from pipeline.ingest import RowReader, read_rows
@@ -21,6 +20,7 @@ from pipeline.plan import load_plan
 from pipeline.quantile_stage import quantile_table
 from pipeline.recipe import Recipe, RuleModel
 from pipeline.report.status import known_tables
+from pipeline.responses import PageReader, crawl_name
 from pipeline.run import read_run, recorded_recipe
 from pipeline.storage.places import Place
 from pipeline.takedown_list import TAKEN_DOWN

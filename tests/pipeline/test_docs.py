@@ -178,7 +178,8 @@ def strings_of(path: str, *callers: str) -> set[str]:
 
 
 def test_every_reason_of_extract_is_documented_and_no_other_is():
-    code = strings_of("pipeline/extract.py", "reject") | strings_of("pipeline/web/sandbox.py", "ExtractionFailure")
+    code = strings_of("pipeline/extract.py", "reject") | strings_of("pipeline/responses.py", "reject")
+    code |= strings_of("pipeline/web/sandbox.py", "ExtractionFailure")
     code |= strings_of("pipeline/web/extractors.py", "ExtractionFailure")
     code |= strings_of("pipeline/web/sandbox_child.py") | RECORD_ERRORS
     assert {"no_kana", "no_text", "extractor_crashed", "extraction_memory_limit", "cut_record"} <= code

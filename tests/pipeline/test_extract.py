@@ -12,17 +12,20 @@ from hypothesis import strategies as st
 
 from filters.characters import character_signals, class_table, count_classes
 from filters.text_buffers import code_points
-from pipeline import extract
+from pipeline import extract, responses
+from pipeline.ledger import Entry
 from pipeline.outcomes import Reject
+from pipeline.plan import Input
 from pipeline.recipe import Extract, ExtractLimits
 from pipeline.schemas import DOCUMENTS
 from pipeline.web import charset
+from pipeline.web.crawl_facts import with_crawl_facts
 from pipeline.web.extraction import Extraction
 from pipeline.web.main_text import PAGE_TYPES, extractor_name
 from pipeline.web.main_text import extract as extract_text
 from pipeline.web.page import read_page
 from pipeline.web.visible_letters import most_japanese_letters
-from pipeline.web.warc import read_record_at
+from pipeline.web.warc import read_record_at, read_records
 from pipeline.web.warc_record import Record
 from tests.pipeline.conftest import ROOT, SAMPLE, execute, table_rows
 
@@ -51,7 +54,7 @@ def page(head: str, after: str = "") -> Record:
 
 
 def row_of(given: Record, settings: Extract | None = None) -> dict:
-    found = extract.PageReader(settings or Extract(), {}).read(given, "x.warc.gz", None)
+    found = responses.PageReader(settings or Extract(), {}).read(given, "x.warc.gz", None)
     assert isinstance(found, dict), found
     assert list(found) and found.keys() == set(DOCUMENTS.names)
     return found
@@ -93,7 +96,7 @@ def test_trafilatura_leaves_them_empty_but_for_what_the_reader_capped():
     [("", "別の題", datetime.date(2023, 3, 4)), (HEAD, "紙を漉く", datetime.date(2024, 1, 13))],
 )
 def test_the_extractors_own_title_and_date_stand_in_where_there_is_no_other(head, title, published_at):
-    reader = extract.PageReader(Extract(), {})
+    reader = responses.PageReader(Extract(), {})
     reader.extract = lambda *given: Extraction(TEXT, "別の題", "2023-03-04", "another 1")
     row = reader.read(page(head), "x.warc.gz", None)
     assert isinstance(row, dict)
@@ -104,14 +107,14 @@ def test_what_the_crawler_cut_is_flagged_and_dropped_on_request():
     cut = page(HEAD)
     cut.truncated = "length"
     assert row_of(cut)["warc_truncated"] == "length"
-    reader = extract.PageReader(Extract(truncated="dropped"), {})
+    reader = responses.PageReader(Extract(truncated="dropped"), {})
     found = reader.read(cut, "x.warc.gz", None)
     assert isinstance(found, Reject) and (found.reason, found.detail) == ("truncated", "length")
     assert isinstance(reader.read(page(HEAD), "x.warc.gz", None), dict)
 
 
 def test_no_text_is_a_reject_that_names_what_was_capped():
-    found = extract.PageReader(Extract(), {}).read(record(f"<!-- {TEXT} -->{'<div>' * 2_000}"), "x.warc.gz", None)
+    found = responses.PageReader(Extract(), {}).read(record(f"<!-- {TEXT} -->{'<div>' * 2_000}"), "x.warc.gz", None)
     assert isinstance(found, Reject)
     assert (found.reason, found.detail) == ("no_text", "capped: depth")
 
@@ -237,3 +240,20 @@ def test_other_types_are_counted_and_can_be_found_again(sample_run):
     for row in rows:
         found = read_record_at(str(SAMPLE), row["warc_offset"], row["warc_length"], 8_000_000)
         assert (found.url, found.content_type, row["warc_file"]) == (row["url"], row["detail"], SAMPLE.name)
+
+
+@pytest.mark.parametrize("limits", [(1, 4_000_000, 1_000), (3, 4_000_000, 1_000), (16, 1, 1_000), (16, 4_000_000, 5)])
+def test_pages_read_a_few_at_a_time_come_out_as_each_by_itself_and_in_order(monkeypatch, limits):
+    for name, limit in zip(("_PAGES_AT_ONCE", "_BYTES_AT_ONCE", "_RESPONSES_AT_ONCE"), limits, strict=True):
+        monkeypatch.setattr(extract, name, limit)
+    reader, entry = responses.PageReader(Extract(), {}), Entry("sample", "extract")
+    item = Input(str(SAMPLE), SAMPLE.name, SAMPLE.stat().st_size)
+    found = list(extract.read_input(item, str(SAMPLE), entry, reader))
+    crawl, alone = None, []
+    for one in with_crawl_facts(read_records(str(SAMPLE), Extract().limits.body_bytes)):
+        if one.type == "warcinfo":
+            crawl = responses.crawl_name(SAMPLE.name, one.body.decode()) or crawl
+        elif one.type == "response" or one.problem:
+            alone.append(reader.read(one, SAMPLE.name, crawl))
+    assert found == alone and any(isinstance(one, dict) for one in found)
+    assert entry.read == len(found) + sum(entry.rejected.values())
