@@ -79,8 +79,10 @@ def read_record_at(path: str, offset: int, length: int, max_body_bytes: int) -> 
     """One record by its place, as read_records gave it or as Common Crawl's index does.
 
     Raises NotWarc when no record of that length lies there: then the file is not the one that the place is from. Bytes
-    between two records, which read_records reports too, come back with a problem, though not always the same one.
+    between two records, which read_records reports too, come back with a problem, though not always the same one; where
+    their place is by chance that of a record too, that is what comes back.
     """
+    damaged: Record | None = None
     with open_input(path) as file:
         found = detect_format(file)
         file.seek(offset)
@@ -89,8 +91,11 @@ def read_record_at(path: str, offset: int, length: int, max_body_bytes: int) -> 
         ways = [_in_file, _in_inflated_file] if is_member else [_in_inflated_file, _in_file]
         for way in ways if found.codec else [_in_file]:
             record = way(file, found, offset, length, max_body_bytes)
-            if record is not None:
+            if record is not None and record.type != "unknown":
                 return record
+            damaged = damaged or record
+    if damaged is not None:
+        return damaged
     raise NotWarc(f"no record of {length} bytes at offset {offset}: the file is not the one that was read before")
 
 
@@ -115,13 +120,16 @@ def _in_inflated_file(file: BinaryIO, found: Format, offset: int, length: int, m
     """The record of a place, read as one of the inflated file, where several records share a member."""
     source = Source(file, 0, found)
     source.go_to(offset)
+    damaged: Record | None = None
     for record in read_carefully(source, max_body_bytes, lambda: 0):
         if (record.offset, record.length) == (offset, length):
-            return record
+            if record.type != "unknown":
+                return record
+            damaged = damaged or record
         # Damaged members inflate to nothing, so that several records can begin at one position.
         if source.position > offset:
             break
-    return None
+    return damaged
 
 
 def _inflated_position(path: str, offset: int, file_format: Format) -> int:
