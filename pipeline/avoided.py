@@ -31,13 +31,17 @@ class Avoided:
     """Nodes that are avoided for AVOIDED_SECONDS; `alive` tells the ids of all nodes that have processors now."""
 
     def __init__(self, alive: Callable[[], set[str]], clock: Callable[[], float] = time.monotonic) -> None:
-        self._alive = alive
+        self.alive = alive
         self._clock = clock
         self._until: dict[str, float] = {}
 
     def add(self, node: str) -> None:
         """Avoid a node from now on."""
         self._until[node] = self._clock() + AVOIDED_SECONDS
+
+    def remove(self, node: str) -> None:
+        """Avoid a node no more."""
+        self._until.pop(node, None)
 
     def _now(self) -> set[str]:
         now = self._clock()
@@ -46,7 +50,7 @@ class Avoided:
 
     def others(self) -> bool:
         """Whether there is a node that is not avoided."""
-        return bool(self._alive() - self._now())
+        return bool(self.alive() - self._now())
 
     def excluded(self, also: Set[str] = frozenset()) -> frozenset[str]:
         """The nodes that a task keeps away from, its own (`also`) among them as long as that leaves it any.
@@ -56,7 +60,7 @@ class Avoided:
         avoided = self._now()
         if not avoided and not also:
             return frozenset()
-        alive = self._alive()
+        alive = self.alive()
         return next((frozenset(some) for some in (avoided | also, avoided) if alive - some), frozenset())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.avoided import LEAST_FREE_BYTES, Avoided, selector
 from pipeline.errors import KamisukiError
+from pipeline.probes import Probes
 from pipeline.runner import Result, Task, Watcher, largest_first, result_of
 from pipeline.same_code import difference, this_digest
 from pipeline.working import NAMESPACE, Where, call_on_ray, describe_error, where_from
@@ -25,6 +26,8 @@ IN_FLIGHT = 2
 LEAST_IN_FLIGHT = 16
 # How often Ray tries a task again whose worker was lost, by whatever cause.
 RETRIES = 3
+# On a cluster a task that Ray gave up is handed out so many times more, with so many tries again of Ray's each time.
+LOST_AGAIN, LOST_RETRIES = 2, 1
 # So often the driver asks which tasks have begun, and how many processors there are by now; and of so many at once.
 WATCH_SECONDS = 5.0
 WATCHED_AT_ONCE = 500
@@ -59,7 +62,8 @@ class RayRunner:
     """Runs tasks on Ray: started at the first task, local with `workers` processors or on the cluster at `address`.
 
     A worker is replaced after `tasks_per_worker` tasks, never where that is 0. Where there are several nodes, a task
-    begins on none with fewer than `least_free_bytes` free.
+    begins on none with fewer than `least_free_bytes` free. On a cluster a task that lost its workers is tried again
+    when the nodes have been asked whether they can work.
     """
 
     def __init__(
@@ -146,6 +150,7 @@ class RayRunner:
         waiting = len(tasks)
         flying: dict[Any, _Flight] = {}
         avoided = Avoided(self._nodes_with_processors)
+        probes = Probes(ray, avoided, self.least_free_bytes)
         looked, room, elsewhere = 0.0, LEAST_IN_FLIGHT, False
         while waiting or flying:
             if not looked or time.monotonic() - looked >= WATCH_SECONDS:
@@ -154,12 +159,17 @@ class RayRunner:
                 looked = time.monotonic()
                 elsewhere = len(self._nodes_with_processors()) > 1
                 self._call_back(flying, avoided)
+            probes.hear()
             while waiting and len(flying) < room:
-                if again:
-                    flight = again.pop()
-                else:
+                held = bool(again) and probes.hold()
+                ready = [place for place, one in enumerate(again) if not (held and one.lost)]
+                if ready:
+                    flight = again.pop(ready[-1])
+                elif waiting > len(again):
                     number, task = next(ordered)
                     flight = _Flight(task, f"{batch}/{number}")
+                else:
+                    break
                 waiting -= 1
                 task, flight.before = flight.task, flight.where
                 flight.excluded = avoided.excluded(flight.lost_on)
@@ -167,7 +177,7 @@ class RayRunner:
                 reserved = remote.options(
                     num_cpus=1,
                     memory=task.memory_bytes,
-                    max_retries=RETRIES,
+                    max_retries=LOST_RETRIES if flight.lost else RETRIES,
                     name=task.shard,
                     label_selector=selector(flight.excluded),
                 )
@@ -175,20 +185,24 @@ class RayRunner:
                 handle = reserved.remote(flight.key, this_digest(), *given)
                 flying[handle] = flight
                 watcher.started(task)
-            if ray.wait(list(flying), num_returns=1, timeout=WATCH_SECONDS)[0]:
+            awaited = [*flying, *probes.handles]
+            if not awaited:
+                # Only lost tasks are left, and no node is well.
+                time.sleep(1.0)
+            elif ray.wait(awaited, num_returns=1, timeout=WATCH_SECONDS)[0] and flying:
                 # All that are there at once: asking anew for each would go over all of them each time.
                 done, _ = ray.wait(list(flying), num_returns=len(flying), timeout=0)
                 for handle in done:
                     flight = flying.pop(handle)
-                    result = self._land(handle, flight, watcher, avoided)
+                    result = self._land(handle, flight, watcher, avoided, probes)
                     if result is None:
                         again.append(flight)
                         waiting += 1
                     else:
                         yield result
 
-    def _land(self, handle: Any, flight: _Flight, watcher: Watcher, avoided: Avoided) -> Result | None:
-        """The result of a flight that has ended; None where it is to be tried on another node."""
+    def _land(self, handle: Any, flight: _Flight, watcher: Watcher, avoided: Avoided, probes: Probes) -> Result | None:
+        """The result of a flight that has ended; None where it is to be tried again."""
         from ray.experimental.internal_kv import _internal_kv_get
 
         ray, task = self._ray, flight.task
@@ -212,10 +226,13 @@ class RayRunner:
                 raise OtherCode("a node", describe_error(error.cause or error)[:200]) from None
             # The work did not fail, its place did: such a shard is never waived.
             where = where_from(_internal_kv_get(flight.key, namespace=NAMESPACE))
-            crashed = isinstance(error, ray.exceptions.WorkerCrashedError)
-            if crashed and where and not flight.lost_on and self._nodes_with_processors() - {where.node_id}:
-                # Ray mostly tries again where the worker crashed, and that node may be why: once more elsewhere.
-                flight.lost_on = frozenset({where.node_id})
+            gone = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.NodeDiedError)
+            if gone and self.address and flight.lost < LOST_AGAIN:
+                # Ray mostly tries again where the worker crashed, and that node may be why. Which it was is known only
+                # where the worker came to say so: all are asked.
+                flight.lost += 1
+                flight.lost_on |= {where.node_id} if where and where != flight.before else set()
+                probes.ask(self._nodes_with_processors())
                 self._began(flight, where, watcher)
                 return None
             outcome = {"error": f"the worker was lost: {describe_error(error)}"[:500], "kind": "lost"}
@@ -271,8 +288,8 @@ class RayRunner:
 class _Flight:
     """A task, the key under which its worker says that it began, what it said, and on which nodes it must not run.
 
-    `retries` counts how often it was tried again because a node had no room for it; `lost_on` is the node on which its
-    worker was lost each time that Ray tried it. `before` is what had been said when it was handed out.
+    `retries` counts how often it was tried again because a node had no room for it, `lost` how often because Ray gave
+    it up; `lost_on` are nodes that lost its worker then. `before` is what had been said when it was handed out.
     """
 
     task: Task
@@ -280,6 +297,7 @@ class _Flight:
     where: Where | None = None
     excluded: frozenset[str] = frozenset()
     retries: int = 0
+    lost: int = 0
     lost_on: frozenset[str] = frozenset()
     before: Where | None = None
 
