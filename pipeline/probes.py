@@ -91,11 +91,12 @@ class Probes:
             return False
 
     def _judge(self, node: str, well: bool) -> None:
-        if not well:
-            self._avoided.add(node)
-            self._failed[node] = self._clock()
-        elif self._failed.pop(node, None) is not None:
+        if well:
+            self._failed.pop(node, None)
             self._avoided.remove(node)
+        else:
+            self._failed[node] = self._clock()
+            self._avoided.add(node)
 
     def hold(self) -> bool:
         """Whether a lost task had better wait: for answers, or for a node that is well."""

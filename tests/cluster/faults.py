@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.cluster.nodes import Node, Nodes
 
@@ -210,15 +211,21 @@ def _cut_server(scene: Scene, fault: Fault) -> str | None:
     return f"S3 server for {fault.lasts:.0f} s"
 
 
+def fill(folder: Path) -> Path:
+    """Fill a folder's file system to the last block; the file that does it."""
+    ballast = folder / "ballast"
+    with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+        while True:
+            file.write(b"\0" * 65_536)
+    return ballast
+
+
 def _fill_disk(scene: Scene, fault: Fault) -> str | None:
     alive = _alive(scene)
     if not alive:
         return None
     node = alive[int(fault.share * len(alive))]
-    ballast = node.folder / "ballast"
-    with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
-        while True:
-            file.write(b"\0" * 65_536)
+    ballast = fill(node.folder)
     scene.after(fault.lasts, lambda: ballast.unlink(missing_ok=True))
     return f"disk of node {node.number} for {fault.lasts:.0f} s"
 

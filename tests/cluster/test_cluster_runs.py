@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ import pytest
 
 from pipeline.ray_runner import RETRIES
 from pipeline.storage.places import RemotePath, tree_sizes
+from tests.cluster.chaos import DISK_BYTES
+from tests.cluster.faults import fill
 from tests.cluster.nodes import Nodes, ray_nodes, s3_server
 from tests.cluster.outcome import outcome_of
 from tests.cluster.scale import BUCKET, Work, nodes_at_work, run_on, upload, using_s3
@@ -68,3 +71,42 @@ def test_a_run_over_s3_and_two_nodes_of_which_one_is_killed_leaves_what_a_local_
     assert local.differences(remote) == []
     assert remote.wrong() == []
     assert strangers.returncode == 1 and "RAY_AUTH_MODE=token" in told.splitlines()[-1] and "Traceback" not in told
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount the file systems that are filled")
+def test_workers_that_die_on_a_full_disk_before_they_can_say_so_cost_no_task():
+    """On one node of two, and on both until one has room again."""
+    # Nothing is read from S3 here.
+    with ray_nodes(2, "http://127.0.0.1:9", DISK_BYTES) as nodes:
+        nodes.wait_for_all()
+        driver = subprocess.Popen(
+            [sys.executable, "-m", "tests.cluster.full_disk", nodes.address],
+            env=nodes.environment, cwd=ROOT, text=True, bufsize=1,
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert driver.stdin and driver.stderr
+        # Ray tells of crashed workers on the same stream.
+        told = (line for line in driver.stderr if line.startswith(("Ray is ready", "watching", "errors")))
+        try:
+            assert next(told).startswith("Ray is ready")
+            ballast = fill(nodes.workers[1].folder)
+            driver.stdin.write("one\n")
+            assert (
+                next(line for line in told if not line.startswith("watching"))
+                == "errors [null, null, null, null, null, null]\n"
+            )
+            second, watched = fill(nodes.workers[2].folder), 0
+            driver.stdin.write("both\n")
+            while (line := next(told)) == "watching\n":
+                watched += 1
+                # Ten seconds in which no node has room: Ray gives a task up in less.
+                if watched == 3:
+                    second.unlink()
+            assert line == "errors [null, null, null, null, null, null]\n"
+            assert ballast.exists()
+            driver.stdin.close()
+            assert driver.wait(60) == 0
+        finally:
+            driver.kill()
+            driver.wait()

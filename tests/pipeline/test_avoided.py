@@ -49,6 +49,18 @@ def test_a_task_keeps_away_from_the_node_that_lost_it_as_long_as_it_has_another(
         assert found == full
 
 
+@given(alive=NAMES, full=NAMES, well=NAMES)
+def test_a_node_that_is_well_again_is_avoided_no_more(alive, full, well):
+    avoided = Avoided(lambda: set(alive), lambda: 0.0)
+    for node in full:
+        avoided.add(node)
+    for node in well:
+        avoided.remove(node)
+    left = full - well
+    assert avoided.others() == bool(alive - left)
+    assert avoided.excluded() == (left if left and alive - left else frozenset())
+
+
 def fail_with(number: int, wrapped: bool) -> dict:
     try:
         raise OSError(number, os.strerror(number))
