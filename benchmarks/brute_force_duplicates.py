@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow.dataset as ds
 from scipy.sparse import csr_matrix
 
-from pipeline.recipe import Dedup, Recipe
+from pipeline.dedup_settings import Dedup
+from pipeline.recipe import Recipe
 from pipeline.report.status import known_tables
 from pipeline.run import read_run
 

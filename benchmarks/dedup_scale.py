@@ -29,10 +29,10 @@ import pyarrow.dataset as ds
 
 from benchmarks.scale_texts import LETTERS, Plan, make_plan, texts
 from pipeline import candidates, joining, resolve, sign
+from pipeline.dedup_settings import Dedup, Signature
 from pipeline.exchange import partitions_for
 from pipeline.files import TableWriter
 from pipeline.ledger import Entry, load_entry
-from pipeline.recipe import Dedup, Signature
 from pipeline.schemas import DOCUMENTS, VERDICTS
 
 PER_SHARD = 100_000

@@ -20,7 +20,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from benchmarks.brute_force_duplicates import comparable, grams, rows, theory
-from pipeline.recipe import Dedup, Recipe
+from pipeline.dedup_settings import Dedup
+from pipeline.recipe import Recipe
 from pipeline.report.status import known_tables
 from pipeline.run import read_run
 

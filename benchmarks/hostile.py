@@ -24,8 +24,8 @@ import pyarrow.dataset as ds
 
 from benchmarks.hostile_captures import DOCUMENT, Capture, captures, page, record
 from pipeline.extract import extract_shard
+from pipeline.extract_settings import Extract
 from pipeline.plan import Input, Shard
-from pipeline.recipe import Extract
 from pipeline.report.status import known_tables
 
 MOST_SECONDS = 5.0

@@ -23,9 +23,9 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import candidates, joining, resolve, sign
+from pipeline.dedup_settings import Dedup, Signature
 from pipeline.files import TableWriter
 from pipeline.ledger import load_entry
-from pipeline.recipe import Dedup, Signature
 from pipeline.schemas import DOCUMENTS, VERDICTS
 
 LETTERS = np.array([chr(code) for code in range(0x4E00, 0x4E00 + 2_000)])

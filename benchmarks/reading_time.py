@@ -22,9 +22,10 @@ from fastwarc import ArchiveIterator
 from fastwarc.warc import WarcRecordType
 
 from pipeline.extract import extract_shard
+from pipeline.extract_settings import Extract
 from pipeline.outcomes import Reject
 from pipeline.plan import Input, Shard
-from pipeline.recipe import Extract, load_recipe
+from pipeline.recipe import load_recipe
 from pipeline.responses import HTML_TYPES, PageReader
 from pipeline.web.crawl_facts import with_crawl_facts
 from pipeline.web.gate import may_be_japanese

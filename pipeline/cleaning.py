@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from filters.clean import Change, empty_lines, footer, punctuation
 from pipeline.edits import Edit, Editor
-from pipeline.recipe import Clean
+from pipeline.select_settings import Clean
 
 
 @dataclass(frozen=True)

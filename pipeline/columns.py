@@ -18,9 +18,10 @@ from pipeline.errors import UsageError
 from pipeline.files import open_parquet
 from pipeline.host_rates_stage import HOST_TABLE
 from pipeline.quantiles import value_at
-from pipeline.recipe import HOST_PREFIX, Recipe, RuleModel, find_recipe, load_recipe
+from pipeline.recipe import Recipe, find_recipe, load_recipe
 from pipeline.run import read_run, recorded_recipe
 from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
+from pipeline.select_settings import HOST_PREFIX, RuleModel
 from pipeline.signal_tables import needed, signal_tables
 from pipeline.stages import documents_made_by, signals_made_by
 from pipeline.steps import folder_name

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from filters.groups import make_group
 from filters.rules import Rule, judge
-from pipeline.recipe import Select
 from pipeline.schemas import EDITS
+from pipeline.select_settings import Select
 
 # The reason of a document of which edits leave no letter.
 NO_TEXT_LEFT = "no_text_left"

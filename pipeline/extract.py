@@ -11,12 +11,12 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from pipeline.errors import KamisukiError
+from pipeline.extract_settings import KEYS_OF_KAMISUKI, Extract
 from pipeline.files import canonical_digest
 from pipeline.inputs import input_digest, input_stat, local_input, records_of
 from pipeline.ledger import Entry
 from pipeline.outcomes import Outcome, OutcomeWriter, Reject
 from pipeline.plan import Input, Shard
-from pipeline.recipe import KEYS_OF_KAMISUKI, Extract
 from pipeline.responses import PageReader, crawl_name
 from pipeline.selected import selected_of
 from pipeline.storage.http import Politeness

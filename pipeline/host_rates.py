@@ -15,8 +15,8 @@ from filters.rules import Rule, column_of, fails, limits_of
 from pipeline.exchange import Runs, RunWriter, key_partition, read_partition, run_places
 from pipeline.files import TableWriter, aligned_batches, read_batches
 from pipeline.ledger import Entry
-from pipeline.recipe import HostRate
 from pipeline.schemas import signals_schema
+from pipeline.select_settings import HostRate
 from pipeline.storage.places import as_place
 
 RULE_VERSION = 1

@@ -7,8 +7,8 @@ from functools import partial
 
 from pipeline import host_rates
 from pipeline.exchange import list_runs, partitions_for, run_list
-from pipeline.recipe import HostRate
 from pipeline.runner import Task
+from pipeline.select_settings import HostRate
 from pipeline.steps import Finished, Job, Steps, was_made_of
 
 # The name of the table in run.json; it has the form of a table of signals.

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dedup.repeats import documents_of, in_runs, runs_of, units
+from pipeline.dedup_settings import Repeats
 from pipeline.edits import Edit
 from pipeline.exchange import Runs, RunWriter, key_partition, read_partition, run_places
 from pipeline.files import TableWriter, aligned_batches
 from pipeline.ledger import Entry
-from pipeline.recipe import Repeats
 from pipeline.resolve import read_outcomes
 from pipeline.schemas import REPEATS
 from pipeline.storage.places import as_place

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline import repeats
+from pipeline.dedup_settings import Repeats
 from pipeline.exchange import RUN_LIST, list_runs, partitions_for, run_list
-from pipeline.recipe import Repeats
 from pipeline.runner import Task
 from pipeline.steps import Finished, Job, Steps
 from pipeline.storage.places import exists

@@ -17,11 +17,11 @@ from dedup.resolve import EXACT, NEAR, PAYLOAD, SAME_CANONICAL, SAME_URL, resolv
 from dedup.shingle_store import ShingleStore, shingle_sets
 from dedup.shingles import mix
 from pipeline.candidates import dense_ids
+from pipeline.dedup_settings import Dedup
 from pipeline.exchange import Runs, RunWriter, partition_tables, read_partition, run_places
 from pipeline.files import TableWriter, aligned_batches
 from pipeline.ledger import Entry
 from pipeline.proposals import normalized_urls, text_hashes
-from pipeline.recipe import Dedup
 from pipeline.schemas import CANDIDATES, DOCUMENTS, DUPLICATES, TIMESTAMP
 from pipeline.sources import source_names, source_ranks
 from pipeline.storage.places import Place, as_place, nearby_folder

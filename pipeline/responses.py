@@ -11,8 +11,8 @@ from functools import partial
 import xxhash
 
 from filters.characters import kana_ratio
+from pipeline.extract_settings import Extract
 from pipeline.outcomes import Outcome, Reject
-from pipeline.recipe import Extract
 from pipeline.runner import Stopwatch
 from pipeline.web import charset, consent, gate, language, license
 from pipeline.web.crawl_facts import read_crawl_facts

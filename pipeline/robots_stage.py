@@ -7,8 +7,8 @@ from typing import Any
 
 from pipeline import robots_verdicts
 from pipeline.exchange import list_runs, partitions_for, run_list
-from pipeline.recipe import Robots
 from pipeline.runner import Task
+from pipeline.select_settings import Robots
 from pipeline.steps import Finished, Job, Steps, was_made_of
 from pipeline.web.consent.agents import agents_of
 

@@ -16,7 +16,6 @@ from pipeline.edits import EDITED, Editor, Judge, edit_batch, make_judge, no_edi
 from pipeline.exchange import Runs, run_places
 from pipeline.files import TableWriter, aligned_batches
 from pipeline.ledger import Entry
-from pipeline.recipe import Select
 from pipeline.repeats import make_cutter
 from pipeline.resolve import read_outcomes
 from pipeline.schemas import (
@@ -29,6 +28,7 @@ from pipeline.schemas import (
     VERDICTS,
     corpus_schema,
 )
+from pipeline.select_settings import Select
 from pipeline.storage.places import as_place
 from pipeline.takedown_list import TAKEN_DOWN, Takedowns, read_requests
 

@@ -11,11 +11,12 @@ from pipeline import annotate, resolve, select
 from pipeline.exchange import RUN_LIST, list_runs, partitions_for, run_list
 from pipeline.host_rates_stage import HOST_TABLE, find_host_rates
 from pipeline.quantile_stage import find_quantile
-from pipeline.recipe import Recipe, RuleModel
+from pipeline.recipe import Recipe
 from pipeline.repeats_stage import find_repeats, frequent_run_list
 from pipeline.robots_stage import asked_of_robots, decide_robots
 from pipeline.runner import Task
 from pipeline.schemas import ROBOTS_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
+from pipeline.select_settings import RuleModel
 from pipeline.signal_tables import TEXT_TABLE, signal_tables
 from pipeline.steps import Finished, Job, Steps, was_made_of
 from pipeline.storage.places import Place, exists

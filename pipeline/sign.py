@@ -12,9 +12,9 @@ import xxhash
 
 from dedup.minhash import MinHashParameters, band_hashes, content_hashes
 from dedup.normalise import normalize_array
+from pipeline.dedup_settings import Signature
 from pipeline.files import TableWriter, read_batches
 from pipeline.ledger import Entry
-from pipeline.recipe import Signature
 from pipeline.schemas import signatures_schema
 from pipeline.storage.places import as_place
 from pipeline.web.urls import normalize_url

@@ -16,8 +16,8 @@ import xxhash
 from dedup.normalise import normalize
 from dedup.similarity import overlap, shingle_set
 from pipeline.audit_stage import Repeated
+from pipeline.dedup_settings import Dedup
 from pipeline.files import parquet_files, parquet_rows, read_batches
-from pipeline.recipe import Dedup
 from pipeline.sources import source_names
 from pipeline.storage.places import Place
 from pipeline.web.urls import host

@@ -13,7 +13,7 @@ import pyarrow as pa
 from filters.rules import NUMBER_LIMITS, Rule, fails
 from pipeline.columns import CHARACTERS, Columns, chosen_recipe, find_columns, known_types, with_limits
 from pipeline.errors import UsageError
-from pipeline.recipe import unknown_signal
+from pipeline.select_settings import unknown_signal
 from pipeline.storage.places import Place
 
 # Shares of pages at whose values limits are tried: close at the ends, where limits are set, wider in the middle.

@@ -12,7 +12,7 @@ from filters.labelled import Score
 from filters.rules import Rule, column_of, fails, limits_of, reason_of
 from pipeline.columns import CHARACTERS, chosen_recipe, find_columns, with_limits
 from pipeline.labelled import judge_labelled, shipped_set
-from pipeline.recipe import RuleModel
+from pipeline.select_settings import RuleModel
 from pipeline.storage.places import Place
 
 

@@ -9,7 +9,6 @@ import yaml
 from pydantic import Field, model_validator
 
 from filters.rules import Rule
-from pipeline.recipe import Limits
 from pipeline.recipe_file import load_file
 from pipeline.rewriting.answers import Kind
 from pipeline.rewriting.checks import CHECKS
@@ -17,6 +16,7 @@ from pipeline.rewriting.client import ClientSettings, Prices
 from pipeline.rewriting.code import LANGUAGES
 from pipeline.rewriting.prompts import Prompt, find_prompt
 from pipeline.section import Name, PositiveInt, Section, Share
+from pipeline.select_settings import Limits
 from pipeline.shipped import configs_folder, find_shipped
 from pipeline.web.license import TIERS
 

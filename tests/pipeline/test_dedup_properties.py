@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import candidates, joining, resolve, sign, sorted_runs
+from pipeline.dedup_settings import Dedup, Signature
 from pipeline.files import TableWriter
-from pipeline.recipe import Dedup, Signature
 from pipeline.schemas import DOCUMENTS, VERDICTS
 
 DEDUP = Dedup(signature=Signature(preset="fineweb"), kinds=("exact", "same_url", "near"), similarity=0.7)

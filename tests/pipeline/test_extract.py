@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from filters.characters import character_signals, class_table, count_classes
 from filters.text_buffers import code_points
 from pipeline import extract, responses
+from pipeline.extract_settings import Extract, ExtractLimits
 from pipeline.ledger import Entry
 from pipeline.outcomes import Reject
 from pipeline.plan import Input
-from pipeline.recipe import Extract, ExtractLimits
 from pipeline.schemas import DOCUMENTS
 from pipeline.web import charset
 from pipeline.web.crawl_facts import with_crawl_facts

@@ -7,8 +7,9 @@ import pytest
 
 from dedup.minhash import parameters_for_threshold
 from filters.rules import judge, reason_of
+from pipeline.dedup_settings import Dedup, Signature
 from pipeline.errors import UsageError
-from pipeline.recipe import Dedup, Recipe, Signature, dump_recipe, find_recipe, load_recipe
+from pipeline.recipe import Recipe, dump_recipe, find_recipe, load_recipe
 from pipeline.shipped import shipped_recipes
 from pipeline.signal_settings import FastTextSettings
 

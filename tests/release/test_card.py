@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from pipeline.recipe import Clean, find_recipe, load_recipe
+from pipeline.recipe import find_recipe, load_recipe
 from pipeline.release.card import card, write_card
 from pipeline.release.card.columns import meanings
 from pipeline.release.card.metadata import HUB_LICENSES, hub_license, metadata, size_category
@@ -22,6 +22,7 @@ from pipeline.release.manifest import LicenseCount, SourceCount
 from pipeline.rewriting.recipe import find_rewriting_recipe, load_rewriting_recipe
 from pipeline.rewriting.rows import ROWS
 from pipeline.schemas import corpus_schema
+from pipeline.select_settings import Clean
 from pipeline.web.license.tiers import TIERS
 from tests.release.manifests import DAY, corpus_task, hostile_manifests, hostile_rewritings, manifest
 from tests.release.test_card_markup import TEXTS, shown
