@@ -123,9 +123,15 @@ def first_other(folder: Place, own: Collection[str]) -> str | None:
                 return min((entry.name for entry in entries if entry.name not in own), default=None)
         except FileNotFoundError:
             return None
-    start = len(s3.split(folder.url)[1]) + 1
+    start = _key_start(folder)
     names = (item.key[start:].partition("/")[0] for item in s3.list_objects(f"{folder.url}/", below=True))
     return next((name for name in names if name and name not in own), None)
+
+
+def _key_start(folder: RemotePath) -> int:
+    """How many characters of the keys of its objects name a folder of S3; none where it is a whole bucket."""
+    _, key = s3.split(folder.url)
+    return len(key) + 1 if key else 0
 
 
 def lies_within(where: Place, folder: Place) -> bool:
@@ -169,7 +175,7 @@ def file_sizes(folder: Place) -> dict[str, int]:
                 return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
         except FileNotFoundError:
             return {}
-    start = len(s3.split(folder.url)[1]) + 1
+    start = _key_start(folder)
     return {item.key[start:]: item.bytes for item in s3.list_objects(f"{folder.url}/", below=False)}
 
 
@@ -186,7 +192,7 @@ def file_facts(folder: Place) -> dict[str, FileFacts]:
                 return {name: (status.st_size, str(status.st_mtime_ns)) for name, status in found}
         except FileNotFoundError:
             return {}
-    start = len(s3.split(folder.url)[1]) + 1
+    start = _key_start(folder)
     return {item.key[start:]: (item.bytes, item.etag) for item in s3.list_objects(f"{folder.url}/", below=False)}
 
 
@@ -195,7 +201,7 @@ def tree_sizes(folder: Place) -> dict[str, int]:
     if isinstance(folder, Path):
         files = (path for path in folder.rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-    start = len(s3.split(folder.url)[1]) + 1
+    start = _key_start(folder)
     return {item.key[start:]: item.bytes for item in s3.list_objects(f"{folder.url}/", below=True)}
 
 

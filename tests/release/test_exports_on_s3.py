@@ -8,8 +8,9 @@ from pipeline.files import atomic_file
 from pipeline.release.derived import take_out
 from pipeline.release.derived_record import registered
 from pipeline.release.exports.making import remove_leftovers, workshop
-from pipeline.storage.places import RemotePath, read_bytes, tree_sizes
+from pipeline.storage.places import RemotePath
 from tests.pipeline.loopback import made_bucket, moto_server
+from tests.release.buckets import remote_bytes
 from tests.release.handmade import bytes_of, make_release, row
 from tests.release.mixes import mix_of, pack_of, write_manifest
 from tests.release.test_exports import run
@@ -26,10 +27,6 @@ def moto():
 def bucket(moto, tmp_path, monkeypatch):
     with made_bucket(moto, tmp_path / "cache", monkeypatch) as place:
         yield place
-
-
-def remote_bytes(place: RemotePath) -> dict[str, bytes]:
-    return {path: read_bytes(place / path) for path in tree_sizes(place)}
 
 
 def test_a_bucket_holds_what_a_folder_does(bucket, tmp_path, tokenizer_file):

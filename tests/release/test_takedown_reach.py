@@ -20,10 +20,11 @@ from pipeline.release.verify import verify
 from pipeline.rewriting.client import RequestCache
 from pipeline.run import locked
 from pipeline.runner import InProcessRunner
-from pipeline.storage.places import RemotePath, put, read_bytes, tree_sizes
+from pipeline.storage.places import put
 from pipeline.takedown_list import make_request, read_requests, remember_requests
 from tests.pipeline.conftest import Quiet, run_cli
 from tests.pipeline.loopback import made_bucket, moto_server
+from tests.release.buckets import remote_bytes
 from tests.release.handmade import bytes_of
 from tests.release.hub import serving
 from tests.release.made import made_out, made_rows, release, released_and_exported
@@ -219,7 +220,3 @@ def test_a_release_in_a_bucket_ends_with_the_same_bytes(place, tmp_path, monkeyp
         assert remote_bytes(bucket / "lines") == bytes_of(place.parent / "lines")
         assert not reached.failed and len(read_requests(bucket / "out")) == 2
         assert not [path for path in (tmp_path / "cache" / "scratch").rglob("*") if path.is_file()]
-
-
-def remote_bytes(place: RemotePath) -> dict[str, bytes]:
-    return {path: read_bytes(place / path) for path in tree_sizes(place)}
