@@ -221,8 +221,8 @@ check-release: warm ## OUT=… WORK=…: a finished run released, exported, mixe
 	$(BIN)/python -m benchmarks.release_round_trip '$(OUT)' --work '$(WORK)'
 
 .PHONY: test-takedown
-test-takedown: setup ## A takedown killed at every step that there is (the tests try some of them)
-	KAMISUKI_EVERY_KILL=1 $(BIN)/python -m pytest tests/release/test_takedown.py -n 0 -k killed
+test-takedown: setup ## [EVERY=1]: takedowns in a folder and in a bucket killed at every step, or every EVERYth (the tests try some of them)
+	KAMISUKI_EVERY_KILL=$(or $(EVERY),1) $(BIN)/python -m pytest tests/release/test_takedown.py tests/release/test_takedown_on_s3.py -n 0 -k killed
 
 .PHONY: bench-release
 bench-release: warm ## [TABLES='runs/…/corpus-*/*.parquet'] [ROWS=1000000]: a release of a million rows, beside DuckDB and datasets

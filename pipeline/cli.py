@@ -27,6 +27,7 @@ from pipeline.rewriting_commands import add_rewriting_commands
 from pipeline.storage.places import as_place, writable
 from pipeline.takedown_command import add_takedown_command
 from pipeline.verify_command import add_verify_command
+from pipeline.wording import visible_lines
 from pipeline.worker_options import RayAddress, Workers, make_runner
 
 app = typer.Typer(
@@ -336,6 +337,11 @@ def version() -> None:
     typer.echo(__version__)
 
 
+def _tell(error: str) -> None:
+    # Names of anybody's are in errors: what a terminal would obey is shown as its escape.
+    typer.echo(f"kamisuki: {visible_lines(error)}", err=True)
+
+
 def main() -> None:
     """Run the command line: errors print as one line; 1 is work left, 2 a wrong question, 3 a closed gate."""
     debug = "--debug" in sys.argv
@@ -344,21 +350,21 @@ def main() -> None:
     except KamisukiError as error:
         if debug:
             traceback.print_exc()
-        typer.echo(f"kamisuki: {error}", err=True)
+        _tell(str(error))
         sys.exit(error.exit_code)
     except OSError as error:
         if debug:
             traceback.print_exc()
         from pipeline.working import describe_error
 
-        typer.echo(f"kamisuki: {describe_error(error)}", err=True)
+        _tell(describe_error(error))
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - the last resort: one line, and the traceback for who asks for it
         if debug:
             traceback.print_exc()
         from pipeline.working import describe_error
 
-        typer.echo(f"kamisuki: unexpected error: {describe_error(error)} (--debug shows where)", err=True)
+        _tell(f"unexpected error: {describe_error(error)} (--debug shows where)")
         sys.exit(1)
 
 

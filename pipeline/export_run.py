@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.progress import Progress
 from pipeline.recipe import TASK_CPU_SECONDS
+from pipeline.release.at_hand import MIXED, RELEASE, refuse_missing
 from pipeline.release.derived_record import Derived, DerivedFile, begin, companion, origin_of, publish, write_derived
 from pipeline.release.exports import tokens
 from pipeline.release.exports.making import make_jsonl, make_samples, make_text, make_tokens, remove_leftovers
@@ -21,6 +22,7 @@ from pipeline.release.reading import chosen_config
 from pipeline.release.tokenizer import load_tokenizer
 from pipeline.runner import Runner, Task
 from pipeline.storage.places import Place
+from pipeline.wording import counted
 
 FORMATS = ("jsonl", "text", "tokens")
 # Batches of 256 rows of text, their tokens as Python numbers, and a tokenizer.
@@ -54,6 +56,8 @@ def export(
     if tokenizer is not None:
         loaded = load_tokenizer(tokenizer, eos)
         settings |= {"layout": layout or "megatron", "token_size": loaded.token_size, **loaded.settings()}
+    used = [file for split in SPLITS for file in manifest.files_of(chosen, split)]
+    refuse_missing(release, used, RELEASE if isinstance(manifest, Manifest) else MIXED)
     record = Derived(kind=kind, of=[origin_of(release, manifest.name, said_by)], settings=settings)
     earlier = begin([release], to, record)
     if earlier is not None and earlier.finished:
@@ -67,10 +71,10 @@ def export(
                 progress.say(f"export: {file.path} is all there is: {file.bytes:,} bytes")
     else:
         record.files = _files(release, manifest, chosen, to, record, earlier, runner, progress, tokenizer, eos)
-        given = sum(file.rows for split in SPLITS for file in manifest.files_of(chosen, split))
+        given = sum(file.rows for file in used)
         empty = given - sum(file.rows for file in record.files)
         if empty:
-            progress.say(f"export: {empty:,} of {given:,} rows have no text to write and are not in it")
+            progress.say(f"export: {empty:,} of {counted(given, 'row')} left out: without text to write")
     if tokenizer is not None:
         facts = companion(tokenizer.parent, tokenizer.name)
         publish(tokenizer, to / "tokenizer.json")
@@ -134,7 +138,7 @@ def _files(
     progress.end()
     if failed:
         shard, error = min(failed.items())
-        raise KamisukiError(f"{len(failed)} of {len(tasks)} files were not exported, first {shard}: {error}")
+        raise KamisukiError(f"{len(failed)} of {counted(len(tasks), 'file')} not exported, first {shard}: {error}")
     return made
 
 

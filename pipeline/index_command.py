@@ -8,6 +8,7 @@ import typer
 
 from pipeline.errors import UsageError
 from pipeline.source_settings import COMMON_CRAWL, Sources
+from pipeline.wording import counted
 
 MEGA = 1e6
 
@@ -48,7 +49,9 @@ def add_index_command(app: typer.Typer) -> None:
         by_ranges = ranges or (not whole and by_range.seconds <= by_file_.seconds)
         size = int(selection.column("length").to_numpy().sum())
         files = [name for name, _, _ in by_file(selection)]
-        typer.echo(f"{selection.num_rows:,} records of {size / MEGA:,.1f} MB in {len(files):,} WARC files")
+        typer.echo(
+            f"{counted(selection.num_rows, 'record')} of {size / MEGA:,.1f} MB in {counted(len(files), 'WARC file')}"
+        )
         for name, cost in (("ranges", by_range), ("whole files", by_file_)):
             typer.echo(
                 f"{name:12} {cost.requests:9,} requests {cost.bytes / MEGA:13,.1f} MB {cost.seconds / 3600:9,.2f} h"

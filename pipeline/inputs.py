@@ -25,6 +25,7 @@ from pipeline.storage.http import Politeness
 from pipeline.storage.places import Place, RemotePath, as_place
 from pipeline.web.crawl_facts import with_crawl_facts
 from pipeline.web.warc import Record, read_records
+from pipeline.wording import counted
 
 
 class InputMissing(KamisukiError):
@@ -140,7 +141,9 @@ def listed_files(where: Place, first: str | None, last: str | None, sources: Sou
     # A number alone is one file; an open range goes to the list's end.
     stop = len(lines) if first is None or last == "" else int(first if last is None else last) + 1
     if not start < stop <= len(lines):
-        raise UsageError(f"{where} has {len(lines):,} files, numbered from 0: no range {first}-{last or first}")
+        raise UsageError(
+            f"{where} has {counted(len(lines), 'file')}, numbered from 0: no range {first}-{last or first}"
+        )
     return [join(sources.base, line) for line in lines[start:stop]]
 
 

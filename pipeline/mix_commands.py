@@ -10,6 +10,7 @@ from rich.table import Table
 
 from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
+from pipeline.wording import counted, visible
 from pipeline.worker_options import RayAddress, Workers, make_runner
 
 MixFile = Annotated[Path, typer.Argument(help="The manifest: a YAML file.")]
@@ -44,14 +45,15 @@ def _print(console: Any, record: Any) -> None:
         used = tokens_by(lines, lambda line: line.source)
         for source, epochs in epochs_used(record, budget).items():
             share = 100 * used[source] / budget.tokens
-            console.print(f"{source}: {used[source]:,} tokens, {share:.2f} %, {epochs:.2f} epochs", soft_wrap=True)
+            tokens = counted(used[source], "token")
+            console.print(f"{source}: {tokens}, {share:.2f} %, {epochs:.2f} epochs", soft_wrap=True)
         for what, key in (("kind", kind_of(record)), ("language", lambda line: line.language or "none found")):
-            counted = tokens_by(lines, key).most_common()
-            shares = ", ".join(f"{name} {100 * count / budget.tokens:.2f} %" for name, count in counted)
+            most = tokens_by(lines, key).most_common()
+            shares = ", ".join(f"{visible(name)} {100 * count / budget.tokens:.2f} %" for name, count in most)
             console.print(f"{budget.config}: by {what}: {shares}", soft_wrap=True)
     for source in record.settings["sources"]:
         if source["rows_without_text"]:
-            console.print(f"{source['name']}: {source['rows_without_text']:,} rows have no text and are not in it")
+            console.print(f"{source['name']}: {counted(source['rows_without_text'], 'row')} without text left out")
 
 
 def add_mix_commands(app: typer.Typer, console: Any) -> None:

@@ -35,7 +35,7 @@ from pipeline.release.mixing.manifest import MixManifest, PackManifest, load_man
 from pipeline.release.mixing.pack import TRAINING, pack_files
 from pipeline.release.mixing.placing import first_range
 from pipeline.release.mixing.plan import Measured, Step, Stream, Taken, find_source, measured_of, origins_of
-from pipeline.release.tokenizer import TextTokenizer, load_tokenizer
+from pipeline.release.tokenizer import IN_MANIFEST, TextTokenizer, load_tokenizer
 from pipeline.release_lock import held
 from pipeline.run import LOCK
 from pipeline.runner import Runner, Task
@@ -89,7 +89,7 @@ class _Mixing:
         self.to = to
         self.runner = runner
         self.progress = progress
-        self.tokenizer: TextTokenizer = load_tokenizer(Path(wanted.tokenizer), wanted.eos)
+        self.tokenizer: TextTokenizer = load_tokenizer(Path(wanted.tokenizer), wanted.eos, IN_MANIFEST)
 
     def measure(self, taken: list[Taken], shares: list[Fraction], same_start: bool) -> list[Measured]:
         """Count the tokens of all sources, those of a data file once."""

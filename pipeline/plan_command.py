@@ -14,6 +14,7 @@ from rich.table import Table
 
 from pipeline.errors import UsageError
 from pipeline.storage.places import as_place
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from pipeline.forecast import Forecast, Range
@@ -58,12 +59,14 @@ def add_plan_command(app: typer.Typer, console: Callable[[], Console]) -> None:
 def print_forecast(console: Console, found: Forecast) -> None:
     """Show a forecast: what goes in, work by stage, disk by table, memory, requests, and what is not known."""
     console.print(
-        f"{found.recipe}: {found.files:,} inputs of {_bytes(found.input_bytes.value)}, "
+        f"{found.recipe}: {counted(found.files, 'input')} of {_bytes(found.input_bytes.value)}, "
         f"{_number(found.shards)} shards; from the first bytes of {found.sample_parts} of them, "
         f"{found.sample_bytes / MEGA:,.1f} MB"
     )
     if found.files_measured < found.files:
-        console.print(f"sizes of {found.files_measured:,} inputs were asked for; their mean stands for the others")
+        console.print(
+            f"sizes of {counted(found.files_measured, 'input')} were asked for; their mean stands for the others"
+        )
     console.print(f"download: {_bytes(found.download_bytes)}; documents: {_number(found.documents)}")
     table = _table("stage", "core time", "between", "", "reserved MB", "peak MB")
     for stage, each in found.seconds.items():

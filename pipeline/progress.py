@@ -14,6 +14,7 @@ from pipeline.metrics import Metrics
 from pipeline.runner import Result, Task
 from pipeline.storage.places import Place, RemotePath
 from pipeline.stragglers import Pace, Straggler
+from pipeline.wording import counted, visible_lines
 from pipeline.working import Where
 
 PLAIN_EVERY_SECONDS = 10.0
@@ -73,13 +74,15 @@ class Progress:
         """Print a line of its own."""
         if self._terminal:
             self.stream.write("\r\x1b[K")
-        self.stream.write(line + "\n")
+        # Ids and names of anybody's are in what failed.
+        self.stream.write(visible_lines(line) + "\n")
         self.stream.flush()
 
     def planned(self, plan: str, inputs: int, size: int, shards: int, new: int) -> None:
         """A plan is made or extended: how many inputs of how many bytes in how many shards."""
         self.events.emit("plan", plan=plan, inputs=inputs, bytes=size, shards=shards, new_shards=new)
-        self.say(f"{plan}: {inputs} inputs of {size / 1e6:,.1f} MB in {shards} shards, {new} of them new")
+        found = f"{counted(inputs, 'input')} of {size / 1e6:,.1f} MB in {counted(shards, 'shard')}"
+        self.say(f"{plan}: {found}, {new} of them new")
 
     def begin(self, stage: str, tasks: list[Task], total: int) -> None:
         """A stage starts: `tasks` are to do, of `total` shards."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.errors import UsageError
+from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
 
 
@@ -37,6 +38,7 @@ def add_push_command(app: typer.Typer, console: Any) -> None:
         ] = None,
         commit_files: Annotated[int, typer.Option("--commit-files", min=1, help="Most files of a commit.")] = 100,
         commit_gb: Annotated[float, typer.Option("--commit-gb", min=0.001, help="Most GB of a commit.")] = 50.0,
+        log_json: LogJson = None,
     ) -> None:
         """Push a release to the Hugging Face Hub: only what is not there, in few commits."""
         from pipeline.progress import human_seconds
@@ -48,33 +50,29 @@ def add_push_command(app: typer.Typer, console: Any) -> None:
         from pipeline.release.push.pushing import Push, Wish
         from pipeline.release.push.repository import check_repo, hub_endpoint, hub_token, quiet_client
         from pipeline.release.push.shown import outcome_lines, outlook_lines
+        from pipeline.telling import open_progress, told
 
         if drop_refs and not squash:
             raise UsageError("--drop-refs goes with --squash-history: tags and branches are deleted for nothing else")
         started = time.monotonic()
-        refuse_mixed(release)
-        read_manifest(release)
-        target = Target(hub_endpoint(endpoint), check_repo(repo), branch)
-        limits = Limits(commit_files, int(commit_gb * 1e9))
-        wish = Wish(public, replace, tag, squash, drop_refs, limits)
-
-        def say(line: str) -> None:
-            typer.echo(line, err=True)
-
-        patience = Patience(say, ASKING if dry_run else HUB)
-        with quiet_client():
-            job = Push(writable(release), target, hub_token(), wish, say, patience)
-            if dry_run:
-                for line in outlook_lines(job.outlook(), target, wish):
-                    console().print(line, soft_wrap=True)
-                return
-            if public and not yes:
-                typer.confirm(f"Everybody will see {release} as {repo} at {target.endpoint}. Push it?", abort=True)
-            try:
+        progress = open_progress(None, log_json)
+        printed = console(stderr=log_json == STANDARD_OUTPUT)
+        with told(progress, "push", None, release):
+            refuse_mixed(release)
+            read_manifest(release)
+            target = Target(hub_endpoint(endpoint), check_repo(repo), branch)
+            limits = Limits(commit_files, int(commit_gb * 1e9))
+            wish = Wish(public, replace, tag, squash, drop_refs, limits)
+            patience = Patience(progress.say, ASKING if dry_run else HUB)
+            with quiet_client():
+                job = Push(writable(release), target, hub_token(), wish, progress.say, patience)
+                if dry_run:
+                    for line in outlook_lines(job.outlook(), target, wish):
+                        printed.print(line, soft_wrap=True)
+                    return
+                if public and not yes:
+                    typer.confirm(f"Everybody will see {release} as {repo} at {target.endpoint}. Push it?", abort=True)
                 outcome = job.execute()
-            except KeyboardInterrupt:
-                say("kamisuki: stopped; push again to go on")
-                raise typer.Exit(130) from None
         for line in outcome_lines(outcome, target):
-            console().print(line, soft_wrap=True)
-        console().print(f"took {human_seconds(time.monotonic() - started)}")
+            printed.print(line, soft_wrap=True)
+        printed.print(f"took {human_seconds(time.monotonic() - started)}")

@@ -70,8 +70,12 @@ def _read(
         raise UsageError(f"{path}: recipes extend each other in a circle")
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such file: check the path") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: cannot be read: it is no text in UTF-8; it must be a YAML file") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}; it must be a YAML file") from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)

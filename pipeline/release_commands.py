@@ -11,6 +11,7 @@ from rich.table import Table
 from pipeline.errors import UsageError
 from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
+from pipeline.wording import counted
 from pipeline.worker_options import RayAddress, Workers, make_runner
 
 Out = Annotated[Any, typer.Argument(parser=as_place, help="The OUT folder or s3:// prefix of a run.")]
@@ -163,4 +164,4 @@ def _print_release(console: Any, manifest: Any) -> None:
 
 def _print_left_out(console: Any, task: str, left_out: dict[str, int]) -> None:
     for reason, count in left_out.items():
-        console.print(f"{task}: {count:,} rows left out: {reason}")
+        console.print(f"{task}: {counted(count, 'row')} left out: {reason}")

@@ -12,6 +12,7 @@ from pipeline.release_described import corpus_funnel, published_recipe, versions
 from pipeline.run import read_run
 from pipeline.steps import Finished, Incomplete, finished_before
 from pipeline.storage.places import Place
+from pipeline.wording import counted
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def check_whole(what: str, found: Finished, wanted: set[str], table: str) -> Non
     missing = sorted(wanted - found.entries.keys())
     if missing:
         names = ", ".join(missing[:5])
-        raise Incomplete(f"{what} misses {len(missing)} of {len(wanted)} shards ({names}): run it again first")
+        raise Incomplete(
+            f"{what} misses {len(missing)} of {counted(len(wanted), 'shard')} ({names}): run it again first"
+        )
     if not found.entries or any(table not in entry.outputs for entry in found.entries.values()):
         raise UsageError(f"{what} is empty: nothing to release; run it first")

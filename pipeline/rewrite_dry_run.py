@@ -25,6 +25,7 @@ from pipeline.run import read_run
 from pipeline.runner import InProcessRunner
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.storage.places import Place
+from pipeline.wording import counted
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,9 @@ class _Silent(Progress):
 
 def print_estimate(console: Console, found: Estimate) -> None:
     """The estimate as a table."""
-    console.print(f"{found.recipe}: {found.sample:,} of {found.rows:,} rows were asked about; all of them would take")
+    console.print(
+        f"{found.recipe}: {found.sample:,} of {counted(found.rows, 'row')} asked about; all of them would take"
+    )
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("step")
     for name in ("tokens in", "tokens out", "cost", "hours, one worker", "answered of the sample"):

@@ -26,6 +26,7 @@ from pipeline.storage import lease, s3
 from pipeline.storage.places import Place, RemotePath, tree_sizes
 from pipeline.storage.scratch import remove_orphans
 from pipeline.takedown_list import Request, remember_requests
+from pipeline.wording import counted
 
 ROBOTS_PLAN = "robots-plan"
 LOCK = ".lock"
@@ -93,7 +94,7 @@ class Run:
             self._check_lock = check
             remove_temporaries(self.out)
             if new := remember_requests(self.out, takedowns):
-                self.progress.say(f"takedowns: {len(new)} requests are new on the list of {self.out}")
+                self.progress.say(f"takedowns: {counted(len(new), 'new request')} on the list of {self.out}")
             self._plan(inputs, list(robots))
             if last == STAGES[-1] and self.recipe.select.judges_robots() and not self.robots_shards:
                 raise UsageError(
@@ -132,8 +133,8 @@ class Run:
         left = sorted(self.steps.left)
         if left:
             raise Incomplete(
-                f"{len(left)} shards have never been tried ({', '.join(left[:5])}): what had failed is done; run again "
-                "without --retry-failed to do the rest"
+                f"{counted(len(left), 'shard')} never tried ({', '.join(left[:5])}): what had failed is done; run "
+                "again without --retry-failed to do the rest"
             )
 
     def audit(self) -> Repeated:
@@ -148,7 +149,7 @@ class Run:
             corpus = finished_before(folder)
             missing = {shard.name for shard in self.shards} - corpus.entries.keys() - known["waived"].keys()
             if missing:
-                raise Incomplete(f"audit: {len(missing)} shards of the corpus are missing: run the recipe again")
+                raise Incomplete(f"audit: {counted(len(missing), 'shard')} of the corpus missing: run the recipe again")
             self.steps.waived |= known["waived"]
             self.steps.tables |= known["tables"]
             found = audit_repeats(self.steps, self.recipe.audit, corpus)

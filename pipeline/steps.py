@@ -34,6 +34,7 @@ from pipeline.storage.places import (
     make_folder,
     tree_sizes,
 )
+from pipeline.wording import counted
 
 STEPS_FILE = "steps.json"
 MADE_BY = "made_by.json"
@@ -185,8 +186,8 @@ class Steps:
         if missing and not self.may_work:
             names = ", ".join(sorted(job.task.shard for job in missing)[:5])
             raise Incomplete(
-                f"{stage}: {len(missing)} of {len(jobs)} shards are not done ({names}): run it first, with --from "
-                f"{stage.split(':')[0]} or without --from"
+                f"{stage}: {len(missing)} of {counted(len(jobs), 'shard')} not done ({names}): run it first, with "
+                f"--from {stage.split(':')[0]} or without --from"
             )
         lost = False
         if missing:
@@ -285,7 +286,7 @@ class Steps:
         hint = "mend the cause and run again"
         if waivable:
             hint += f", or let the run go on without them: --set max_failed_shards={len(failures)}"
-        raise Incomplete(f"{stage}: {len(failures)} shards failed ({listed}{more}): {hint}")
+        raise Incomplete(f"{stage}: {counted(len(failures), 'shard')} failed ({listed}{more}): {hint}")
 
 
 class _Kept:

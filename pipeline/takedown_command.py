@@ -12,6 +12,7 @@ import typer
 from pipeline.errors import UsageError
 from pipeline.events import STANDARD_OUTPUT, LogJson
 from pipeline.storage.places import as_place, writable
+from pipeline.wording import counted, visible, visible_lines
 from pipeline.worker_options import RayAddress, Workers, make_runner
 
 REASON = "asked for"
@@ -71,19 +72,21 @@ def add_takedown_command(app: typer.Typer, console: Any) -> None:
                 printed.print("nothing was changed: this was a dry run")
                 return
             removed, reached = job.execute(requests)
-        _print_removed(printed, removed, "went")
-        _print_missed(printed, requests, removed, release, dry_run)
-        for title, lines in (
-            ("", reached.done),
-            ("still there: ", reached.still_there),
-            ("not reached: ", reached.failed),
-        ):
-            for line in lines:
-                printed.print(f"{title}{line}", soft_wrap=True, markup=False)
-        printed.print(f"took {human_seconds(time.monotonic() - started)}")
-        if reached.failed:
-            typer.echo(f"kamisuki: not everything was reached: kamisuki takedown {release} tries it again", err=True)
-            raise typer.Exit(1)
+            _print_removed(printed, removed, "went")
+            _print_missed(printed, requests, removed, release, dry_run)
+            for title, lines in (
+                ("", reached.done),
+                ("still there: ", reached.still_there),
+                ("not reached: ", reached.failed),
+            ):
+                for line in lines:
+                    printed.print(f"{title}{visible_lines(line)}", soft_wrap=True, markup=False)
+            printed.print(f"took {human_seconds(time.monotonic() - started)}")
+            if reached.failed:
+                typer.echo(
+                    f"kamisuki: not everything was reached: kamisuki takedown {release} tries it again", err=True
+                )
+                raise typer.Exit(1)
 
 
 def _requests(given: dict[Literal["url", "host", "id"], list[str]], since: str | None, reason: str) -> list[Any]:
@@ -129,8 +132,8 @@ def _day(text: str) -> datetime.date:
 
 def _print_removed(console: Any, removed: Any, verb: str) -> None:
     for request, count in removed.rows.items():
-        rows = "row" if count == 1 else "rows"
-        console.print(f"{count:,} {rows} {verb}: {request.kind} {request.value}", soft_wrap=True, markup=False)
+        named = visible(request.value)
+        console.print(f"{counted(count, 'row')} {verb}: {request.kind} {named}", soft_wrap=True, markup=False)
     if not removed.rows:
         console.print(
             "no row of the release is named by what is listed"
@@ -139,8 +142,8 @@ def _print_removed(console: Any, removed: Any, verb: str) -> None:
             soft_wrap=True,
         )
         return
-    files = "file" if len(removed.files) == 1 else "files"
-    console.print(f"{sum(removed.rows.values()):,} rows of {len(removed.files):,} data {files} {verb}")
+    rows = counted(sum(removed.rows.values()), "row")
+    console.print(f"{rows} of {counted(len(removed.files), 'data file')} {verb}")
 
 
 def _print_missed(console: Any, requests: list[Any], removed: Any, release: Any, dry_run: bool) -> None:
@@ -148,9 +151,9 @@ def _print_missed(console: Any, requests: list[Any], removed: Any, release: Any,
     found = {request.means() for request in removed.rows}
     missed = [request for request in requests if request.means() not in found]
     for request in missed[:MISSED_SHOWN]:
-        console.print(f"0 rows: {request.kind} {request.value}", soft_wrap=True, markup=False)
+        console.print(f"0 rows: {request.kind} {visible(request.value)}", soft_wrap=True, markup=False)
     if len(missed) > MISSED_SHOWN:
-        console.print(f"0 rows: {len(missed) - MISSED_SHOWN:,} more requests")
+        console.print(f"0 rows: {counted(len(missed) - MISSED_SHOWN, 'more request')}")
     if missed:
         listed = "" if dry_run else f"; all are on the list now, {release}/.local/takedowns.jsonl and that of the run"
         console.print(

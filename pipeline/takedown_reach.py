@@ -22,6 +22,7 @@ from pipeline.rewriting.client import RequestCache
 from pipeline.run import locked
 from pipeline.storage.places import Place, RemotePath, as_place, folder_exists
 from pipeline.takedown_list import Request, Takedowns, remember_requests
+from pipeline.wording import counted
 from pipeline.working import describe_error
 
 # What comes of files that are damaged or out of reach. Such a one is told, and keeps no other from being cleared.
@@ -76,9 +77,8 @@ def _reach_derived(place: Place, ids: frozenset[str], reached: Reached, seen: se
             _reach_derived(where, ids, reached, seen)
             taken = take_out(where, ids)
             if taken.rows or taken.files:
-                reached.done.append(
-                    f"{taken.rows:,} rows out of {taken.files:,} files of the {made['kind']} at {where}"
-                )
+                gone = f"{counted(taken.rows, 'row')} out of {counted(taken.files, 'file')}"
+                reached.done.append(f"{gone} of the {made['kind']} at {where}")
         except UNREADABLE as error:
             reached.failed.append(f"{made['kind']} at {where}: {describe_error(error)}")
 
@@ -99,7 +99,7 @@ def _reach_run(
             new = remember_requests(out, requests)
             if new:
                 reached.done.append(
-                    f"{len(new):,} requests onto the list of {out}: later runs leave out what they name"
+                    f"{counted(len(new), 'request')} onto the list of {out}: later runs leave out what they name"
                 )
             progress.say(f"takedown: looking through the tables of {out}")
             found = _named_in_run(out, requests, ids)
@@ -128,7 +128,7 @@ def _forget(path: Path, ids: list[str], reached: Reached) -> None:
     try:
         with RequestCache(path) as cache:
             if count := cache.forget_documents(ids):
-                reached.done.append(f"{count:,} answers of a model out of {path}")
+                reached.done.append(f"{counted(count, 'answer')} of a model out of {path}")
     except UNREADABLE as error:
         reached.failed.append(f"answers of a model in {path}: {describe_error(error)}")
 

@@ -17,6 +17,7 @@ from pipeline.errors import KamisukiError, UsageError
 from pipeline.files import TableWriter, canonical_digest, read_json, read_table, remove_temporaries, write_json
 from pipeline.progress import Progress
 from pipeline.release import taking_down as tasks
+from pipeline.release.at_hand import refuse_missing
 from pipeline.release.card import write_card
 from pipeline.release.manifest import DATA, LOCAL, File, Manifest, Takedown, read_manifest, write_manifest
 from pipeline.release.manifest import Task as Part
@@ -104,7 +105,7 @@ class TakedownRun:
                     f"a takedown of {self.release} has not ended: kamisuki takedown {self.release} ends it"
                 )
             manifest = read_manifest(self.release)
-            self._check_files(manifest)
+            refuse_missing(self.release, manifest.files)
             plan = self._plan(new)
             try:
                 return self._find(manifest, plan).removed()
@@ -121,7 +122,7 @@ class TakedownRun:
             removed = Removed()
             unfinished = read_plan(self.release)
             if unfinished is None:
-                self._check_files(manifest)
+                refuse_missing(self.release, manifest.files)
             else:
                 self.progress.say(f"takedown: finishing one that was begun in {self.release} before")
                 removed = self._follow(unfinished)
@@ -135,18 +136,6 @@ class TakedownRun:
             reached = reach(self.release, self._origin().get("out"), plan.requests, self.progress)
             self._forget_notes()
         return removed, reached
-
-    def _check_files(self, manifest: Manifest) -> None:
-        """Raise UsageError where a data file is not the manifest's: a takedown that was begun could not end."""
-        there = tree_sizes(self.release / DATA)
-        for file in manifest.files:
-            size = there.get(file.path.removeprefix(f"{DATA}/"))
-            if size != file.bytes:
-                what = "is missing" if size is None else f"has {size:,} bytes, and the manifest says {file.bytes:,}"
-                raise UsageError(
-                    f"{self.release}/{file.path} {what}: bring it back from a copy, or kamisuki release, as it was "
-                    f"given before, makes it again; kamisuki verify {self.release} says what else is wrong"
-                )
 
     def _origin(self) -> dict[str, Any]:
         try:

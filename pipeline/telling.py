@@ -30,13 +30,13 @@ def told(
     command: str,
     recipe: str | None,
     out: Any,
-    runner: Runner,
+    runner: Runner | None = None,
     waived: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
     """Write the first and the last event of a command, and end it where it was interrupted.
 
     `recipe` is the name of what is made, None where only the work finds it; `waived` are shards that it goes on
-    without, read at the end. The runner is closed then.
+    without, read at the end. A runner is closed then.
     """
     started, code, error_told = time.monotonic(), 0, None
     progress.events.emit("run_begin", command=command, recipe=recipe, out=str(out), version=__version__)
@@ -46,11 +46,15 @@ def told(
         code, error_told = 130, "stopped"
         typer.echo("kamisuki: stopped; what is finished is kept, run again to go on", err=True)
         raise typer.Exit(code) from None
+    except typer.Exit as stop:
+        code = stop.exit_code
+        raise
     except Exception as error:
         code = error.exit_code if isinstance(error, KamisukiError) else 1
         error_told = describe_error(error)
         raise
     finally:
-        runner.close()
+        if runner is not None:
+            runner.close()
         ended = {"tasks": progress.tasks_ended, "waived": dict(waived or {}), "seconds": time.monotonic() - started}
         progress.events.emit("run_end", exit_code=code, error=error_told, **ended)

@@ -7,7 +7,7 @@ how far it came: a run that was killed is finished or begun anew by the next one
 from __future__ import annotations
 
 import json
-import tempfile
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from pipeline.release.derived_record import (
     write_derived,
 )
 from pipeline.release.exports import jsonl, parquet, text, tokens
-from pipeline.release.exports.making import remove_leftovers
+from pipeline.release.exports.making import remove_leftovers, workshop
 from pipeline.release.exports.sidecar import SUFFIX as IDS
 from pipeline.release.exports.sidecar import read_places
 from pipeline.release.mixing.card import write_mix_card
@@ -75,9 +75,9 @@ def take_out(place: Place, ids: frozenset[str]) -> TakenOut:
         raise UsageError(
             f"{place} has no {DERIVED}, so that rows cannot be taken out of it: delete it and make it again"
         )
+    _remove_leftovers(place)
     if not record.finished:
         return _clear(place, record)
-    _remove_leftovers(place)
     _finish(place)
     record = read_derived(place) or record
     changed: dict[str, DerivedFile | None] = {}
@@ -101,11 +101,11 @@ def take_out(place: Place, ids: frozenset[str]) -> TakenOut:
 
 
 def _remove_leftovers(place: Place) -> None:
-    """Remove what killed writers left: it may hold rows too. On S3 there is none."""
+    """Remove what killed writers left here or in this machine's scratch: it may hold rows too."""
     if isinstance(place, Path):
         for path in place.rglob(f".*{TEMPORARY_SUFFIX}"):
             path.unlink(missing_ok=True)
-        remove_leftovers(place)
+    remove_leftovers(place)
 
 
 def _staged(place: Place, record: Derived, file: DerivedFile, here: Path, ids: frozenset[str]) -> DerivedFile | None:
@@ -114,10 +114,10 @@ def _staged(place: Place, record: Derived, file: DerivedFile, here: Path, ids: f
         made = (place / STAGED / file.path).parent
         made.mkdir(parents=True, exist_ok=True)
         return _without(record, file, here, made, ids)
-    with tempfile.TemporaryDirectory() as folder:
-        again = _without(record, file, here, Path(folder), ids)
+    with workshop(place) as folder:
+        again = _without(record, file, here, folder, ids)
         for path in _paths(again) if again is not None else []:
-            publish(Path(folder) / _name(path), place / STAGED / path)
+            publish(folder / _name(path), place / STAGED / path)
         return again
 
 
@@ -144,11 +144,11 @@ def _local(place: Place, file: DerivedFile) -> Iterator[Path]:
     if isinstance(place, Path):
         yield (place / file.path).parent
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with workshop(place) as folder:
         for path in _paths(file):
             with local_copy(place / path) as copy:
-                (Path(folder) / _name(path)).write_bytes(copy.read_bytes())
-        yield Path(folder)
+                shutil.copyfile(copy, folder / _name(path))
+        yield folder
 
 
 def _ids_of(path: Path) -> Path:

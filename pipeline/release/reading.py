@@ -14,6 +14,7 @@ from pipeline.files import open_parquet, read_batches
 from pipeline.release.keys import row_key
 from pipeline.release.manifest import Config, File, Manifest
 from pipeline.storage.places import Place
+from pipeline.wording import counted
 
 # Labels of fastText's lid.176, and ISO 639-2's for undetermined, multiple and none: what else stands in `language` is
 # the name of a programming language, as ingested code has it (docs/ingest.md).
@@ -27,6 +28,7 @@ HUMAN_LANGUAGES = frozenset(
     vi vls vo wa war wuu xal xmf yi yo yue zh und mul zxx
     """.split()
 )
+
 _TAG = re.compile(r"[a-z]{2,3}[-_][A-Za-z0-9_-]+")  # zh-Hant, jpn_Jpan
 
 
@@ -95,8 +97,8 @@ def rows_of(release: Place, file: File, wanted: tuple[str, ...], batch: int = 25
         yield from found.to_pylist()
     if rows != file.rows:
         raise KamisukiError(
-            f"{release / file.path} has {rows:,} rows and the manifest says {file.rows:,}: see kamisuki verify "
-            f"{release}"
+            f"{release / file.path} has {counted(rows, 'row')} and the manifest says {file.rows:,}: see kamisuki "
+            f"verify {release}"
         )
 
 

@@ -18,6 +18,18 @@ BATCH = 256
 
 
 @dataclass(frozen=True)
+class Asked:
+    """How a user writes which file it is, and which token ends a document: by options, or in a manifest."""
+
+    tokenizer: str = "--tokenizer"
+    eos: str = "--eos"
+
+
+BY_OPTIONS = Asked()
+IN_MANIFEST = Asked("tokenizer:", "eos:")
+
+
+@dataclass(frozen=True)
 class TextTokenizer:
     """A tokenizer and the token that ends each document: its id, or None where none is added.
 
@@ -57,7 +69,7 @@ class TextTokenizer:
             yield from zip(batch, self.encode([row["text"] or "" for row in batch]), strict=True)
 
 
-def load_tokenizer(path: Path, eos: str | None = None) -> TextTokenizer:
+def load_tokenizer(path: Path, eos: str | None = None, asked: Asked = BY_OPTIONS) -> TextTokenizer:
     """A tokenizer of a file in the format of the library tokenizers (`tokenizer.json`).
 
     `eos` is the token that ends a document, `none` for no token; without it the one of END_TOKENS that the tokenizer
@@ -69,18 +81,18 @@ def load_tokenizer(path: Path, eos: str | None = None) -> TextTokenizer:
     except ImportError:
         raise UsageError("counting tokens needs the library tokenizers: install kamisuki[tokens]") from None
     if not path.is_file():
-        raise UsageError(f"--tokenizer {path}: there is no such file; it is a tokenizer.json")
+        raise UsageError(f"{asked.tokenizer} {path}: there is no such file; it is a tokenizer.json")
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # noqa: BLE001 - the library raises a bare Exception for every fault of a file
-        raise UsageError(f"--tokenizer {path}: cannot be read as a tokenizer.json: {error}") from None
+        raise UsageError(f"{asked.tokenizer} {path}: cannot be read as a tokenizer.json: {error}") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     if not vocabulary:
-        raise UsageError(f"--tokenizer {path}: it has no vocabulary")
-    chosen = _end(path, vocabulary, eos)
+        raise UsageError(f"{asked.tokenizer} {path}: it has no vocabulary")
+    chosen = _end(path, vocabulary, eos, asked)
     return TextTokenizer(
         name=path.name,
         sha256=file_digest(path),
@@ -91,15 +103,18 @@ def load_tokenizer(path: Path, eos: str | None = None) -> TextTokenizer:
     )
 
 
-def _end(path: Path, vocabulary: dict[str, int], eos: str | None) -> str | None:
+def _end(path: Path, vocabulary: dict[str, int], eos: str | None, asked: Asked) -> str | None:
     if eos == "none":
         return None
     if eos is not None:
         if eos not in vocabulary:
-            raise UsageError(f"--eos {eos}: {path.name} has no such token")
+            raise UsageError(f"{asked.eos} {eos}: {path.name} has no such token")
         return eos
     found = [token for token in END_TOKENS if token in vocabulary]
     if len(found) != 1:
         seen = f"several of them: {', '.join(found)}" if found else f"none of {', '.join(END_TOKENS)}"
-        raise UsageError(f"which token ends a document? {path.name} has {seen}: name it with --eos, or say --eos none")
+        raise UsageError(
+            f"which token ends a document? {path.name} has {seen}: name it with {asked.eos} TOKEN, or say "
+            f"{asked.eos} none"
+        )
     return found[0]

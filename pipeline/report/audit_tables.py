@@ -9,6 +9,7 @@ from rich.table import Table
 
 from pipeline.audit_stage import Repeated
 from pipeline.report.audit import Duplicates, Removed
+from pipeline.wording import counted
 
 HOSTS, MOST = 20, 5
 
@@ -34,7 +35,7 @@ def _table(first: str, *numbers: str) -> Table:
 
 
 def _print_sizes(console: Console, found: Duplicates) -> None:
-    console.print(f"{found.kept:,} documents kept, {found.removed:,} removed as duplicates")
+    console.print(f"{counted(found.kept, 'document')} kept, {found.removed:,} removed as duplicates")
     table = _table("cluster size", "clusters", "of clusters")
     for size, count in found.sizes.items():
         bounds = str(size) if size <= 2 else f"{size // 2 + 1:,} to {size:,}"

@@ -8,6 +8,7 @@ from rich.table import Table
 from pipeline.report.compare import Comparison, Side
 from pipeline.report.sweep import Sweep
 from pipeline.report.worth import Filters
+from pipeline.wording import counted
 
 LIMITS = {
     "min": "at least",
@@ -22,7 +23,8 @@ LIMITS = {
 def print_sweep(console: Console, found: Sweep) -> None:
     """A row for each limit, and below the pages beside a limit."""
     console.print(
-        f"{found.signal} over {found.pages:,} pages of {found.characters:,} characters; {found.measured:,} have a value"
+        f"{found.signal} over {counted(found.pages, 'page')} of {counted(found.characters, 'character')}; "
+        f"{found.measured:,} have a value"
     )
     table = _table("keeps", "pages", "of pages", "characters", "of characters")
     table.add_column("")
@@ -53,7 +55,7 @@ def print_sweep(console: Console, found: Sweep) -> None:
 def print_filters(console: Console, found: Filters) -> None:
     """A row for each limit of each rule: what it removes, what it alone removes, and how it judges the labelled set."""
     console.print(
-        f"{found.recipe}: its rules keep {found.kept_pages:,} of {found.pages:,} pages "
+        f"{found.recipe}: its rules keep {found.kept_pages:,} of {counted(found.pages, 'page')} "
         f"({_percent(found.kept_pages, found.pages)}) and {found.kept_characters:,} of {found.characters:,} characters "
         f"({_percent(found.kept_characters, found.characters)})"
     )

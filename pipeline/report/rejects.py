@@ -19,6 +19,7 @@ from pipeline.errors import UsageError, like_it
 from pipeline.files import open_parquet, parquet_files, parquet_rows
 from pipeline.report.status import known_tables
 from pipeline.storage.places import Place
+from pipeline.wording import counted
 
 TABLES = ("extract_rejects", "rejects")
 COLUMNS = ["id", "url", "stage", "reason", "value", "limit", "detail"]
@@ -98,7 +99,7 @@ def _beginnings(out: Place, folder: str | None, ids: list[str]) -> Iterator[tupl
 def print_rejected_pages(console: Console, found: RejectedPages) -> None:
     """A page a paragraph: its URL, why it was dropped, and how its text begins."""
     console.print(
-        f"{found.rows:,} pages of {found.recipe} were rejected{f' as {found.reason}' if found.reason else ''}"
+        f"{counted(found.rows, 'page')} of {found.recipe} rejected{f' as {found.reason}' if found.reason else ''}"
     )
     for page in found.pages:
         why = [

@@ -12,6 +12,7 @@ from pipeline.entry_pack import load_entries
 from pipeline.files import parquet_rows
 from pipeline.report.status import known_tables
 from pipeline.storage.places import Place, as_place
+from pipeline.wording import counted
 
 ROWS = 8
 COLUMNS = ["url", "charset", "license", "consent", "text"]
@@ -21,7 +22,7 @@ def show(out: Place, console: Console) -> None:
     """Print the first rows of the latest corpus of OUT and how to read it."""
     folder = out / known_tables(out, None)[1]["corpus"]
     pages = sum(entry.written for entry in load_entries(folder))
-    table = Table(title=f"{pages} pages in {folder}", title_justify="left", header_style="bold", box=None)
+    table = Table(title=f"{counted(pages, 'page')} in {folder}", title_justify="left", header_style="bold", box=None)
     for name in COLUMNS:
         table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=60 if name == "text" else 40)
     for row in itertools.islice(parquet_rows(folder, COLUMNS), ROWS):

@@ -21,6 +21,7 @@ from pipeline.run import ROBOTS_PLAN, read_run
 from pipeline.storage import lease
 from pipeline.storage.places import Place, RemotePath
 from pipeline.storage.scratch import process_alive
+from pipeline.wording import counted
 
 SLOWEST = 5
 # Which folder of run.json tells of which stage, in the order of the stages.
@@ -112,7 +113,7 @@ def print_status(console: Console, out: Place, tables: dict[str, str], waived: M
 def _print_running(console: Console, state: dict[str, Any]) -> None:
     """What runs and since when; stragglers first, with what others would have taken for as many bytes."""
     now = time.time()
-    console.print(f"{state['running']} tasks at work, {state['waiting']} handed out that have not begun")
+    console.print(f"{counted(state['running'], 'task')} at work, {state['waiting']} handed out and not begun")
     slow = {one["shard"]: one for one in state["stragglers"]}
     for one in [*slow.values(), *(one for one in state["longest"] if one["shard"] not in slow)]:
         started = datetime.datetime.fromtimestamp(one["since"]).strftime("%Y-%m-%d %H:%M:%S")

@@ -80,7 +80,7 @@ def test_a_file_that_is_no_warc_fails_alone_with_one_line_and_can_be_waived(part
     code, _, error = run_cli(monkeypatch, capsys, *arguments)
     assert code == 1
     last = error.strip().splitlines()[-1]
-    assert last.startswith("kamisuki: extract: 1 shards failed") and name in last and word in last
+    assert last.startswith("kamisuki: extract: 1 shard failed") and name in last and word in last
     assert "Traceback" not in error
     assert len(list(out.glob("documents-*/part-0.parquet"))) == 1, "the good shard is kept"
     code, printed, _ = run_cli(monkeypatch, capsys, *arguments, "--set", "max_failed_shards=1")

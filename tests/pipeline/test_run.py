@@ -140,7 +140,7 @@ def test_two_inputs_of_one_base_name_are_both_read(parts, tmp_path):
 
 def test_stages_can_be_run_one_by_one_and_in_their_order_only(parts, reference, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(Incomplete, match="extract: 3 of 3 shards are not done"):
+    with pytest.raises(Incomplete, match="extract: 3 of 3 shards not done"):
         execute(out, parts, first="annotate", last="annotate")
     for stage in ("extract", "annotate", "sign", "dedup", "select"):
         execute(out, parts, first=stage, last=stage)
@@ -391,7 +391,7 @@ def test_a_waived_shard_is_not_tried_again_and_stops_no_later_stage(parts, tmp_p
     again = execute(tmp_path / "out", [*parts, bad], overrides=waive)
     assert again.tasks_run == 0 and again.waived
     execute(tmp_path / "out", [], overrides=(*waive, "select.rules.japanese_letters.min=350"), first="select")
-    with pytest.raises(Incomplete, match="1 shards failed"):
+    with pytest.raises(Incomplete, match="1 shard failed"):
         execute(tmp_path / "out", [])
 
 

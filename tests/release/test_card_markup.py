@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pipeline.release.card.markup import fence, heading, is_seen, name, plain, table, visible, yaml_text
+from pipeline.release.card.markup import fence, heading, name, plain, table, yaml_text
+from pipeline.wording import is_seen, visible
 
 HOSTILE = [
     "<script>alert(1)</script>",

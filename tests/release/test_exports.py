@@ -309,4 +309,4 @@ def test_rows_without_a_text_to_write_are_counted(tmp_path):
     make_release(tmp_path / "release", [row(1), row(2, id="nothing", text="\x00\x1f \n")])
     said = io.StringIO()
     export(tmp_path / "release", tmp_path / "export", "text", InProcessRunner(), Progress(stream=said))
-    assert "1 of 2 rows have no text to write" in said.getvalue()
+    assert "1 of 2 rows left out: without text" in said.getvalue()

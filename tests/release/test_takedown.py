@@ -177,7 +177,7 @@ def test_a_takedown_that_was_killed_anywhere_is_finished_by_the_next(tmp_path):
     expected, exported = public(straight), bytes_of(tmp_path / "straight" / "export")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pipeline.takedown_run", "tests.release.test_takedown"])
-    step, stride, refused = 1, 1 if os.environ.get("KAMISUKI_EVERY_KILL") else 9, 0
+    step, stride, refused = 1, int(os.environ.get("KAMISUKI_EVERY_KILL", 9)), 0
     while True:
         place = copied(tmp_path / "made", tmp_path / "again")
         process = context.Process(target=killed_before, args=(place, step, requests))

@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.release.card import write_card
-from pipeline.release.card.markup import is_seen
 from pipeline.release.keys import row_key
 from pipeline.release.lineage import COLUMNS as LINEAGE
 from pipeline.release.manifest import (
@@ -42,6 +41,7 @@ from pipeline.release.verify.mixed import OF_MIXES
 from pipeline.release.verify.spool import Spool
 from pipeline.rewriting.rows import ROWS
 from pipeline.takedown_list import make_request, remember_requests
+from pipeline.wording import is_seen
 from tests.pipeline.conftest import ROOT, run_cli
 from tests.release.manifests import DAY, SEED, SHARE, corpus_task, manifest
 

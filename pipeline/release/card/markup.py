@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import yaml
+
+from pipeline.wording import is_seen, visible
 
 # Letters and digits of ASCII, and signs that mean nothing inside a line of CommonMark or of GitHub's tables.
 _PLAIN_SIGNS = frozenset(" .,-/()+=%")
@@ -15,30 +16,6 @@ _PLAIN_SIGNS = frozenset(" .,-/()+=%")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_+])?")
 # Strings that YAML 1.1 and 1.2 both read as strings where they stand unquoted; PyYAML quotes `no`, `null` and such.
 _UNQUOTED = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:[ ./<-][A-Za-z0-9_]+)*")
-_SHORT_ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t", "\\": "\\\\"}
-
-
-def is_seen(character: str) -> bool:
-    """Whether a character shows itself and moves no other: no control, format, private or unassigned one, no space
-    but the plain one, no line separator."""
-    return character == " " or unicodedata.category(character)[0] not in "CZ"
-
-
-def visible(text: str) -> str:
-    r"""A text with what is not seen as Python's escapes (\n, \u202e); a backslash is doubled, so that it reads back."""
-    return "".join(character if character != "\\" and is_seen(character) else _escape(character) for character in text)
-
-
-def visible_lines(text: str) -> str:
-    """A text of several lines with what is not seen as Python's escapes; its backslashes stay as they are."""
-    return "".join(character if character == "\n" or is_seen(character) else _escape(character) for character in text)
-
-
-def _escape(character: str) -> str:
-    if character in _SHORT_ESCAPES:
-        return _SHORT_ESCAPES[character]
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def plain(text: str) -> str:

@@ -7,11 +7,12 @@ from functools import partial
 
 from pipeline.release.card import parts
 from pipeline.release.card.choices import Filter, filters_of
-from pipeline.release.card.markup import fence, heading, name, number, plain, table, visible, yaml_text
+from pipeline.release.card.markup import fence, heading, name, number, plain, table, yaml_text
 from pipeline.release.card.metadata import data_files, default_config, metadata
 from pipeline.release.card.parts import by_task, rows_of
 from pipeline.release.keys import VALIDATION
 from pipeline.release.manifest import Manifest, Task
+from pipeline.wording import visible
 
 # A longer list is of use to programs alone, which read release.json.
 CHECKSUMS_SHOWN = 500

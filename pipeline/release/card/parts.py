@@ -7,8 +7,9 @@ from typing import Any
 
 from pipeline.release.card.choices import filters_of, flat, removed_by
 from pipeline.release.card.columns import meanings
-from pipeline.release.card.markup import fence, heading, name, number, plain, table, visible_lines, yaml_text
+from pipeline.release.card.markup import fence, heading, name, number, plain, table, yaml_text
 from pipeline.release.manifest import Manifest, Prompt, Task
+from pipeline.wording import visible_lines
 
 # A page has some hundred languages by mistakes of lid.176; the first ones say what there is.
 LANGUAGES_SHOWN = 20

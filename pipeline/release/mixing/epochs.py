@@ -7,6 +7,7 @@ from fractions import Fraction
 from pipeline.errors import UsageError
 from pipeline.release.mixing.manifest import tokens_name
 from pipeline.release.mixing.plan import Stream, Taken
+from pipeline.wording import counted
 
 
 def epochs_needed(share: Fraction, budget: int, tokens: int) -> Fraction:
@@ -38,8 +39,8 @@ def _too_often(stream: Stream, most: dict[str, float]) -> list[str]:
         for lane, share in zip(stream.lanes, stream.shares, strict=True)
     }
     problems = [
-        f"{lane.name} has {lane.total:,} tokens; {tokens_name(budget)} takes {int(share * budget):,} of it, which is "
-        f"{float(needed[lane.name]):,.2f} epochs, and max_epochs is {most[lane.name]:g}"
+        f"{lane.name} has {counted(lane.total, 'token')}; {tokens_name(budget)} takes {int(share * budget):,} of it, "
+        f"which is {float(needed[lane.name]):,.2f} epochs, and max_epochs is {most[lane.name]:g}"
         for lane, share in zip(stream.lanes, stream.shares, strict=True)
         if needed[lane.name] > most[lane.name]
     ]

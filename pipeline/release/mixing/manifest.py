@@ -95,12 +95,24 @@ def _named_once(items: tuple[Source, ...], key: str) -> None:
             raise Misplaced(f"{items[place].name} stands twice: give each its own name", key, place, "name")
 
 
+def _refuse_other(data: Any, mine: str, others: str, command: str) -> None:
+    """Raise Misplaced where a manifest is one of the other command."""
+    if isinstance(data, dict) and others in data and mine not in data:
+        raise Misplaced(f"this is a manifest for {command}: use that, or write {mine}", others)
+
+
 class MixManifest(_Mixing):
     """A mix: sources by weight, or each with its tokens; `shares` gives kinds of sources a share of the whole."""
 
     max_epochs: Positive = MAX_EPOCHS
     shares: dict[Name, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
     sources: Annotated[tuple[MixSource, ...], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_pack(cls, data: Any) -> Any:
+        _refuse_other(data, "sources", "corpora", "kamisuki compare-pack")
+        return data
 
     @model_validator(mode="after")
     def _adds_up(self) -> MixManifest:
@@ -175,6 +187,12 @@ class PackManifest(_Mixing):
     max_epochs: Positive = 1.0
     corpora: Annotated[tuple[Source, ...], Field(min_length=2)]
     models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = tuple(MODELS)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_mix(cls, data: Any) -> Any:
+        _refuse_other(data, "corpora", "sources", "kamisuki mix")
+        return data
 
     @model_validator(mode="after")
     def _named(self) -> PackManifest:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.ledger import Entry
+from pipeline.release.at_hand import refuse_missing
 from pipeline.release.derived_record import Origin, origin_of
 from pipeline.release.keys import TRAIN
 from pipeline.release.manifest import Config, File, Manifest, read_manifest
@@ -87,6 +88,7 @@ def find_source(source: Source, max_epochs: float, to: Place) -> Taken:
     files = manifest.files_of(chosen, TRAIN)
     if not files:
         raise UsageError(f"{source.name}: config {chosen.name} of {place} has no training split: choose another config")
+    refuse_missing(place, files)
     return Taken(source, place, origin, manifest, chosen, files, max_epochs)
 
 

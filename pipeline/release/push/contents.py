@@ -16,6 +16,7 @@ from pipeline.release.push.plan import HEAD, Local
 from pipeline.release.unfinished import refuse_unfinished
 from pipeline.release.verify import verify
 from pipeline.storage.places import Place, local_copy, read_bytes, size_of
+from pipeline.wording import counted
 
 # Of what is wrong with a release so much of each check is said; kamisuki verify says more.
 SAID = 3
@@ -96,7 +97,7 @@ def read_contents(release: Place) -> Contents:
 
 def check_for_public(contents: Contents, say: Callable[[str], None]) -> None:
     """Verify the release as `kamisuki verify` does, and say what is wrong. Raises KamisukiError where anything is."""
-    say(f"push: verifying {len(contents.manifest.files)} files before everybody may see them")
+    say(f"push: verifying {counted(len(contents.manifest.files), 'file')} before everybody may see them")
     failed = [check for check in verify(contents.release).checks.values() if check.wrong]
     for check in failed:
         for problem in check.problems[:SAID]:

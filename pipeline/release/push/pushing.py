@@ -21,6 +21,7 @@ from pipeline.release.push.patience import HUB, Patience
 from pipeline.release.push.plan import Commit, Limits, Local, Plan, is_same, make_plan
 from pipeline.release.push.repository import BlobsMissing, Moved, Operation, Repository, Seen
 from pipeline.storage.places import Place
+from pipeline.wording import counted
 
 # Files that are asked about and uploaded together, and so many groups beside each other: one large file a group, or
 # many small ones. A release on S3 has at most so much of it on this machine's disk.
@@ -211,7 +212,7 @@ class Push:
         except BlobsMissing:
             if not known:
                 raise
-        self._say(f"push: the Hub no longer has {len(known)} files that were uploaded earlier: uploading them again")
+        self._say(f"push: the Hub no longer has {counted(len(known), 'file')} of an earlier upload: uploading again")
         for file in known:
             self._trusted.discard(file.sha256)
             self._ledger.add("lost", sha256=file.sha256)
@@ -249,7 +250,7 @@ class Push:
                 rate = self._outcome.sent_bytes / max(now - self._sent_before, 1e-6)
                 all_bytes = sum(file.bytes for file in self.contents.files)
                 self._say(
-                    f"push: {self._outcome.sent} files, {self._outcome.sent_bytes / 1e9:.2f} of at most "
+                    f"push: {counted(self._outcome.sent, 'file')}, {self._outcome.sent_bytes / 1e9:.2f} of at most "
                     f"{all_bytes / 1e9:.2f} GB, {rate / 1e6:.1f} MB/s, for {now - self._sent_before:,.0f} s"
                 )
         return additions

@@ -121,11 +121,11 @@ class Repository:
 
     def _ask(self, what: str, call: Callable[[], Answer]) -> Answer:
         try:
-            return self._patience(what, call)
+            return self._patience(f"{what} at {self.target.endpoint}", call)
         except HfHubHTTPError as error:
             raise KamisukiError(self._explain(what, error)) from None
         except (HFValidationError, ValueError, RuntimeError, httpx2.HTTPError) as error:
-            raise KamisukiError(f"{what}: {self.clean(str(error))}") from None
+            raise KamisukiError(f"{what} at {self.target.endpoint}: {self.clean(str(error))}") from None
 
     def clean(self, text: str) -> str:
         """What a server said, on one line and without the token, should it repeat it."""

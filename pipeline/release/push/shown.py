@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.release.push.ledger import Target
 from pipeline.release.push.pushing import Outcome, Outlook, Wish
+from pipeline.wording import counted
 
 
 def outlook_lines(outlook: Outlook, target: Target, wish: Wish) -> list[str]:
@@ -14,14 +15,14 @@ def outlook_lines(outlook: Outlook, target: Target, wish: Wish) -> list[str]:
     lines = [f"{target.repo} at {target.endpoint}, branch {target.branch}: {state}{after}"]
     for number, commit in enumerate(plan.commits, 1):
         lines.append(
-            f"commit {number} of {len(plan.commits)}: {len(commit.add)} files to add or replace, "
-            f"{commit.bytes:,} bytes; {len(commit.delete)} to delete"
+            f"commit {number} of {len(plan.commits)}: {counted(len(commit.add), 'file')} to add or replace, "
+            f"{counted(commit.bytes, 'byte')}; {len(commit.delete)} to delete"
         )
         lines += [f"  delete {path}" for path in commit.delete]
         lines += [f"  add    {file.path} ({file.bytes:,} bytes)" for file in commit.add]
     if not plan.commits:
         lines.append("nothing to commit: everything is there")
-    lines.append(f"as they are: {plan.unchanged} files")
+    lines.append(f"as they are: {counted(plan.unchanged, 'file')}")
     if plan.foreign:
         lines.append(f"left alone, not of a release: {', '.join(plan.foreign[:10])}{' …' * (len(plan.foreign) > 10)}")
     if wish.squash:
@@ -38,13 +39,15 @@ def outcome_lines(outcome: Outcome, target: Target) -> list[str]:
     if outcome.commits == 0:
         lines.append(f"{target.repo}: nothing to commit, everything is there")
     else:
-        commits = "1 commit" if outcome.commits == 1 else f"{outcome.commits} commits"
         lines.append(
-            f"{target.repo}: {commits}, {outcome.sent} files uploaded ({outcome.sent_bytes / 1e6:,.1f} MB), "
+            f"{target.repo}: {counted(outcome.commits, 'commit')}, {counted(outcome.sent, 'file')} uploaded "
+            f"({outcome.sent_bytes / 1e6:,.1f} MB), "
             f"{outcome.deleted} deleted, {outcome.unchanged} as they were"
         )
     if outcome.squashed:
-        lines.append(f"history: one commit; {outcome.unused} large files that it does not need deleted for good")
+        lines.append(
+            f"history: one commit; {counted(outcome.unused, 'large file')} without a use in it deleted for good"
+        )
     lines += outcome.remarks
     lines.append(f"load it: datasets.load_dataset({target.repo!r}, revision={outcome.head!r})")
     return lines

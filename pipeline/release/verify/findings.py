@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline.release.card.markup import visible
+from pipeline.wording import visible
 
 # Of one mistake there may be millions: the first ones say where to look.
 SHOWN = 20

@@ -28,6 +28,7 @@ from pipeline.release.verify.listed import check_bytes, check_names
 from pipeline.release.verify.spool import Spool
 from pipeline.storage.places import Place, as_place, folder_exists, local_copy, read_bytes, tree_sizes
 from pipeline.takedown_list import Takedowns, together
+from pipeline.wording import counted
 
 ROWS_AT_ONCE = 2048
 # What no row of a mix is without.
@@ -280,7 +281,7 @@ def _share(record: Derived, budget: Budget, source: _Source, tokens: int, longes
     check = found["budgets"]
     check.looked_at += 1
     wanted = source.share * budget.wanted
-    said = f"{budget.config}: {source.name} has {tokens:,} tokens, its share is {wanted:,.0f}"
+    said = f"{budget.config}: {source.name} has {counted(tokens, 'token')}, its share is {wanted:,.0f}"
     if tokens > wanted + longest + A_TOKEN:
         check.fail(f"{said}, and a row more than that is {longest:,}")
     # Nothing is put in the place of what was taken down.

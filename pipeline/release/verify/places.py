@@ -13,6 +13,7 @@ from pipeline.release.keys import SPLITS, VALIDATION, file_index, parse_file_pat
 from pipeline.release.manifest import File, Manifest
 from pipeline.release.rows import splits
 from pipeline.release.verify.findings import Findings
+from pipeline.wording import counted
 
 
 class PlaceChecks:
@@ -40,7 +41,7 @@ class PlaceChecks:
         elif self._index < self._count:
             return True
         else:
-            self.check.fail(f"{file.path}: a split of {self._count} files has no such file")
+            self.check.fail(f"{file.path}: a split of {counted(self._count, 'file')} has no such file")
         return False
 
     def rows(self, file: File, start: int, batch: pa.RecordBatch) -> None:
