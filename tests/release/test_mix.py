@@ -218,9 +218,12 @@ def test_a_source_without_training_rows_or_tokens_is_named(tmp_path, manifest):
 def test_a_release_that_lost_its_order_is_not_mixed(tmp_path, manifest):
     keys = yaml.safe_load(manifest.read_text()) | {"budgets": [100]}
     made = make_release(tmp_path / "web", [row(number) for number in range(60)])
-    path = tmp_path / "web" / next(file.path for file in made.files if file.rows > 5)
+    file = next(file for file in made.files if file.rows > 5)
+    path = tmp_path / "web" / file.path
     table = pq.read_table(path, partitioning=None)
     pq.write_table(table.take(list(range(table.num_rows - 1, -1, -1))), path)
+    file.bytes = path.stat().st_size
+    write_release(tmp_path / "web", made)
     with pytest.raises(KamisukiError, match="not in the order of its keys: see kamisuki verify"):
         mix_of(write_manifest(tmp_path / "m.yaml", **keys | {"sources": SOURCES[:1]}), tmp_path / "out")
 

@@ -154,7 +154,7 @@ SOURCE = {"name": "a", "release": "a", "weight": 1}
         (MixManifest, "budgets: [1K]\nshares: {text: 0.1}", r":4: shares: all kinds have a share.* 0.1"),
         (MixManifest, "budgets: [1K]\nmax_epochs: 0", r":4: max_epochs: "),
         (MixManifest, "budgets: [1K]\nname: x", "stands twice"),
-        (PackManifest, "budgets: [1K]", r"sources: unknown key; allowed here: .*corpora"),
+        (PackManifest, "budgets: [1K]", r"sources: this is a manifest for kamisuki mix: .* write corpora"),
     ],
 )
 def test_a_mistake_names_its_line(tmp_path, model, text, message):

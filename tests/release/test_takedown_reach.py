@@ -110,7 +110,7 @@ def test_a_damaged_file_is_named_and_keeps_no_other_from_being_cleared(place, mo
     code, printed, _ = kamisuki(monkeypatch, capsys, place, "--ids", "row-1")
     assert code == 1 and all(f"{name}.sqlite" in printed for name in "ac")
     assert f"not reached: jsonl at {place.parent / 'lines'}" in printed
-    assert f"1 answers of a model out of {answers / 'b.sqlite'}" in printed
+    assert f"1 answer of a model out of {answers / 'b.sqlite'}" in printed
     assert f"jsonl at {place.parent / 'more'}" in printed and "row-1" not in rows_of(place)
 
 
