@@ -235,7 +235,7 @@ def test_retry_failed_does_the_failed_shards_and_what_depends_on_them_alone(part
         run(tmp_path, (), again, retry=True)
     assert {task.shard for _, task in again.tasks} == {"part-1", "part-4"}
     last = Noting()
-    with pytest.raises(Incomplete, match=r"1 shard never tried \(part-2\)"):
+    with pytest.raises(Incomplete, match=r"shards never tried \(.*part-2"):
         run(tmp_path, (), last, retry=True)
     assert {stage for stage, _ in last.tasks} == {"extract", "annotate", "sign"}
     assert {task.shard for stage, task in last.tasks if stage == "extract"} == {"part-4"}
