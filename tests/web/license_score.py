@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +122,22 @@ class Score:
         return self.right / max(self.declared, 1)
 
 
+def interval(right: int, number: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share (E. B. Wilson 1927, JASA 22, 209-212); (0, 1) of none."""
+    if not number:
+        return 0.0, 1.0
+    deviations = 1.959964
+    share, weight = right / number, deviations**2 / number
+    middle = (share + weight / 2) / (1 + weight)
+    half = math.sqrt(share * (1 - share) * weight + weight**2 / 4) / (1 + weight)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _share(right: int, number: int) -> str:
+    low, high = interval(right, number)
+    return f"{right / max(number, 1):.3f} ({right}/{number}; 95 %: {low:.3f} to {high:.3f})"
+
+
 def score(cases: list[Case]) -> Score:
     """Look for the license of each case's page."""
     result = Score()
@@ -139,20 +156,22 @@ def score(cases: list[Case]) -> Score:
 
 
 def main() -> None:
-    """Print the score of one half or both, and with --wrong each case that is not exactly as labelled."""
+    """Print the scores of all sets or some, and with --wrong each case that is not exactly as labelled; not the held
+    half's, which stays one that nobody has looked at.
+    """
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--half", choices=HALVES, action="append")
+    parser.add_argument("--set", choices=SETS, action="append")
     parser.add_argument("--wrong", action="store_true")
     arguments = parser.parse_args()
     cases = read_cases()
-    for half in arguments.half or HALVES:
-        result = score([case for case in cases if case.half == half])
+    for name in arguments.set or SETS:
+        result = score([case for case in cases if case.part == name])
         print(
-            f"{half:5} {result.cases} cases: precision {result.precision:.3f} ({result.right}/{result.found}), "
-            f"recall {result.recall:.3f} ({result.right}/{result.declared}), "
+            f"{name:5} {result.cases} cases: precision {_share(result.right, result.found)}, "
+            f"recall {_share(result.right, result.declared)}, "
             f"id, tier, source and disagreement as labelled {result.exact / result.cases:.3f}"
         )
-        for case, fact in result.wrong if arguments.wrong else ():
+        for case, fact in result.wrong if arguments.wrong and name != "held" else ():
             print(f"  {case.file}/{case.name}: expected {case.verdict} {case.source} {case.disagreement}, found {fact}")
 
 
