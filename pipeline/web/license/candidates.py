@@ -57,7 +57,19 @@ _LICENSE_ANCHORS = (
     "著作権は",
 )
 # The same for a reservation of rights.
-_RESERVATION_ANCHORS = ("reserved", "無断", "許可な", "許可無", "許諾な", "承諾な", "転載", "複製を")
+_RESERVATION_ANCHORS = (
+    "reserved",
+    "無断",
+    "許可な",
+    "許可無",
+    "許諾な",
+    "承諾な",
+    "転載",
+    "複製を",
+    "留保",
+    "著作権所有",
+    "著作権を所有",
+)
 _LONGEST_ANCHOR = 24
 LICENSE, RESERVED = 1, 2
 _HOSTS = ("creativecommons", "digital.go.jp", "kantei.go.jp")

@@ -10,8 +10,8 @@ from typing import Any
 from pipeline.web.license.known import license_of_url
 from pipeline.web.license.names import license_of_value, mentions_in, normalized
 from pipeline.web.license.notices import is_reserved
-from pipeline.web.license.places import TEXT_TYPES, Places
-from pipeline.web.license.statements import is_talk
+from pipeline.web.license.places import TEXT_TYPES, Place, Places
+from pipeline.web.license.statements import Meaning, is_talk, meanings
 from pipeline.web.license.tiers import License
 from pipeline.web.page import Page
 from pipeline.web.structured_data import article_of, members, page_of, raw_text, read_structured_data, types_of
@@ -100,7 +100,11 @@ def _rights_in(value: str) -> tuple[License | None, bool]:
     text = normalized(value[:_LONGEST_URL])
     if is_talk(text):
         return None, False
-    licenses = [mention.license for mention in mentions_in(text) if mention.license is not None]
+    mentions = mentions_in(text)
+    found = zip(mentions, meanings(text, mentions, frozenset(), Place(foot=True)))
+    licenses = [
+        mention.license for mention, meaning in found if mention.license is not None and meaning is not Meaning.THING
+    ]
     if licenses and all(licenses[0].agrees(other) for other in licenses):
         return licenses[0], False
     return None, not licenses and is_reserved(text)
@@ -154,19 +158,6 @@ def _rdfa_claim(page: Page, element: int, attributes: dict[str, str]) -> Claim |
     return _claim(known, value, "rdfa", element, reserved) if known is not None or reserved else None
 
 
-def _dublin_core_type_is_text(page: Page, element: int) -> bool:
-    """Whether the work that a link's surroundings declare by rel=dct:type is text or nothing is declared.
-
-    The license chooser of Creative Commons writes a span with the type of the work beside the link to the license.
-    """
-    parent = page.parent(element)
-    if parent < 0:
-        return True
-    around = page.source[page.elements[parent]["start"] : page.elements[parent]["end"]][:20_000]
-    kinds = re.findall(rb"purl\.org/dc/dcmitype/(\w+)", around)
-    return not kinds or any(kind in (b"Text", b"InteractiveResource", b"Collection") for kind in kinds)
-
-
 def markup_claim(places: Places, element: int) -> Claim | None:
     """What an element's rel, property, itemprop or name claims for the page; None where it claims nothing for it.
 
@@ -187,7 +178,7 @@ def markup_claim(places: Places, element: int) -> Claim | None:
     relation = attributes.get("rel", "").lower().split()
     if tag in _LINKING and "license" in relation:
         url = attributes.get("href", "")
-        if not url.strip() or not _dublin_core_type_is_text(page, element):
+        if not url.strip() or not places.work_is_text(element):
             return None
         known = license_of_url(url)
         if known is None:

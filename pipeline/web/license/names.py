@@ -22,6 +22,8 @@ from pipeline.web.license.tiers import License
 _HYPHENS = re.compile(
     "[\u2010-\u2015\u2212\u30fc](?=\\s*(?:非営利|改変|派生|継承|同一|NC|ND|SA|\\d))|[\u2010-\u2015\u2212]"
 )
+# NFKC would make bare letters of these, which stand for ©.
+_CIRCLED = str.maketrans("ⓒⒸ", "©©")
 _SPACES = re.compile(r"\s+")
 # The Japanese names of the elements, and those of before 2007 (帰属, 派生禁止, 同一条件許諾).
 _ELEMENTS = {
@@ -102,12 +104,18 @@ def _named(name: str) -> Callable[[re.Match[str]], License | None]:
     return lambda match: found
 
 
+# An address as text, with its scheme or without; what follows it in the sentence is no part of it.
+ADDRESS = re.compile(
+    r"(?<![\w/.])(?:https?:)?(?://)?((?:www\.)?creativecommons\.(?:org|jp)/(?:licenses|publicdomain)/[\w.+/-]*[\w/])",
+    re.IGNORECASE | re.ASCII,
+)
 # Each with what its groups make. Letters' case counts where a short name is a common word in another case.
 _WAYS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], License | None]], ...] = (
+    ("open", ADDRESS, lambda match: license_of_url(f"//{match[1]}")),
     (
         "open",
         re.compile(
-            _CREATIVE + r"(?:[\s・]*(?:の|パブリック)?[\s・]*ライセンス)?[\s・:の,「『(\-]*" + _JAPANESE_ELEMENTS,
+            _CREATIVE + r"(?:[\s・]*(?:の|パブリック)?[\s・]*ライセンス)?[\s・:の,「『(\[\-]*" + _JAPANESE_ELEMENTS,
             re.IGNORECASE,
         ),
         _cc_japanese,
@@ -140,7 +148,7 @@ _WAYS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], License | Non
     (
         "waiver",
         re.compile(
-            r"著作権[をは](?:すべて|全て|一切|完全に)?放棄(?:して|いたして)(?:います|おります|いる)(?=[。.!\s)]|\Z)"
+            r"著作権[をは](?:すべて|全て|一切|完全に)?放棄(?:(?:して|いたして)(?:います|おります|いる)|し(?:ます|ました)|いたし(?:ます|ました)|する)(?=[。.!\s)]|\Z)"
         ),
         lambda _: PUBLIC_DOMAIN,
     ),
@@ -215,7 +223,7 @@ _WAYS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], License | Non
 
 def normalized(text: str) -> str:
     """Text as names are looked for in it: NFKC, hyphens of all kinds as "-", one space for any white space."""
-    return _SPACES.sub(" ", _HYPHENS.sub("-", unicodedata.normalize("NFKC", text)))
+    return _SPACES.sub(" ", _HYPHENS.sub("-", unicodedata.normalize("NFKC", text.translate(_CIRCLED))))
 
 
 def mentions_in(text: str) -> list[Mention]:
@@ -255,7 +263,8 @@ def _licenses_named(value: str) -> Iterator[tuple[License, str]]:
 
 def license_of_value(value: str) -> License | None:
     """The license that a value stands for: a URL, an SPDX id, or a license's name and nothing else."""
-    known = license_of_url(value)
+    address = ADDRESS.match(value.strip())
+    known = license_of_url(value) or (license_of_url(f"//{address[1]}") if address is not None else None)
     if known is not None:
         return known
     return next((found for found, rest in _licenses_named(value) if _NAME_REST.fullmatch(rest)), None)

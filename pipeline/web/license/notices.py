@@ -10,8 +10,16 @@ import numpy as np
 from pipeline.web.license.candidates import LICENSE, RESERVED
 from pipeline.web.license.known import license_of_url
 from pipeline.web.license.names import Mention, mentions_in, normalized
-from pipeline.web.license.places import Places
-from pipeline.web.license.statements import Meaning, is_of_other, meanings
+from pipeline.web.license.places import Place, Places
+from pipeline.web.license.statements import (
+    NOWHERE,
+    Meaning,
+    Scope,
+    is_of_other,
+    meanings,
+    names_terms,
+    speaks_of_text,
+)
 from pipeline.web.license.tiers import License
 from pipeline.web.page import Page
 from pipeline.web.page.references import resolve_references
@@ -31,16 +39,24 @@ _ENGLISH_RESERVED = re.compile(
 _RIGHTS_LINE = re.compile(r"©|\(c\)|copy\s?right|コピーライト|\A\W*all\s+rights", re.IGNORECASE)
 _RIGHTS_FIRST = re.compile(r"[^\w©]*(?:©|\(c\)|c\)|copy\s?right|all\s+rights)", re.IGNORECASE)
 _NEAR = 150
-_USE = r"(?:転載|複製|複写|転写|転用|掲載|使用|利用|配布|コピー|引用|二次利用|改変|販売)"
+# What is done with a work alone, and what may be done with anything: a hall is used too, and bread is sold.
+_COPYING = "転載|複製|複写|転写|転用|掲載|配布|頒布|コピー|引用|二次利用|改変"
+_USING = "使用|利用|販売|借用"
+_IS_COPYING = re.compile(_COPYING)
+_USE = rf"(?:{_COPYING}|{_USING})"
 _FORBIDDEN = (
     r"(?:禁止|禁じ|禁ず|厳禁|お断り|ご遠慮|遠慮|不可|認めません|許可しません|固くお断り)"
     r"(?:し|いたし|致し|され|させていただき|させて頂き|て|ておき|ており)*(?:ます|て?い?ます|ております|です|する|下さい|ください|とします|願います)?"
 )
 _JAPANESE_RESERVED = re.compile(
     rf"禁無断(?:転載|複製|複写)|"
-    rf"(?:無断(?:で|での)?|(?:許可|許諾|承諾)(?:なき|なく|無く|のない|なしに|なしの)[^。]{{0,8}}?){_USE}?[^。「」]{{0,24}}?"
-    rf"(?:は|を|も|、|・)?\s?(?:固く|堅く|かたく|一切|厳に|厳しく|ご)?{_FORBIDDEN}(?=\s*(?:[。.!、,)※|/©]|\Z))|"
+    rf"(?:無断(?:で|での)?|(?:許可|許諾|承諾)(?:なき|なく|無く|のない|なしに|なしの))[^。「」]{{0,24}}?{_USE}"
+    rf"[^。「」]{{0,24}}?(?:は|を|も|、|・)?\s?(?:固く|堅く|かたく|一切|厳に|厳しく|ご)?{_FORBIDDEN}(?=\s*(?:[。.!、,)※|/©]|\Z))|"
     rf"(?:転載|複製){_USE}*[^。]{{0,4}}?(?:は|を)?\s?(?:固く|堅く|一切)?{_FORBIDDEN}(?=\s*(?:[。.!、,)※|/©]|\Z))"
+)
+_ALL_RIGHTS_KEPT = re.compile(
+    r"(?:すべて|全て|一切|全)の?(?:著作)?権利?を(?:留保|保有|所有)(?:し|いたし|して|いたして)(?:い|おり)?ます|"
+    r"(?:すべて|全て|全)の?著作権(?:を)?(?:所有|保有|留保)(?=\s*(?:[。.!©]|\Z))"
 )
 _NOT_A_STATEMENT = re.compile(
     r"[?]|ますか|でしょう|と書|と記|という|とあ(?:る|り)|とは|、と[^。、]{1,16}(?:書|記|述べ|言)|この法律|場合|していません|ではあり|ではな|疑い|例えば|たとえば"
@@ -70,9 +86,16 @@ def reservation(text: str, is_foot: bool = True) -> str | None:
         end = text.find("。", match.end())
         sentence = text[begin : end if end >= 0 else len(text)]
         before = text[begin : match.start()].rstrip("のにを、 ")
+        if not _IS_COPYING.search(match[0]) and not (
+            speaks_of_text(text[begin : match.end()]) or (is_foot and not before)
+        ):
+            continue
         is_rule = _OF_OTHERS.search(text, begin, match.end())
         if not is_rule and not _NOT_A_STATEMENT.search(sentence) and not (before and is_of_other(before)):
             return "prohibited"
+    kept = _ALL_RIGHTS_KEPT.search(text)
+    if kept is not None and (is_foot or _RIGHTS_FIRST.match(text)) and not _NOT_A_STATEMENT.search(text):
+        return "reserved"
     english = _ENGLISH_RESERVED.search(text)
     if english is None:
         return None
@@ -248,6 +271,13 @@ def _notice(mention: Mention, url: str | None, meaning: Meaning, text: str, elem
     return Notice(mention.license, url, source, element, is_sentence)
 
 
+def _scope(places: Places, element: int, place: Place) -> Scope:
+    """What stands over a line: its heading, the name of its row or item, and how the page and its site are named."""
+    if place.foot:
+        return Scope("", "", places.is_named)
+    return Scope(normalized(places.heading_of(element)), normalized(places.item_of(element)), places.is_named)
+
+
 _OWN_MARKUP = License("", "unknown", "")
 
 
@@ -280,8 +310,11 @@ def find_notices(
         label = lines.label_before(first) if first < last else ""
         line = lines.line(first, last, found.links, label)
         mentions, linked = _merged(line, licenses) if found.links or found.kinds & LICENSE else ([], {})
-        for index, meaning in enumerate(meanings(line.text, mentions, frozenset(linked), place)):
+        scope = _scope(places, element, place) if mentions else NOWHERE
+        for index, meaning in enumerate(meanings(line.text, mentions, frozenset(linked), place, scope)):
             mention, link = mentions[index], linked.get(index)
+            if meaning is Meaning.BARE and link is not None and not names_terms(page.text_of(link)[:_LONGEST_EVIDENCE]):
+                meaning = Meaning.OTHER
             if link in claimed:
                 of_claimed[link] = meaning
             elif mention.license is not None and meaning in (Meaning.OWN, Meaning.BARE):

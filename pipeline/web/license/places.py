@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,14 @@ from pipeline.web.page.stack import TAG
 from pipeline.web.page.tree import TEXT_HIDDEN
 
 # What stands in these is another's, or is about another thing: a picture, a quotation, a sample of code.
-_OTHER_TAGS = frozenset("figure figcaption blockquote q pre code iframe object video audio picture caption".split())
+_OTHER_TAGS = frozenset(
+    "figure figcaption blockquote q pre code iframe object video audio picture caption select option label button".split()
+)
 _BESIDE_TAGS = frozenset(("aside", "nav"))
 _OTHER_WORDS = frozenset(
     "comment comments commentlist commentbody reply replies trackback disqus caption captions figcaption figure photo "
     "photos gallery galleries thumb thumbs thumbnail thumbnails slideshow "
-    "slider carousel lightbox embed embedded oembed "
+    "image images img picture pictures video videos player map maps leaflet slider carousel lightbox embed embedded oembed "
     "tweet twitter flickr instagram youtube vimeo blockquote quote quotation related recommend recommended recommends "
     "ranking advertisement ads adsense blogcard linkcard".split()
 )
@@ -35,6 +37,15 @@ _LAYOUT_WORDS = frozenset("has have with without no not open closed is single".s
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _NOT_CONTAINERS = frozenset(("body", "html", "main"))
 _LONGEST_CLASS = 300
+_ITEM_TAGS = frozenset(("tr", "li"))
+_ITEM_WORDS = frozenset("card cards item items result results product tile".split())
+_DEEPEST_ITEM = 6
+_LONGEST_ITEM = 2_000
+_LONGEST_NAME = 100
+_MOST_HEADINGS = 50
+_TAGS = re.compile(rb"<[^<>]*>")
+_MARKS = re.compile(r"[\W_]+")
+_JAPANESE = re.compile("[ぁ-ゖァ-ヶ一-鿿]")
 # A part that holds more of the page's text than this is the page itself, whatever its class says.
 _LARGEST_PART = 0.5
 
@@ -140,7 +151,8 @@ class Places:
             if (value := self.page.attribute(element, name))
             for word in _class_words(value)
         )
-        other, beside = bool(words & _OTHER_WORDS), tag in _BESIDE_TAGS or bool(words & _BESIDE_WORDS)
+        # Some pages stand in a form as a whole; else what a form holds is there to be chosen.
+        other, beside = tag == "form" or bool(words & _OTHER_WORDS), tag in _BESIDE_TAGS or bool(words & _BESIDE_WORDS)
         foot = tag == "footer" or bool(words & _FOOT_WORDS)
         notice = foot or tag == "address" or bool(words & _NOTICE_WORDS)
         if (other or beside or notice) and tag != "footer" and self.share(element) > _LARGEST_PART:
@@ -181,6 +193,54 @@ class Places:
             return False
         return outer if about is None else self.is_this_page(about)
 
+    @cached_property
+    def _headings(self) -> npt.NDArray[np.int64]:
+        """The page's headings of parts, by their numbers; h1 is of the page."""
+        return np.sort(np.concatenate([self.page.find(name) for name in ("h2", "h3", "h4", "h5", "h6")]))
+
+    def heading_of(self, element: int) -> str:
+        """The text of the nearest heading before an element in a part of the page that holds both; else nothing."""
+        row = self.page.elements
+        before = self._headings[: np.searchsorted(self._headings, element)]
+        for heading in before[: -_MOST_HEADINGS - 1 : -1].tolist():
+            part = self.page.parent(heading)
+            if part < 0 or row[part]["end"] >= row[element]["end"]:
+                return self.page.text_of(heading)[:_LONGEST_NAME]
+        return ""
+
+    def item_of(self, element: int) -> str:
+        """The name of the work or thing in a list whose row or item an element is in; nothing where it is in none.
+
+        It is the first cell of a row, or the heading or first other text of an item; one item alone is no list.
+        """
+        page = self.page
+        start = page.elements[element]["start"]
+        for _ in range(_DEEPEST_ITEM):
+            if element < 0:
+                return ""
+            is_card = bool(_class_words(page.attribute(element, "class") or "") & _ITEM_WORDS)
+            if (page.name(element) in _ITEM_TAGS or is_card) and self.share(element) <= _LARGEST_PART:
+                text = page.source[page.elements[element]["start"] : start]
+                words = _TAGS.sub(b"\n", text[:_LONGEST_ITEM]).decode("utf-8", "replace").split("\n")
+                return next((name for word in words if (name := word.strip())), "")[:_LONGEST_NAME]
+            element = page.parent(element)
+        return ""
+
+    @cached_property
+    def _names(self) -> str:
+        """The page's title and its host, in lower case and without blanks and marks."""
+        title = " ".join(self.page.text_of(int(element)) for element in self.page.find("title")[:1])
+        return _MARKS.sub("", f"{title} {urlsplit(self.url or '').netloc}".lower())
+
+    def is_named(self, name: str) -> bool:
+        """Whether a name is one of this page's site: it stands in the title or the host; or the host is a government's,
+        or not known, where the name is a public body's in Japanese.
+        """
+        if _MARKS.sub("", name.lower()) in self._names:
+            return True
+        host = urlsplit(self.url or "").netloc.lower()
+        return bool(_JAPANESE.search(name)) and (not host or host.endswith((".go.jp", ".lg.jp")) or ".pref." in host)
+
     def _item(self, element: int) -> tuple[set[str], set[str]] | None:
         """Types of the microdata item that an element's property belongs to, and what that item is to others."""
         if not self._has_items:
@@ -205,4 +265,16 @@ class Places:
         if item is not None and item[0] and not item[0] & TEXT_TYPES:
             # What a product, a person or an event is licensed under is not what the page is.
             in_thing = in_thing or "license" in (self.page.attribute(element, "itemprop") or "").lower().split()
-        return in_thing or not self.speaks_of_page(element)
+        return in_thing or not self.speaks_of_page(element) or not self.work_is_text(element)
+
+    def work_is_text(self, element: int) -> bool:
+        """Whether the work that a link's surroundings declare by rel=dct:type is text, or nothing is declared.
+
+        The license chooser of Creative Commons writes a span with the type of the work beside the link to the license.
+        """
+        parent = self.page.parent(element)
+        if parent < 0:
+            return True
+        around = self.page.source[self.page.elements[parent]["start"] : self.page.elements[parent]["end"]][:20_000]
+        kinds = re.findall(rb"purl\.org/dc/dcmitype/(\w+)", around)
+        return not kinds or any(kind in (b"Text", b"InteractiveResource", b"Collection") for kind in kinds)

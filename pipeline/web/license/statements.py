@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import Enum
 
-from pipeline.web.license.names import Mention
+from pipeline.web.license.names import Mention, mentions_in, normalized
 from pipeline.web.license.places import Place
 
 # What a page calls its own text, in Japanese; those of one character only behind この, 本 or 当.
@@ -22,7 +23,7 @@ _POINTED = re.compile(
 )
 _BARE = re.compile(
     r"(?:すべての|全ての|全|各|掲載の|掲載している|公開している|ユーザーの|利用者の|サイトの|ページの)*"
-    r"(?:文章|文書|テキスト|コンテンツ|記事|ドキュメント|文|投稿|内容)(?:[・、と及びおよびや]+[^、。の]{1,12})*"
+    r"(?:文章|文書|テキスト|コンテンツ|記事|ドキュメント|文|投稿|内容)+(?:[・、と及びおよびや]+[^、。の]{1,12})*"
 )
 _DEFINED = re.compile(
     r"以下[、,]?\s?「(?:当|本)(?:ウェブ|Web)?サイト」|(?:ウェブサイト|ホームページ)(?:で公開|に掲載|の)", re.IGNORECASE
@@ -35,6 +36,22 @@ _OTHER_NOUN = (
 )
 _OTHER = re.compile(_OTHER_NOUN)
 _OWN = re.compile(rf"{_OWN_NOUN}|(?:本|この)(?:{_SHORT_NOUN})", re.IGNORECASE)
+# 「当サイトに掲載している写真」 speaks of photographs.
+_CLAUSE = re.compile(
+    r"\A.*(?:[てで](?:い|おり|あり)?(?:ます)?る|れる|した|[いっん][ただ]|する|ある)(?=[一-鿿ァ-ヶA-Za-z])"
+)
+_TERMS = re.compile(
+    r"ライセンス|規約|利用|表示|継承|条件|許諾|権利|著作権|詳細|こちら|\bcc\b|creative|commons|licen[sc]e|rights|terms|deed|©|copyright"
+    r"|by|legal|here|details|https?:",
+    re.IGNORECASE,
+)
+_CREDITS = re.compile(
+    r"クレジット|参考(?:文献|資料|サイト|リンク)|出典|引用|関連|謝辞|使用(?:した|している)?(?:素材|画像|写真|ライブラリ)|オープンソース|オープンデータ|"
+    r"\b(?:credits?|references|sources|acknowledge?ments|related|third[ -]party)\b",
+    re.IGNORECASE,
+)
+# A site that is called by its owner's name.
+_NAMED_SITE = re.compile(r"([^、。「」]{2,30}?)の?(?:公式)?(?:ウェブ|Web)?(?:サイト|ホームページ)", re.IGNORECASE)
 _EXCEPTION = re.compile(
     r"[（(「][^（()）」]{0,80}(?:除|以外)[^（()）]{0,40}[)）」]|[^、。,()]{1,40}?(?:を除き|を除いて|を除く|以外)[、,]?|"
     r"(?:特に|別段の?|とくに)[^、。,]{0,20}(?:限り|かぎり)[、,]?|(?:ただし|なお)[、,]?"
@@ -42,12 +59,12 @@ _EXCEPTION = re.compile(
 _PARENTHESES = re.compile(r"\([^()]{0,200}\)")
 _TOPIC = re.compile(r"(?:に対して|について|において|では|には|とは|[はがもを]|\s*[:：])[、,]?")
 _LABEL = re.compile(
-    r"(?:[■●◆・※*>\s-]*(?:この[^、。]{0,12}の|本[^、。]{0,8}の)?(?:ライセンス|利用条件|使用条件|利用許諾|使用許諾|許諾条件|著作権|権利)(?:表示|表記|について)?"
+    r"(?:[■●◆・※*>\s-]*(?:この[^、。]{0,12}の|本[^、。]{0,8}の)?(?:ライセンス|利用規約|利用ルール|利用条件|使用条件|利用許諾|使用許諾|許諾条件|著作権|権利)(?:表示|表記|について)?"
     r"|\s*(?:licen[sc]e|rights|copyright))\s*[:：/-]?\s*[「『(]?\s*",
     re.IGNORECASE,
 )
 _TRIVIAL = re.compile(
-    r"[\s()「」『』\[\].,、。:;・|/®™*※-]*(?:(?:ライセンス|licen[sc]e|deed|universal|全世界|国際|international)[\s()「」『』\[\].,、。:;|/-]*)*",
+    r"[\s()「」『』\[\].,、。:;・|/®™*※-]*(?:(?:ライセンス|に?準拠|licen[sc]e|deed|universal|全世界|国際|international)[\s()「」『』\[\].,、。:;|/-]*)*",
     re.IGNORECASE,
 )
 _COPYRIGHT_LINE = re.compile(r"[^、。]{0,12}?(?:©|\(c\)|copyright|copyleft)[^、。]{0,80}", re.IGNORECASE)
@@ -59,7 +76,7 @@ _JOINING = re.compile(
 _ENDING = r"(?=\s*(?:[。.!)」,、;|(]|\Z))"
 _PREDICATE = re.compile(
     r"(?:提供|公開|配布|頒布|掲載|リリース|ライセンス|許諾|許可|発行|発表|適用|共有|準拠|使用許諾)(?:が|を)?"
-    r"(?:さ?れて|させて|して|いたして|致して|いただいて|し|され|いたし|致し)?(?:い|おり|い?ただき)?(?:ます|る|た|する|されます|される|です)"
+    r"(?:さ?れて|させて|して|いたして|致して|いただいて|し|され|いたし|致し)?(?:い|おり|い?ただき)?(?:ます|る|た|する|されます|される|です|(?<=し)|(?<=れ)|(?<=おり))(?:が|けれども?)?"
     + _ENDING
     + r"|(?:利用|使用|再利用|複製|頒布|改変|転載|閲覧|共有)[^。]{0,14}?(?:できます|"
     r"できる|可能です|可能|頂けます|いただけます|許諾されています|許可されています|"
@@ -68,19 +85,22 @@ _PREDICATE = re.compile(
     + r"|(?:従い|従って|従う|準じ|基づき|基づい|基づく|のっとり)(?:ます|ています|ております|"
     r"るものとします|[^。]{0,24}(?:ます|です|ください))?"
     + _ENDING
-    + r"|\A(?:ライセンス)?[\s」』)]*(?:です|である|とします|とする|"
+    + r"|\A(?:ライセンス)?[\s」』)\]]*(?:です|ですが|だが|である|であり|とします|とする|と?な(?:って|り)(?:い|おり)?ます|になっています|"
     r"とし|に置かれています|に置きます|に属します|に帰属します)" + _ENDING
 )
 _TALK_BEHIND = re.compile(
-    r"\A[\s)」』]*(?:ライセンス)?(?:とは|って|について|という|といった|など|の(?:意味|説明|違い|場合|素材|作品|論文|写真|画像|もの|サイト|コンテンツを)|にするか|か[、。]|(?:または|か)[^。]{0,30}(?:選|迷))"
+    r"\A[\s)」』]*(?:ライセンス)?(?:とは|って|について|という(?!ライセンス(?:の(?:下|もと|元)|で|に))|といった|など|の(?:意味|説明|違い|場合|素材|作品|論文|写真|画像|もの|サイト|コンテンツを)|にするか|か[、。]|(?:または|か)[^。]{0,30}(?:選|迷))"
 )
 _TALK = re.compile(
-    r"ではな|ではあり|じゃな|でない|適用されま?せ|適用しま?せ|対象外|していません|できません|場合|たとえば|例えば|予定|参考に|しなけれ|互換|compatible|"
+    r"ではな|ではあり|じゃな|でない|適用されま?せ|適用しま?せ|対象外|していません|できません|場合|たとえば|例えば|予定|参考に|しなけれ|"
     r"出典|引用元|転載元|原典|source:|探す|さがす|見つけ|選び|選べ|選択|迷っ|かもしれ|でしょう|would|should|"
     r"if you|\bnot (?:be )?(?:licen|under|avail|cover|in the)|"
     r"isn't|aren't|」と(?:書|記|表示|いう|あり|明)|例[:：]|ましょう|に置き換え|決定され|公表し",
     re.IGNORECASE,
 )
+# The license that stands before it, or behind it in English, is spoken of; others in the sentence are not.
+_COMPATIBLE_BEHIND = re.compile(r"互換|compatible", re.IGNORECASE)
+_COMPATIBLE_BEFORE = re.compile(r"compatible (?:with|to)", re.IGNORECASE)
 _QUESTION = re.compile(r"(?:\?|ますか|ですか|のか|でしょうか)\s*。?\s*\Z")
 _SENTENCES = re.compile(r"(?<=[。!?;|\n])(?![)」])|(?<=[a-z)0-9]\.)\s+(?=[A-Z©])|(?=\s[|•·]\s)")
 
@@ -96,6 +116,18 @@ _ENGLISH_OWN = (
     "contributions|lecture|notes|course|tutorials"
 )
 _ENGLISH_NOUN = re.compile(rf"(?<![A-Za-z])(?:({_ENGLISH_OTHER})|({_ENGLISH_OWN}))(?![A-Za-z])", re.IGNORECASE)
+# "This article uses material from …, which is released under …" speaks of the material.
+_ENGLISH_USE = re.compile(
+    r"(?<![A-Za-z])(?:uses?|using|contains?|includes?|incorporates?|features|shows|displays|embeds|"
+    r"(?:is|are|was|were)?\s*(?:based|built|adapted|derived|taken)\s+(?:up)?(?:on|from|with))(?![A-Za-z])",
+    re.IGNORECASE,
+)
+_ENGLISH_NAME = re.compile(r"((?:[A-Z][\w.'-]*\s+)+)\Z")
+_NO_NAMES = frozenset(
+    "all the this our community user users site page text texts original web wiki online website blog written these "
+    "other any unless except most my we open access documentation content contents license licensed docs course "
+    "book project article copyright written works work".split()
+)
 _ENGLISH_OTHERS = re.compile(
     r"(?<![A-Za-z])(?:many|several|some|his|her|their|your)\s+(?:\w+\s+){0,2}\Z", re.IGNORECASE
 )
@@ -127,6 +159,20 @@ class Meaning(Enum):
     THING = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What stands over a line: the heading of its part and the name of its item (both may be empty), and whether a name
+    is one of the page's own site.
+    """
+
+    heading: str
+    item: str
+    is_named: Callable[[str], bool]
+
+
+NOWHERE = Scope("", "", lambda _: True)
+
+
 class _Subject(Enum):
     OWN = 2
     NONE = 1
@@ -140,8 +186,19 @@ def is_talk(sentence: str) -> bool:
 
 
 def _head(phrase: str) -> str:
-    """What a phrase is mainly about: behind its last の."""
-    return phrase.rsplit("の", 1)[-1]
+    """What a phrase is mainly about: behind its last の, and behind the verb of a clause that tells more of it."""
+    return _CLAUSE.sub("", phrase.rsplit("の", 1)[-1])
+
+
+def speaks_of_text(phrase: str) -> bool:
+    """Whether a Japanese phrase names a text, a page or what they hold."""
+    return bool(_OWN.search(phrase))
+
+
+def names_terms(text: str) -> bool:
+    """Whether a link's text names a license or terms, or is none: else it names the work that is licensed."""
+    text = normalized(text).strip()
+    return not text or bool(_TERMS.search(text) or mentions_in(text))
 
 
 def is_of_other(phrase: str) -> bool:
@@ -150,10 +207,15 @@ def is_of_other(phrase: str) -> bool:
     return bool(_OTHER.search(head)) and not _OWN.search(head)
 
 
-def _japanese_subject(prefix: str, is_waiver: bool) -> _Subject | None:
+def _japanese_subject(prefix: str, is_waiver: bool, is_named: Callable[[str], bool]) -> _Subject | None:
     """Whose terms a Japanese sentence speaks of, by its text before the license; None where it has no topic."""
     plain = _EXCEPTION.sub("", _PARENTHESES.sub("", prefix))
-    topics = list(_TOPIC.finditer(plain))
+    # An object behind which a clause ends is that clause's.
+    topics = [
+        topic
+        for topic in _TOPIC.finditer(plain)
+        if not topic[0].startswith("を") or "、" not in plain[topic.end() :].rstrip("、 ")
+    ]
     if is_waiver and not topics:
         phrase = plain.rstrip("の ")
         if not phrase:
@@ -164,6 +226,9 @@ def _japanese_subject(prefix: str, is_waiver: bool) -> _Subject | None:
         return _Subject.THING if _OTHER.search(plain) else None
     if is_of_other(phrase):
         return _Subject.THING
+    named = _NAMED_SITE.match(phrase)
+    if named is not None and not _POINTED.match(phrase) and not is_named(named[1]):
+        return _Subject.OTHER
     if _POINTED.search(phrase) or _BARE.fullmatch(phrase) or _DEFINED.search(prefix):
         return _Subject.OWN
     if _LABEL.fullmatch(phrase):
@@ -171,25 +236,34 @@ def _japanese_subject(prefix: str, is_waiver: bool) -> _Subject | None:
     return _Subject.OTHER if phrase else _Subject.NONE
 
 
-def _english_subject(prefix: str) -> _Subject | None:
+def _english_subject(prefix: str, is_named: Callable[[str], bool]) -> _Subject | None:
     plain = _ON_THIS_SITE.sub(" ", prefix)
     noun = _ENGLISH_NOUN.search(plain)
-    if noun is not None and noun[2] and _ENGLISH_OTHERS.search(plain, 0, noun.start()):
-        return _Subject.OTHER
-    if noun is None and _ON_THIS_SITE.search(prefix):
-        return _Subject.OWN
     if noun is None:
-        return None
-    return _Subject.THING if noun[1] else _Subject.OWN
+        return _Subject.OWN if _ON_THIS_SITE.search(prefix) else None
+    if noun[1]:
+        return _Subject.THING
+    if _ENGLISH_OTHERS.search(plain, 0, noun.start()) or _ENGLISH_USE.search(plain, noun.end()):
+        return _Subject.OTHER
+    name = _ENGLISH_NAME.search(plain, 0, noun.start())
+    if name is not None and name[1].split()[-1].lower() not in _NO_NAMES and not is_named(name[1]):
+        return _Subject.OTHER
+    return _Subject.OWN
 
 
 def _is_japanese(text: str) -> bool:
     return bool(re.search("[ぁ-ゖァ-ヶ一-鿿]", text))
 
 
-def _judge(prefix: str, suffix: str, earlier: str, kind: str, place: Place, is_link: bool) -> Meaning:
+def _judge(
+    prefix: str, suffix: str, earlier: str, mention: Mention, place: Place, scope: Scope, is_link: bool
+) -> Meaning:
     """The meaning of a license between the text before it in its clause, and the rest of its sentence."""
-    subject = _japanese_subject(prefix, kind == "waiver") if _is_japanese(prefix) else _english_subject(prefix)
+    kind = mention.kind
+    if _is_japanese(prefix):
+        subject = _japanese_subject(prefix, kind == "waiver", scope.is_named)
+    else:
+        subject = _english_subject(prefix, scope.is_named)
     if subject in (_Subject.OTHER, _Subject.THING):
         return Meaning.THING if subject is _Subject.THING else Meaning.OTHER
     says = (
@@ -202,12 +276,20 @@ def _judge(prefix: str, suffix: str, earlier: str, kind: str, place: Place, is_l
         return Meaning.OWN if says or (place.foot and _TRIVIAL.fullmatch(suffix)) else Meaning.OTHER
     if place.beside:
         return Meaning.OTHER
-    other = _OTHER.search(earlier + prefix)
-    noun = _ENGLISH_NOUN.search(earlier + prefix)
+    if is_of_other(scope.heading):
+        return Meaning.THING
+    if scope.heading and _CREDITS.search(scope.heading):
+        return Meaning.OTHER
+    around = _EXCEPTION.sub("", earlier + prefix)
+    other = _OTHER.search(around)
+    noun = _ENGLISH_NOUN.search(around)
     if kind == "software":
         clean = place.foot and not other and noun is None
         return Meaning.OWN if clean and _SOFTWARE_SAYS.search(prefix + suffix) else Meaning.OTHER
-    if _LABEL.fullmatch(prefix) and _TRIVIAL.fullmatch(_PARENTHESES.sub("", suffix)):
+    is_alone = _TRIVIAL.fullmatch(_PARENTHESES.sub("", suffix))
+    if _LABEL.fullmatch(prefix) and is_alone:
+        return Meaning.OWN
+    if not is_link and _TRIVIAL.fullmatch(prefix) and is_alone and _LABEL.fullmatch(scope.heading):
         return Meaning.OWN
     if place.foot:
         if other or (noun is not None and noun[1]):
@@ -217,7 +299,8 @@ def _judge(prefix: str, suffix: str, earlier: str, kind: str, place: Place, is_l
             return Meaning.BARE if is_link and _TRIVIAL.fullmatch(prefix) else Meaning.OWN
         return Meaning.BARE if is_link else Meaning.OTHER
     if is_link and _TRIVIAL.fullmatch(prefix) and _TRIVIAL.fullmatch(suffix):
-        return Meaning.BARE
+        is_of_item = scope.item and not (_LABEL.fullmatch(scope.item) or _COPYRIGHT_LINE.fullmatch(scope.item))
+        return Meaning.OTHER if is_of_item else Meaning.BARE
     return Meaning.OTHER
 
 
@@ -234,7 +317,18 @@ def _chains(line: str, mentions: list[Mention], bounds: list[int]) -> Iterator[t
             first = index
 
 
-def meanings(line: str, mentions: list[Mention], links: frozenset[int], place: Place) -> list[Meaning]:
+def _is_quoted(line: str, start: int) -> bool:
+    """Whether a license stands within quotation marks together with what is said of it: a sentence that is cited."""
+    for opening, closing in ("「」", "『』", "“”"):
+        begin = line.rfind(opening, 0, start)
+        if begin >= 0 and closing not in line[begin:start] and _TOPIC.search(line, begin, start):
+            return True
+    return False
+
+
+def meanings(
+    line: str, mentions: list[Mention], links: frozenset[int], place: Place, scope: Scope = NOWHERE
+) -> list[Meaning]:
     """What each mention in a normalised line says of the page's text; `links` are the numbers of those that are links.
 
     Mentions are given in the line's order and do not overlap. One that follows another with nothing but brackets or
@@ -252,11 +346,18 @@ def meanings(line: str, mentions: list[Mention], links: frozenset[int], place: P
         prefix, suffix = line[max(begin, behind) : start], line[end:close]
         earlier = line[max(0, begin - _EARLIER) : begin]
         sentence = line[begin:close]
-        talks = is_talk(sentence) or _TALK_BEHIND.match(suffix)
+        following = mentions[last].start if last < len(mentions) else len(line)
+        talks = (
+            is_talk(sentence)
+            or _TALK_BEHIND.match(suffix)
+            or _COMPATIBLE_BEHIND.search(line, end, min(close, following))
+            or _COMPATIBLE_BEFORE.search(prefix)
+            or _is_quoted(line, start)
+        )
         for index in range(first, last):
             if talks:
                 found.append(Meaning.OTHER)
             else:
-                found.append(_judge(prefix, suffix, earlier, mentions[index].kind, place, index in links))
+                found.append(_judge(prefix, suffix, earlier, mentions[index], place, scope, index in links))
         behind = end
     return found
