@@ -82,7 +82,8 @@ def _case(file: str, block: str) -> Case:
         name.strip(),
         verdict,
         source,
-        *((fields[key] or [None])[0] for key in ("disagreement", "url")),
+        next(iter(fields["disagreement"]), None),
+        next(iter(fields["url"]), None),
         headers,
         html,
     )

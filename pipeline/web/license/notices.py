@@ -11,15 +11,8 @@ from pipeline.web.license.candidates import LICENSE, RESERVED
 from pipeline.web.license.known import license_of_url
 from pipeline.web.license.names import Mention, mentions_in, normalized
 from pipeline.web.license.places import Place, Places
-from pipeline.web.license.statements import (
-    NOWHERE,
-    Meaning,
-    Scope,
-    is_of_other,
-    meanings,
-    names_terms,
-    speaks_of_text,
-)
+from pipeline.web.license.statements import NOWHERE, Meaning, Scope, meanings
+from pipeline.web.license.subjects import is_of_other, names_terms, speaks_of_text
 from pipeline.web.license.tiers import License
 from pipeline.web.page import Page
 from pipeline.web.page.references import resolve_references

@@ -17,13 +17,15 @@ from pipeline.web.page.tree import TEXT_HIDDEN
 
 # What stands in these is another's, or is about another thing: a picture, a quotation, a sample of code.
 _OTHER_TAGS = frozenset(
-    "figure figcaption blockquote q pre code iframe object video audio picture caption select option label button".split()
+    "figure figcaption blockquote q pre code iframe object video audio picture caption "
+    "select option label button".split()
 )
 _BESIDE_TAGS = frozenset(("aside", "nav"))
 _OTHER_WORDS = frozenset(
     "comment comments commentlist commentbody reply replies trackback disqus caption captions figcaption figure photo "
     "photos gallery galleries thumb thumbs thumbnail thumbnails slideshow "
-    "image images img picture pictures video videos player map maps leaflet slider carousel lightbox embed embedded oembed "
+    "image images img picture pictures video videos player map maps leaflet slider carousel lightbox "
+    "embed embedded oembed "
     "tweet twitter flickr instagram youtube vimeo blockquote quote quotation related recommend recommended recommends "
     "ranking advertisement ads adsense blogcard linkcard".split()
 )
@@ -40,6 +42,7 @@ _LONGEST_CLASS = 300
 _ITEM_TAGS = frozenset(("tr", "li"))
 _ITEM_WORDS = frozenset("card cards item items result results product tile".split())
 _DEEPEST_ITEM = 6
+_LONGEST_AROUND = 20_000
 _LONGEST_ITEM = 2_000
 _LONGEST_NAME = 100
 _MOST_HEADINGS = 50
@@ -201,6 +204,8 @@ class Places:
     def heading_of(self, element: int) -> str:
         """The text of the nearest heading before an element in a part of the page that holds both; else nothing."""
         row = self.page.elements
+        if element < 0:
+            return ""
         before = self._headings[: np.searchsorted(self._headings, element)]
         for heading in before[: -_MOST_HEADINGS - 1 : -1].tolist():
             part = self.page.parent(heading)
@@ -211,17 +216,20 @@ class Places:
     def item_of(self, element: int) -> str:
         """The name of the work or thing in a list whose row or item an element is in; nothing where it is in none.
 
-        It is the first cell of a row, or the heading or first other text of an item; one item alone is no list.
+        It is the first cell of a row, or the first text of an item.
         """
         page = self.page
+        if element < 0:
+            return ""
         start = page.elements[element]["start"]
         for _ in range(_DEEPEST_ITEM):
             if element < 0:
                 return ""
             is_card = bool(_class_words(page.attribute(element, "class") or "") & _ITEM_WORDS)
             if (page.name(element) in _ITEM_TAGS or is_card) and self.share(element) <= _LARGEST_PART:
-                text = page.source[page.elements[element]["start"] : start]
-                words = _TAGS.sub(b"\n", text[:_LONGEST_ITEM]).decode("utf-8", "replace").split("\n")
+                begin = page.elements[element]["start"]
+                text = page.source[begin : min(start, begin + _LONGEST_ITEM)]
+                words = _TAGS.sub(b"\n", text).decode("utf-8", "replace").split("\n")
                 return next((name for word in words if (name := word.strip())), "")[:_LONGEST_NAME]
             element = page.parent(element)
         return ""
@@ -275,6 +283,7 @@ class Places:
         parent = self.page.parent(element)
         if parent < 0:
             return True
-        around = self.page.source[self.page.elements[parent]["start"] : self.page.elements[parent]["end"]][:20_000]
+        row = self.page.elements[parent]
+        around = self.page.source[row["start"] : min(row["end"], row["start"] + _LONGEST_AROUND)]
         kinds = re.findall(rb"purl\.org/dc/dcmitype/(\w+)", around)
         return not kinds or any(kind in (b"Text", b"InteractiveResource", b"Collection") for kind in kinds)
