@@ -257,7 +257,7 @@ check-dedup: warm ## BENCH=… DATA=… OUT=…: deduplicate a benchmark folder 
 bench-cluster: warm ## [MEMBERS='12500 25000 50000 100000']: resolve one cluster of so many pages
 	$(BIN)/python -m benchmarks.large_cluster $(MEMBERS)
 
-license-score: warm ## Precision and recall of licenses on both halves of the labelled cases
+license-score: warm ## Precision and recall of licenses on each set of the labelled cases
 	$(BIN)/python -m tests.web.license_score
 
 license-list: warm ## Every license of the test data's pages, and what license and consent cost (DATA=../shared/data)

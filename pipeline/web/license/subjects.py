@@ -89,7 +89,7 @@ _ON_THIS_SITE = re.compile(
 
 
 class Subject(Enum):
-    """Whose terms a sentence speaks of: the page's text, what is not said, something else, or a thing such as a picture."""
+    """Whose terms a sentence speaks of: the page's text, not said, something else, or a thing such as a picture."""
 
     OWN = 2
     NONE = 1
