@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from pipeline.web.charset import decode
 from pipeline.web.main_text import PAGE_TYPES, extract, extractor_name
 from pipeline.web.main_text.analysis import analyse
 from pipeline.web.main_text.blocks import LETTERS, MAX_BLOCKS
@@ -22,7 +23,9 @@ from pipeline.web.main_text.model import committed_model, load_model
 from pipeline.web.main_text.trees import Trees, chances_of, sum_trees
 from pipeline.web.main_text.write import block_texts, written
 from pipeline.web.page import read_page
+from pipeline.web.warc import read_records
 
+SAMPLE = Path(__file__).parents[1] / "data" / "sample.warc.gz"
 PARAGRAPHS = (
     "紙漉きの里では、冬の冷たい水で楮の繊維を洗い、簀桁を前後左右に揺すって一枚ずつ漉き上げていく。",
     "水が冷たいほど繊維は締まり、丈夫な紙になるという。職人は指先の感覚だけで厚みをそろえる。",
@@ -308,3 +311,38 @@ def test_what_is_kept_says_how_sure_it_is():
     plain = judge(analyse(read_page(html)), committed_model())
     unsure = judge(analyse(read_page("<p>" + "<a href=x>次へ</a> " * 3)), committed_model())
     assert plain.expected_f1 > unsure.expected_f1
+
+
+@pytest.fixture(scope="module")
+def sample_pages() -> list[str]:
+    """Every fifth page of the embedded sample."""
+    records = (one for one in read_records(str(SAMPLE), 8_000_000) if one.content_type == "text/html" and one.body)
+    return [decode(one.body, one.http_charset).text for one in records][::5]
+
+
+EACH_KIND = [
+    article("".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS)),
+    article("<p><ruby>簀桁<rt>すげた</rt></ruby>を揺する。</p><table><tr><td>楮<td>三椏</tr><tr><td>雁皮</table>"),
+    article(f"<p>面積は<img class=tex alt='x^2' src=x.png>である。\0&amp;</p><p>{PARAGRAPHS[0]}</p>"),
+    article("<script type='application/ld+json'>{}</script><p>&lt;</p>"),
+    "<p></p>",
+    "",
+]
+
+
+@pytest.mark.parametrize("tables", ["rows", "markdown", "dropped"])
+@pytest.mark.parametrize("ruby", ["dropped", "parentheses"])
+@pytest.mark.parametrize("headline", ["kept", "dropped"])
+def test_the_one_call_gives_what_its_three_steps_give(sample_pages: list[str], tables: str, ruby: str, headline: str):
+    for html in [*EACH_KIND, *sample_pages]:
+        page = read_page(html)
+        found = analyse(page)
+        judged = judge(found, committed_model())
+        if headline == "dropped" and judged.headline >= 0:
+            judged.kept[judged.headline] = 0
+        text = written(page, found, judged.kept, tables, ruby)[0].decode()
+        once = extract(page, tables=tables, ruby=ruby, headline=headline)
+        if once.source == "blocks":
+            assert once.text == text
+            assert (once.expected_f1, once.page_type) == (judged.expected_f1, judged.page_type)
+            assert once.link_ratio == judged.link_ratio and ("blocks" in once.capped) is found.capped

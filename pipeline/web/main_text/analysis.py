@@ -50,7 +50,7 @@ class Analysis:
 
 
 @njit(cache=True, nogil=True)
-def _analyse(
+def analyse_arrays(
     source: npt.NDArray[np.uint8],
     size: int,
     elements: npt.NDArray[np.int32],
@@ -92,5 +92,5 @@ def analyse(page: Page) -> Analysis:
     return Analysis(
         page.padded,
         elements,
-        *_analyse(page.padded, len(page.source), elements, rows(page.attributes), rows(page.texts)),
+        *analyse_arrays(page.padded, len(page.source), elements, rows(page.attributes), rows(page.texts)),
     )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipeline.web.main_text.analysis import analyse
-from pipeline.web.main_text.judge import judge
 from pipeline.web.main_text.model import Model, committed_model
-from pipeline.web.main_text.write import written
+from pipeline.web.main_text.one_call import main_text
+from pipeline.web.math_markup import show_math
 from pipeline.web.page import Page, read_page
 from pipeline.web.structured_data import article_body, read_structured_data
 
@@ -79,16 +78,13 @@ def extract(
     page's content: a page without text gives an empty one. Raises ValueError for another setting.
     """
     page = html if isinstance(html, Page) else read_page(html)
-    found = analyse(page)
-    judged = judge(found, model or committed_model())
-    if headline == "dropped" and judged.headline >= 0:
-        judged.kept[judged.headline] = 0
-    elif headline not in ("kept", "dropped"):
+    if headline not in ("kept", "dropped"):
         raise ValueError(f'headline is "kept" or "dropped", not {headline!r}')
-    text = written(page, found, judged.kept, tables, ruby)[0].decode("utf-8", "replace")
+    has_nul = b"\0" in page.source
+    found = main_text(show_math(page), has_nul, model or committed_model(), tables, ruby, headline == "dropped")
     capped = page.capped | ({"blocks"} if found.capped else frozenset())
     # Most pages have no such script, which is quicker to see than that no letter of theirs begins a word.
-    told = told_only(page, text) if found.has_json_ld else None
+    told = told_only(page, found.text) if found.has_json_ld else None
     if told is not None:
         return Text(told, None, "article", "json-ld", capped)
-    return Text(text, judged.expected_f1, judged.page_type, "blocks", capped, judged.link_ratio)
+    return Text(found.text, found.expected_f1, found.page_type, "blocks", capped, found.link_ratio)

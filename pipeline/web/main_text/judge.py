@@ -17,8 +17,8 @@ from pipeline.web.main_text.page_type import PAGE_FEATURE_COUNT, build_page_feat
 from pipeline.web.main_text.second_look import build_second
 from pipeline.web.main_text.trees import Trees, chances_of, likeliest, sum_trees
 
-_FROM_HEADLINE = FEATURES.index("from_headline_block")
-_NO_HEADLINE = -10_000
+FROM_HEADLINE = FEATURES.index("from_headline_block")
+NO_HEADLINE = -10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +53,12 @@ def both_looks(found: Analysis, first: npt.NDArray[np.int32]) -> npt.NDArray[np.
 
 def headline_of(found: Analysis) -> int:
     """The block that repeats the page's title, -1 if none does."""
-    distance = int(found.features[_FROM_HEADLINE, 0]) if len(found.blocks) else _NO_HEADLINE
-    return -distance if distance != _NO_HEADLINE else -1
+    distance = int(found.features[FROM_HEADLINE, 0]) if len(found.blocks) else NO_HEADLINE
+    return -distance if distance != NO_HEADLINE else -1
 
 
 @njit(cache=True, nogil=True)
-def _judge(
+def judge_arrays(
     elements: npt.NDArray[np.int32],
     paths: npt.NDArray[np.uint64],
     blocks: npt.NDArray[np.int32],
@@ -111,7 +111,7 @@ def judge(found: Analysis, model: Model) -> Judgement:
     if not len(kept):
         return Judgement(kept, -1, 0.0, None, None)
     first, second, types = model.first, model.second, model.types
-    expected, page_type, linked, letters = _judge(
+    expected, page_type, linked, letters = judge_arrays(
         found.elements,
         found.paths,
         found.blocks,

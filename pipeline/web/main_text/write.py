@@ -318,6 +318,12 @@ def _write_blocks(
 
 
 @njit(cache=True, nogil=True)
+def separators(blocks: int, elements: int, readings: int) -> int:
+    """Bytes that stand between texts at most: a few behind a block and a cell, and two parentheses round a reading."""
+    return 16 * (blocks + elements) + 6 * readings + 64
+
+
+@njit(cache=True, nogil=True)
 def write_blocks(
     source: npt.NDArray[np.uint8],
     elements: npt.NDArray[np.int32],
@@ -355,10 +361,9 @@ def written(
 ) -> tuple[bytes, npt.NDArray[np.int64]]:
     """The chosen blocks of a page as UTF-8, and where each block ends in it; kept (n,) is 1 for those to write."""
     readings = RUBY.index(ruby) == 1
-    # A block is parted from the next by a few bytes, a cell by as many, and a reading stands in two parentheses.
-    separators = 16 * (len(kept) + len(found.elements)) + (6 * len(found.texts) if readings else 0) + 64
     # The analysis' source, not the page's: formulas stand behind the page's own bytes.
-    room_needed = room(len(found.source), b"\0" in page.source) + separators
+    room_needed = room(len(found.source), b"\0" in page.source)
+    room_needed += separators(len(kept), len(found.elements), len(found.texts) if readings else 0)
     out = np.empty(room_needed, dtype=np.uint8)
     ends = np.empty(len(kept), dtype=np.int64)
     end = write_blocks(
