@@ -29,7 +29,7 @@ from pipeline.storage.places import as_place
 from pipeline.web.consent.robots_txt import RobotsTxt
 from pipeline.web.urls import path_and_query, site
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 MEMORY_BYTES = 1_500_000_000
 # Captures and URLs of one partition are in memory together; about 200 bytes are a URL with its place.
 BYTES_PER_PARTITION = 64_000_000

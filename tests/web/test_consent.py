@@ -55,6 +55,10 @@ def test_meta_that_refuses(name: str, content: str, evidence: str) -> None:
         ({"x_robots_tag": "googlebot: nofollow, GPTBot: nofollow, none"}, "header x-robots-tag: gptbot: none"),
         ({"x_robots_tag": "bingbot: noarchive"}, "header x-robots-tag: bingbot: noarchive"),
         ({"x_robots_tag": "unavailable_after: 25 Jun 2030 15:00:00 PST, noai"}, "header x-robots-tag: noai"),
+        (
+            {"x_robots_tag": "CCBot: unavailable_after: Wednesday, 25-Jun-30 15:00:00 PST, noindex"},
+            "header x-robots-tag: ccbot: noindex",
+        ),
         ({"tdm_reservation": "1"}, "header tdm-reservation: 1"),
         (
             {"tdm_reservation": "1", "tdm_policy": "https://a.example/terms"},
@@ -71,7 +75,9 @@ def test_meta_that_refuses(name: str, content: str, evidence: str) -> None:
             {"content_usage": "bots=y, train-genai=n"},
             "header content-usage: train-genai=n; header content-usage: bots=y",
         ),
-        ({"content_usage": "train-ai=y, train-ai=n"}, None),
+        ({"content_usage": "train-ai=y, train-ai=n"}, "header content-usage: train-ai=n"),
+        ({"content_usage": ["train-ai=y", "train-ai=n"]}, "header content-usage: train-ai=n"),
+        ({"content_usage": 'x="a, train-ai=y", y=(1 "b";c);d=?0, z=:YQ==:, train-ai=n'}, None),
     ],
 )
 def test_headers_that_refuse(headers: dict[str, str | list[str]], evidence: str | None) -> None:
@@ -87,6 +93,9 @@ def test_headers_that_refuse(headers: dict[str, str | list[str]], evidence: str 
         ("", {"tdm_reservation": " 0"}, "header tdm-reservation: 0"),
         ("", {"content_signal": "AI-train = Yes"}, "header content-signal: ai-train=yes"),
         ("", {"content_usage": "train-ai=y"}, "header content-usage: train-ai=y"),
+        ("", {"content_usage": "train-ai=n, train-ai=y"}, "header content-usage: train-ai=y"),
+        ("", {"content_usage": "train-ai;allow=n , train-ai=y;n"}, "header content-usage: train-ai=y"),
+        ("", {"content_usage": 'note="say train-ai=n", train-ai=y'}, "header content-usage: train-ai=y"),
         ("", {"content_usage": "bots=n, train-ai=y"}, "header content-usage: train-ai=y; header content-usage: bots=n"),
         (meta("tdm-reservation", "0"), {"content_signal": "ai-train=often"}, None),
     ],
@@ -109,6 +118,11 @@ def test_signals_that_allow(html: str, headers: dict[str, str], evidence: str | 
         ("", {"content_signal": "ai-train=maybe"}, "header content-signal: ai-train=maybe (not understood)"),
         ("", {"content_signal": "ai-train"}, "header content-signal: ai-train (not understood)"),
         ("", {"content_usage": "train-ai=no"}, "header content-usage: train-ai=no (not understood)"),
+        ("", {"content_usage": "Train-AI=n"}, "header content-usage: Train-AI=n (not understood)"),
+        ("", {"content_usage": "train-ai=N"}, "header content-usage: train-ai=N (not understood)"),
+        ("", {"content_usage": "train-ai = n"}, "header content-usage: train-ai = n (not understood)"),
+        ("", {"content_usage": "train-ai=n,"}, "header content-usage: train-ai=n, (not understood)"),
+        ("", {"content_usage": "train-ai=y, train-ai"}, "header content-usage: train-ai (not understood)"),
         ("", {"content_usage": 'train-ai="n"'}, 'header content-usage: train-ai="n" (not understood)'),
     ],
 )

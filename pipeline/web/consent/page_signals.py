@@ -52,7 +52,8 @@ def _robots_header(value: str) -> Iterator[tuple[str, str]]:
     agent = ""
     for part in value.lower().split(","):
         name, colon, rest = part.partition(":")
-        if colon and name.strip() not in _VALUED_DIRECTIVES:
+        # A date of unavailable_after may hold a comma and colons.
+        if colon and name.strip() not in _VALUED_DIRECTIVES and not name.strip()[:1].isdigit():
             agent, part = name.strip(), rest
         for directive in part.split():
             yield agent, directive
@@ -64,7 +65,9 @@ def _header_signals(headers: Mapping[str, list[str]], fetched_on: datetime.date 
             for verdict, shown in read_directive(agent, directive, fetched_on):
                 yield verdict, f"header x-robots-tag: {shown}"
     for name, read in _HEADERS.items():
-        for value in headers.get(name, ()):
+        values = headers.get(name, ())
+        # Lines of a structured field are one (RFC 9651, 4.2).
+        for value in [", ".join(values)] if name == "content-usage" and values else values:
             for verdict, shown in read(value):
                 yield verdict, f"header {name}: {shown}"
 

@@ -4,6 +4,7 @@ import codecs
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from protego import Protego
 
@@ -33,6 +34,9 @@ _OTHER_FIELDS = frozenset(
 _FIELDS = _AGENT_FIELDS | _DISALLOW_FIELDS | _SITE_FIELDS | _OTHER_FIELDS
 # RFC 9309, 2.2: lines end with CR, LF or both. These end lines for str.splitlines, and so for the parser, too.
 _NO_LINE_ENDS = str.maketrans(dict.fromkeys("\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", " "))
+# A version behind an agent's name is no part of its product token (RFC 9309, 2.2.1; RFC 9110, 10.1.5).
+_VERSIONED = re.compile(r"(?<![^\r\n])([ \t]*user[- ]?agent[ \t]*:?[ \t]*[^\s/#:][^/#\r\n]*)/[^\r\n#]*", re.IGNORECASE)
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _PATH_AND_VALUE = re.compile(r"(/\S*)(?:\s+(.*))?", re.DOTALL)
 EVERYONE = "*"
 
@@ -56,6 +60,11 @@ def decode_robots_txt(body: bytes) -> str:
         # A rule that is cut short could mean another path.
         body = body[: max(body.rfind(b"\n"), body.rfind(b"\r")) + 1]
     return body.removeprefix(codecs.BOM_UTF8).decode("utf-8", "kamisuki-percent").translate(_NO_LINE_ENDS)
+
+
+def _octets(path: str) -> int:
+    """How long a path is in its percent-encoded form, by which the longest match is told."""
+    return len(quote(path, safe=_PRINTABLE))
 
 
 @dataclass
@@ -114,36 +123,41 @@ class RobotsTxt:
     """One robots.txt, parsed once. Fetching is judged by protego, as RFC 9309 says."""
 
     def __init__(self, text: str) -> None:
+        text = _VERSIONED.sub(r"\1", text)
         self._rules = Protego.parse(text)
         self._groups = _read_groups(text)
         self._patterns: dict[str, Protego] = {}
-        self._group_of: dict[tuple[str, ...], dict[str, list[str]]] = {}
+        self._group_of: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def _matches(self, pattern: str, url: str) -> bool:
         if pattern not in self._patterns:
             self._patterns[pattern] = Protego.parse(f"User-agent: *\nDisallow: {pattern}")
         return not self._patterns[pattern].can_fetch(url, EVERYONE)
 
-    def _agents_by_group(self, agents: tuple[str, ...]) -> dict[str, list[str]]:
-        """The agents by the group that holds for each, by the longest name that begins the agent's."""
+    def _group_name(self, agent: str) -> str:
+        """The group that holds for an agent: that of its product token, whole and in any case (RFC 9309, 2.2.1).
+
+        A name that ends with an asterisk means all that begin so; Google is not Google-Extended.
+        """
+        token = agent.lower().partition("/")[0]
+        if token in self._groups:
+            return token
+        begun = [name[:-1] for name in self._groups if name.endswith("*") and token.startswith(name[:-1])]
+        return max(begun, key=len, default="") or EVERYONE
+
+    def _groups_of(self, agents: tuple[str, ...]) -> tuple[str, ...]:
+        """The groups that hold for agents, each once."""
         if agents not in self._group_of:
-            found: dict[str, list[str]] = {}
-            for agent in agents:
-                lower = agent.lower()
-                # Names with more words than one are matched by each word, as protego does.
-                starts = [lower[match.start() :] for match in re.finditer(r"(?<![\w-])\S", lower)]
-                fitting = [name for name in self._groups if any(start.startswith(name) for start in starts)]
-                found.setdefault(max(fitting, key=len, default=EVERYONE), []).append(agent)
-            self._group_of[agents] = found
+            self._group_of[agents] = tuple(dict.fromkeys(self._group_name(agent) for agent in agents))
         return self._group_of[agents]
 
     def _signals(self, group: _Group, url: str) -> Iterator[Signal]:
         """What the group's signals say of a URL: of each field, those with the longest path that matches."""
         for name, read in _SIGNAL_FIELDS.items():
             fitting = [signal for signal in group.signals if signal[1] == name and self._matches(signal[0], url)]
-            longest = max((len(path) for path, _, _ in fitting), default=0)
+            longest = max((_octets(path) for path, _, _ in fitting), default=0)
             for path, _, value in fitting:
-                if len(path) == longest:
+                if _octets(path) == longest:
                     where = "" if path == "/" else f"{path[:LONGEST_VALUE]} "
                     for verdict, shown in read(value):
                         yield verdict, f"{name}: {where}{shown}"
@@ -162,9 +176,9 @@ class RobotsTxt:
         # Only the path counts, and a host of our own cannot break the URL.
         url = f"https://host{path}"
         found: dict[str, list[str]] = {REFUSED: [], ALLOWED: [], NAMED: []}
-        for name, members in self._agents_by_group(tuple(agents)).items():
+        for name in self._groups_of(tuple(agents)):
             group = self._groups.get(name, _Group())
-            if not self._rules.can_fetch(url, members[0]):
+            if not self._rules.can_fetch(url, name):
                 found[REFUSED].append(f"{name}: {self._refusing_rule(group, url)}")
             for verdict, shown in self._signals(group, url):
                 found[verdict].append(f"{name}: {shown}")

@@ -116,25 +116,64 @@ _TRAINING_LABELS = ("train-genai", "train-ai", "bots", "all")
 _OTHER_LABELS = ("ai-use", "search")
 
 
-def read_content_usage(value: str) -> Iterator[Signal]:
-    """Content-Usage (draft-ietf-aipref-attach-05, 2026-08-18): a structured dictionary, `y` allows and `n` disallows.
+# A dictionary of structured fields (RFC 9651, 3.2): keys in lower case with an item, an inner list or nothing (true),
+# and parameters.
+_KEY = r"[a-z*][a-z0-9_\-.*]*"
+_ITEM = (
+    r"(?:[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*|\"(?:[ !#-\[\]-~]|\\[\"\\])*\"|-?[0-9]{1,15}(?:\.[0-9]{1,3})?"
+    r"|\?[01]|:[A-Za-z0-9+/=]*:|@-?[0-9]{1,15}|%\"[ !#-~]*\")"
+)
+_PARAMETERS = rf"(?:; *{_KEY}(?:={_ITEM})?)*"
+_INNER_LIST = rf"\( *(?:{_ITEM}{_PARAMETERS}(?: +|(?=\))))*\)"
+_MEMBER = re.compile(rf"({_KEY})(?:=({_INNER_LIST}|{_ITEM}))?{_PARAMETERS}")
+_COMMA = re.compile(r"[ \t]*,[ \t]*")
 
-    The narrowest label that has a meaning decides; of a label that stands twice, `n` counts.
+
+def _dictionary(value: str) -> dict[str, str | None] | None:
+    """The members of a structured dictionary without parameters, None for a key alone; None where it is none.
+
+    Of a key that stands twice the last holds.
     """
-    found: dict[str, set[str | None]] = {}
-    for key, setting in _settings(value):
-        if key in _TRAINING_LABELS or key in _OTHER_LABELS:
-            found.setdefault(key, set()).add(setting)
+    found: dict[str, str | None] = {}
+    value = value.strip(" ")
+    position = 0
+    while position < len(value):
+        member = _MEMBER.match(value, position)
+        if member is None:
+            return None
+        found[member[1]] = member[2]
+        if member.end() == len(value):
+            return found
+        comma = _COMMA.match(value, member.end())
+        if comma is None or comma.end() == len(value):
+            return None
+        position = comma.end()
+    return found
+
+
+def read_content_usage(value: str) -> Iterator[Signal]:
+    """Content-Usage (draft-ietf-aipref-attach-05, 2026-08-19): a structured dictionary, `y` allows and `n` disallows.
+
+    The narrowest label that has a meaning decides. A value that is no dictionary says nothing, as the draft has it
+    (draft-ietf-aipref-vocab-08, "Processing Algorithm"): it is named where it speaks of training.
+    """
+    found = _dictionary(value)
+    if found is None:
+        if any(label in value.lower() for label in _TRAINING_LABELS):
+            yield NAMED, _shown(value) + _NOT_UNDERSTOOD
+        return
     decided = False
     for label in (*_TRAINING_LABELS, *_OTHER_LABELS):
-        for setting in sorted(found.get(label, ()), key=lambda each: each or ""):
-            shown = _shown(label if setting is None else f"{label}={setting}")
-            if label in _OTHER_LABELS or (decided and setting in ("n", "y")):
-                yield NAMED, shown
-            elif setting == "n":
-                yield REFUSED, shown
-            elif setting == "y":
-                yield ALLOWED, shown
-            else:
-                yield NAMED, shown + _NOT_UNDERSTOOD
-        decided = decided or (label in _TRAINING_LABELS and bool(found.get(label, set()) & {"n", "y"}))
+        if label not in found:
+            continue
+        setting = found[label]
+        shown = _shown(label if setting is None else f"{label}={setting}")
+        if label in _OTHER_LABELS or (decided and setting in ("n", "y")):
+            yield NAMED, shown
+        elif setting == "n":
+            yield REFUSED, shown
+        elif setting == "y":
+            yield ALLOWED, shown
+        else:
+            yield NAMED, shown + _NOT_UNDERSTOOD
+        decided = decided or (label in _TRAINING_LABELS and setting in ("n", "y"))
