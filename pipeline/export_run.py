@@ -20,6 +20,7 @@ from pipeline.release.manifest import Config, File, Manifest
 from pipeline.release.mixing.as_release import MixContents, read_contents
 from pipeline.release.reading import chosen_config
 from pipeline.release.tokenizer import load_tokenizer
+from pipeline.release.unfinished import refuse_unfinished
 from pipeline.runner import Runner, Task
 from pipeline.storage.places import Place
 from pipeline.wording import counted
@@ -75,12 +76,23 @@ def export(
         empty = given - sum(file.rows for file in record.files)
         if empty:
             progress.say(f"export: {empty:,} of {counted(given, 'row')} left out: without text to write")
+    _check_unchanged(release, record, said_by, to)
     if tokenizer is not None:
         facts = companion(tokenizer.parent, tokenizer.name)
         publish(tokenizer, to / "tokenizer.json")
         record.others = [facts.model_copy(update={"path": "tokenizer.json"})]
     write_derived(to, record)
     return record
+
+
+def _check_unchanged(release: Place, record: Derived, said_by: str, to: Place) -> None:
+    """Raise KamisukiError where rows that were taken out of a release meanwhile may be in files written before."""
+    refuse_unfinished(release)
+    if record.of != [origin_of(release, record.of[0].name, said_by)]:
+        raise KamisukiError(
+            f"{release} changed while {to} was made of it, which may hold rows that are gone from it: delete {to}, and "
+            "give the command again"
+        )
 
 
 def _check(kind: str, sizes: str | None, tokenizer: Path | None, eos: str | None, layout: str | None) -> None:

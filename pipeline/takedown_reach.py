@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from backports import zstd
 from pipeline.errors import KamisukiError
 from pipeline.progress import Progress
 from pipeline.release.derived import registered, take_out
-from pipeline.release.of_run import releases_of
+from pipeline.release.derived_record import MIXED
+from pipeline.release.of_run import RELEASES, releases_of
 from pipeline.release.push.ledger import pushed_to
 from pipeline.release.taking_down import MADE_OF_PAGES, OF_PAGES, rows_named
 from pipeline.release.tombstones import read_tombstones
+from pipeline.release_lock import held
 from pipeline.rewrite_run import answers_folder
 from pipeline.rewriting.client import RequestCache
 from pipeline.run import locked
@@ -61,7 +64,12 @@ def reach(release: Place, out: str | None, requests: Sequence[Request], progress
 
 def _reach_derived(place: Place, ids: frozenset[str], reached: Reached, seen: set[str]) -> None:
     """Take rows out of what was made of a release, and of what was made of that."""
-    for made in registered(place):
+    try:
+        everything = registered(place)
+    except UNREADABLE as error:
+        reached.failed.append(f"what was made of {place}: {describe_error(error)}")
+        return
+    for made in everything:
         if made["place"] in seen:
             continue
         seen.add(made["place"])
@@ -73,9 +81,11 @@ def _reach_derived(place: Place, ids: frozenset[str], reached: Reached, seen: se
                     f"of {place / '.local' / 'derived.jsonl'}"
                 )
                 continue
-            # First what was made of it: of a mix that is not whole nothing is kept, nor what it knows of that.
-            _reach_derived(where, ids, reached, seen)
-            taken = take_out(where, ids)
+            # A mix is of several releases, and a takedown of another may be at work in it.
+            with held(where) if made["kind"] in MIXED else nullcontext():
+                # First what was made of it: of a mix that is not whole nothing is kept, nor what it knows of that.
+                _reach_derived(where, ids, reached, seen)
+                taken = take_out(where, ids)
             if taken.rows or taken.files:
                 gone = f"{counted(taken.rows, 'row')} out of {counted(taken.files, 'file')}"
                 reached.done.append(f"{gone} of the {made['kind']} at {where}")
@@ -113,14 +123,23 @@ def _reach_run(
             f"tables of {out} (documents, older corpora and rewritten tables) and the WARC files behind them; "
             f"kamisuki gc {out} --yes removes the older tables once the recipe has run again"
         )
-        reached.still_there += [
-            f"perhaps {other}, a release of the same run: kamisuki takedown {other} follows the same list"
-            for other in releases_of(out)
-            if str(other) != str(release)
-        ]
+        _name_others(release, out, reached)
     if isinstance(out, RemotePath):
         reached.still_there.append(f"answers of a model on the disks of other machines that worked for {out}")
     return found
+
+
+def _name_others(release: Place, out: Place, reached: Reached) -> None:
+    """Name the other releases of a run, which may hold the rows too."""
+    try:
+        others = [other for other in releases_of(out) if str(other) != str(release)]
+    except UNREADABLE as error:
+        reached.failed.append(f"the notes of releases in {out / RELEASES}: {describe_error(error)}")
+        return
+    reached.still_there += [
+        f"perhaps {other}, a release of the same run: kamisuki takedown {other} follows the same list"
+        for other in others
+    ]
 
 
 def _forget(path: Path, ids: list[str], reached: Reached) -> None:

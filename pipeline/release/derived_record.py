@@ -146,12 +146,25 @@ def register(release: Place, kind: str, place: Place) -> None:
 
 
 def registered(release: Place) -> list[dict[str, str]]:
-    """What was made of a release: kind and place of each."""
+    """What was made of a release: kind and place of each. Raises UsageError for a list that cannot be read."""
+    path = release / LOCAL / REGISTER
     try:
-        text = read_bytes(release / LOCAL / REGISTER).decode()
+        content = read_bytes(path)
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in text.split("\n") if line]
+    found = []
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if not line:
+            continue
+        try:
+            made = json.loads(line)
+            found.append({"kind": str(made["kind"]), "place": str(made["place"])})
+        except (ValueError, KeyError, TypeError):
+            raise UsageError(
+                f"{path}, line {number}, is damaged, and names something that was made of {release}: bring the file "
+                'back from a copy, or write the line again as {"kind": "jsonl", "place": "FOLDER"}'
+            ) from None
+    return found
 
 
 def begin(release_places: Iterable[Place], place: Place, record: Derived) -> Derived | None:
