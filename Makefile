@@ -228,6 +228,15 @@ test-takedown: setup ## [EVERY=1]: takedowns in a folder and in a bucket killed 
 bench-release: warm ## [TABLES='runs/…/corpus-*/*.parquet'] [ROWS=1000000]: a release of a million rows, beside DuckDB and datasets
 	$(BIN)/python -m benchmarks.release --scratch '$(or $(SCRATCH),build/release)' --rows $(or $(ROWS),1000000) $(if $(TABLES),--tables $(TABLES))
 
+.PHONY: bench-push
+bench-push: warm build/hub-1/.ready ## [ROWS=20000] [SHARD_BYTES=500000] [ROUNDS=3]: kamisuki push beside huggingface_hub's uploads of a folder, to a stand-in Hub that is well, then fails
+	$(BIN)/python -m benchmarks.push --peer build/hub-1/bin/python --scratch '$(or $(SCRATCH),build/push)' --rows $(or $(ROWS),20000) --shard-bytes $(or $(SHARD_BYTES),500000) --rounds $(or $(ROUNDS),3)
+
+build/hub-1/.ready: benchmarks/hub-1.txt $(VENV)/.ready
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/hub-1
+	VIRTUAL_ENV='$(CURDIR)/build/hub-1' $(BIN)/uv pip install --quiet --no-deps -r $<
+	@touch $@
+
 .PHONY: export release
 release: setup ## OUT=… TO=… [CONTACT=…]: make a data set of a corpus that people can load
 	$(call need,TO,make release OUT=runs/mine TO=releases/mine)
