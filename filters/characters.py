@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -35,15 +36,24 @@ VOICED_MARKS = (0x3099, 0x309A)
 CLASSES = (HIRAGANA, KATAKANA, KANJI, JAPANESE_POINTS, SWALLOW_HIRAGANA, SWALLOW_KATAKANA, SWALLOW_KANJI)
 _LETTER_BIT = 0
 _COLUMNS = 1 + len(CLASSES)
+# Code points that are looked at together.
+_BLOCK = 256
+# What str.isalnum takes, which are the characters of Unicode's classes L and N: a test looks at every one.
+_ANY_LETTER = re.compile(r"[^\W_]")
 
 
 @lru_cache(maxsize=1)
 def class_table() -> np.ndarray:
     """The classes of every code point as bits, uint8: bit 0 for letters and digits (Unicode L and N), then CLASSES."""
     table = np.zeros(CODE_POINTS, np.uint8)
-    for code in range(0x110000):
-        if unicodedata.category(chr(code))[0] in "LN":
-            table[code] |= 1 << _LETTER_BIT
+    for first in range(0, 0x110000, _BLOCK):
+        block = "".join(map(chr, range(first, first + _BLOCK)))
+        # Most blocks are all ideographs or syllables, or are not assigned.
+        if block.isalnum():
+            table[first : first + _BLOCK] |= 1 << _LETTER_BIT
+        elif _ANY_LETTER.search(block):
+            letters = [unicodedata.category(character)[0] in "LN" for character in block]
+            table[first : first + _BLOCK] |= np.array(letters, np.uint8) << _LETTER_BIT
     for code in VOICED_MARKS:
         table[code] |= 1 << _LETTER_BIT
     for bit, ranges in enumerate(CLASSES, start=1):

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
@@ -53,6 +54,10 @@ class Run:
         self.shards: list[Shard] = []
         self.robots_shards: list[Shard] = []
         self._check_lock: Callable[[], None] = lambda: None
+
+    @cached_property
+    def _recipe_text(self) -> bytes:
+        return dump_recipe(self.recipe).encode()
 
     @property
     def tables(self) -> dict[str, str]:
@@ -206,7 +211,7 @@ class Run:
             record["recipes"][self.recipe.name] = mine
             record["latest"] = self.recipe.name
             with atomic_file(self.out / "recipes" / f"{self.recipe.name}.yaml") as file:
-                file.write(dump_recipe(self.recipe).encode())
+                file.write(self._recipe_text)
             write_json(path, record)
 
 

@@ -16,9 +16,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import boto3
-from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -73,6 +70,10 @@ def split(url: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=4)
 def _client_of(process: int) -> Any:
+    # Loading boto3 takes longer than most commands, and most runs have no need of it.
+    import boto3
+    from botocore.config import Config
+
     config = Config(
         retries={"mode": "standard", "total_max_attempts": TRIES},
         connect_timeout=20,
@@ -223,6 +224,8 @@ def put(local: Path, url: str) -> None:
             with open(local, "rb") as body:
                 client().put_object(Bucket=bucket, Key=key, Body=body)
         else:
+            from boto3.s3.transfer import TransferConfig
+
             parts = TransferConfig(multipart_threshold=LARGEST_PUT_BYTES, multipart_chunksize=256 * 2**20)
             client().upload_file(str(local), bucket, key, Config=parts)
 

@@ -1,13 +1,15 @@
 """Signals agree with the published definitions on any text, and with hand counts on real sentences."""
 
+import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.characters import kana_ratio
+from filters.characters import VOICED_MARKS, class_table, kana_ratio
 from filters.ng_words import NgWordMatcher, read_word_list
 from filters.signals import NG_WORD_SIGNALS, SIGNALS, measure
 from tests.filters.published import signals as published
@@ -33,6 +35,12 @@ TEXTS = st.lists(
     st.one_of(st.sampled_from(SENTENCES), st.just("\n"), st.text(max_size=6), st.sampled_from("あア漢。…・ー!?々 ")),
     max_size=25,
 ).map("".join)
+
+
+def test_letters_are_what_unicode_calls_letters_and_digits_whatever_the_code_point():
+    letters = np.array([unicodedata.category(chr(code))[0] in "LN" for code in range(0x110000)])
+    letters[[*VOICED_MARKS]] = True
+    assert ((class_table()[:0x110000] & 1).astype(bool) == letters).all()
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -254,3 +256,10 @@ def test_a_damaged_list_is_one_clear_error(tmp_path):
         with pytest.raises(UsageError, match="2 files"):
             find_inputs([f"{path}:{wrong}"], Sources(base=str(tmp_path)))
     assert find_inputs([f"{path}:1"], Sources(base=str(tmp_path))) == [Path(tmp_path / "b.warc.gz")]
+
+
+def test_what_needs_no_s3_loads_no_client_of_it():
+    """Each command and each new worker would wait for it."""
+    code = "import sys, pipeline.cli, pipeline.run, pipeline.extract; print('boto3' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
