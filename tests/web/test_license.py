@@ -321,3 +321,21 @@ def test_of_very_many_statements_a_bounded_number_is_read(name: str, monkeypatch
 def test_of_a_megabyte_a_bounded_part_is_kept(html: str, filling: str) -> None:
     fact = license_of(html.format(filling * (1_000_000 // len(filling))))
     assert fact.tier in TIERS and len(fact.url or "") <= 2_000
+
+
+NAMED = (
+    "<title>紙の里</title><p>Umipedia content is available under CC BY-SA 4.0.</p>"
+    "<p>紙業庁のウェブサイトのコンテンツは公共データ利用規約（第1.0版）に従って利用できます。</p>"
+)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", "http://[::1", "//", "", "紙", "http://a@b:c/", "http://例え.jp:x", "http://\udcff/"]
+)
+def test_an_address_that_is_none_ends_no_reading(url: str) -> None:
+    assert find_license(read_page(NAMED), {}, url).tier in TIERS
+
+
+@given(st.text(max_size=40) | st.text("htps:/[]@.%#?&=紙1", max_size=40))
+def test_any_address_will_do(url: str) -> None:
+    assert find_license(read_page(NAMED), {}, url).tier in TIERS

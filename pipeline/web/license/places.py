@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.web.page import Page
 from pipeline.web.page.elements import TAG_NAMES
+from pipeline.web.page.references import resolve_references
 from pipeline.web.page.stack import TAG
 from pipeline.web.page.tree import TEXT_HIDDEN
+from pipeline.web.urls import host
 
 # What stands in these is another's, or is about another thing: a picture, a quotation, a sample of code.
 _OTHER_TAGS = frozenset(
@@ -43,10 +45,10 @@ _ITEM_TAGS = frozenset(("tr", "li"))
 _ITEM_WORDS = frozenset("card cards item items result results product tile".split())
 _DEEPEST_ITEM = 6
 _LONGEST_AROUND = 20_000
-_LONGEST_ITEM = 2_000
+_MOST_TEXTS = 20
+_LONGEST_TEXT = 500
 _LONGEST_NAME = 100
 _MOST_HEADINGS = 50
-_TAGS = re.compile(rb"<[^<>]*>")
 _MARKS = re.compile(r"[\W_]+")
 _JAPANESE = re.compile("[ぁ-ゖァ-ヶ一-鿿]")
 # A part that holds more of the page's text than this is the page itself, whatever its class says.
@@ -227,18 +229,29 @@ class Places:
                 return ""
             is_card = bool(_class_words(page.attribute(element, "class") or "") & _ITEM_WORDS)
             if (page.name(element) in _ITEM_TAGS or is_card) and self.share(element) <= _LARGEST_PART:
-                begin = page.elements[element]["start"]
-                text = page.source[begin : min(start, begin + _LONGEST_ITEM)]
-                words = _TAGS.sub(b"\n", text).decode("utf-8", "replace").split("\n")
-                return next((name for word in words if (name := word.strip())), "")[:_LONGEST_NAME]
+                return self._first_text(page.elements[element]["start"], start)
             element = page.parent(element)
         return ""
+
+    def _first_text(self, begin: int, end: int) -> str:
+        """The first text between two places of the page that is not blank; of many the first _MOST_TEXTS are read."""
+        texts = self.page.texts
+        first, last = np.searchsorted(texts["start"], (begin, end))
+        for _, start, stop, flags in texts[first : min(last, first + _MOST_TEXTS)].tolist():
+            text = self.page.source[start : min(stop, start + _LONGEST_TEXT)]
+            if not flags & TEXT_HIDDEN and (name := resolve_references(text, False).strip()):
+                return name[:_LONGEST_NAME]
+        return ""
+
+    @cached_property
+    def _host(self) -> str:
+        return (host(self.url) if self.url else None) or ""
 
     @cached_property
     def _names(self) -> str:
         """The page's title and its host, in lower case and without blanks and marks."""
         title = " ".join(self.page.text_of(int(element)) for element in self.page.find("title")[:1])
-        return _MARKS.sub("", f"{title} {urlsplit(self.url or '').netloc}".lower())
+        return _MARKS.sub("", f"{title} {self._host}".lower())
 
     def is_named(self, name: str) -> bool:
         """Whether a name is one of this page's site: it stands in the title or the host; or the host is a government's,
@@ -246,8 +259,8 @@ class Places:
         """
         if _MARKS.sub("", name.lower()) in self._names:
             return True
-        host = urlsplit(self.url or "").netloc.lower()
-        return bool(_JAPANESE.search(name)) and (not host or host.endswith((".go.jp", ".lg.jp")) or ".pref." in host)
+        is_public = not self._host or self._host.endswith((".go.jp", ".lg.jp")) or ".pref." in self._host
+        return is_public and bool(_JAPANESE.search(name))
 
     def _item(self, element: int) -> tuple[set[str], set[str]] | None:
         """Types of the microdata item that an element's property belongs to, and what that item is to others."""
