@@ -95,7 +95,8 @@ check-truth: setup ## BENCH=… OUT=…: hold a run over a benchmark folder agai
 	$(BIN)/python benchmarks/check_truth.py "$(BENCH)" "$(OUT)"
 
 train-extractor: bench-setup ## DATA=… BENCH=…: make the main-text model again, and print its scores across sites
-	$(BIN)/python -m training.train --data '$(DATA)' --texts build/out-of-fold-texts.json $(if $(BENCH),--bench '$(BENCH)')
+	$(BIN)/python -m training.train --data '$(DATA)' --texts build/out-of-fold-texts.json \
+	  --chances build/out-of-fold-chances.npz $(if $(BENCH),--bench '$(BENCH)')
 
 bench: bench-setup build/datatrove-shipped/.ready build/datatrove-honest/.ready warm ## BENCH=…: kamisuki and datatrove over the same WARC files, and our own time by step
 	$(BIN)/python -m benchmarks.against_datatrove '$(BENCH)' \

@@ -29,22 +29,28 @@ HEADLINE_IN = frozenset({"web", "ja-manuals", "zh", "fixtures", "framed"})
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What models that had not seen a page's groups chose of it: kept (n,), and the expected F1 in thousandths."""
+    """What models that had not seen a page's groups chose of it: kept (n,), and the expected F1 in thousandths; the
+    fold with which it was held out, and the chances (n,) that both looks gave its blocks.
+    """
 
     kept: npt.NDArray[np.uint8]
     expected: int
+    fold: int
+    first: npt.NDArray[np.int32]
+    second: npt.NDArray[np.int32]
 
 
 def _chances(trees: Trees, examples: Sequence[Example], indices: Sequence[int]) -> dict[int, npt.NDArray[np.int32]]:
     return {index: chances(trees, examples[index].features) for index in indices}
 
 
-def _choice(example: Example, second: Trees, seen: npt.NDArray[np.int32]) -> Held:
+def _choice(example: Example, second: Trees, seen: npt.NDArray[np.int32], fold: int) -> Held:
     kept = np.zeros(len(example.found.blocks), dtype=np.uint8)
     if not len(kept):
-        return Held(kept, 0)
-    _, expected = choose(example.found.blocks, chances(second, both_looks(example.found, seen)), kept)
-    return Held(kept, expected)
+        return Held(kept, 0, fold, seen, seen)
+    found = chances(second, both_looks(example.found, seen))
+    _, expected = choose(example.found.blocks, found, kept)
+    return Held(kept, expected, fold, seen, found)
 
 
 def cross_validate(
@@ -72,7 +78,7 @@ def cross_validate(
         second = fit_second(examples, training, paired[number])
         for index in held_out:
             if examples[index].page.set not in UNSCORED:
-                held[index] = _choice(examples[index], second, alone[index])
+                held[index] = _choice(examples[index], second, alone[index], number)
     everything = range(len(examples))
     return dict(sorted(held.items())), fit_first(examples, everything), fit_second(examples, everything, alone)
 

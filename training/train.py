@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from pipeline.web.main_text.model import MODEL_FILE, PAGE_TYPES, feature_digest, load_model
 from pipeline.web.main_text.trees import Trees, sum_trees
-from training.crossval import cross_validate, held_out_texts
+from training.chances import PageChances, write_chances
+from training.crossval import Held, cross_validate, held_out_texts
 from training.examples import Example, make_examples
 from training.fit import TYPE_NAMES, fit_types, page_features
 from training.folds import split
@@ -101,6 +102,22 @@ def type_accuracy(examples: Sequence[Example], kept: dict[int, npt.NDArray[np.ui
     return right, whole
 
 
+def page_chances(example: Example, held: Held) -> PageChances:
+    """What the cross-validation said of a page's blocks, beside their labels."""
+    page = example.page
+    return PageChances(
+        page.id,
+        page.set,
+        page.site,
+        page.page_type or "",
+        held.fold,
+        example.labels,
+        example.letters,
+        held.first,
+        held.second,
+    )
+
+
 def print_scores(pages: Sequence[LabelledPage], texts: Mapping[str, str]) -> list[float]:
     """Print F1 of texts by page id, by set, and by page type of the largest; returns F1 of each page."""
     scores = []
@@ -130,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bench", type=Path, help="a built benchmark, some of whose framed pages are trained on")
     parser.add_argument("--out", type=Path, default=MODEL_FILE)
     parser.add_argument("--texts", type=Path, help="keep the held-out pages' texts here, for the benchmark")
+    parser.add_argument("--chances", type=Path, help="keep what was said of the held-out pages' blocks here (.npz)")
     settings = parser.parse_args(arguments)
     begun = time.monotonic()
     pages = load_pages(settings.data, settings.bench)
@@ -139,6 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{len(copies):,} shortened copies")
     examples += copies
     held, first, second = cross_validate(examples)
+    if settings.chances:
+        write_chances(settings.chances, [page_chances(examples[index], choice) for index, choice in held.items()])
     texts = held_out_texts(examples, held)
     scores = print_scores([examples[index].page for index in held], texts)
     table = calibration([choice.expected for choice in held.values()], scores)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.chances import PageChances, letter_f1, read_chances, write_chances
 from training.examples import make_example
 from training.folds import split
 from training.labels import label_blocks, squeeze
@@ -123,3 +124,31 @@ def test_calibration_rises_and_says_what_was_seen():
     table = train.calibration(expected.tolist(), seen.tolist())
     assert (np.diff(table) >= 0).all() and len(table) == 1001
     assert abs(table[700] - 630) < 25
+
+
+@given(st.data())
+def test_chances_are_read_as_they_were_written(tmp_path_factory, data):
+    chooser = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    pages = []
+    for number, count in enumerate(data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=4))):
+        chances = [chooser.integers(0, 1024, count, dtype=np.int32) for _ in range(2)]
+        letters = chooser.integers(1, 900, count, dtype=np.int32)
+        labels = chooser.random(count, dtype=np.float32)
+        pages.append(PageChances(f"頁{number}", "web", "example.jp", "", number, labels, letters, *chances))
+    path = tmp_path_factory.mktemp("chances") / "held.npz"
+    write_chances(path, pages)
+    for one, other in zip(pages, read_chances(path), strict=True):
+        for name in PageChances.__slots__:
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+@given(st.lists(st.tuples(st.integers(1, 500), st.booleans()), min_size=1), st.data())
+def test_no_choice_of_blocks_is_better_by_letters_than_those_of_the_gold(blocks, data):
+    letters = np.array([size for size, _ in blocks], dtype=np.int32)
+    gold = np.array([belongs for _, belongs in blocks])
+    nothing = np.zeros(len(blocks), dtype=np.int32)
+    held = PageChances("a", "web", "a", "", 0, gold.astype(np.float32), letters, nothing, nothing)
+    kept = np.array(data.draw(st.lists(st.booleans(), min_size=len(blocks), max_size=len(blocks))))
+    assert letter_f1(held, gold) == 1
+    assert 0 <= letter_f1(held, kept) <= 1
+    assert (letter_f1(held, kept) == 1) == bool((kept == gold).all())
