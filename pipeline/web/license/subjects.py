@@ -20,7 +20,7 @@ _POINTED = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(
-    r"(?:すべての|全ての|全|各|掲載の|掲載している|公開している|ユーザーの|利用者の|サイトの|ページの)*"
+    r"(?:すべての|全ての|全|各|掲載の|掲載している|公開している|ユーザーの|利用者の|サイトの|ページの|ブログの|ウィキの|Wikiの)*"
     r"(?:文章|文書|テキスト|コンテンツ|記事|ドキュメント|文|投稿|内容)+(?:[・、と及びおよびや]+[^、。の]{1,12})*"
 )
 _DEFINED = re.compile(
@@ -38,6 +38,7 @@ _OWN = re.compile(rf"{_OWN_NOUN}|(?:本|この)(?:{_SHORT_NOUN})", re.IGNORECASE
 _CLAUSE = re.compile(
     r"\A.*(?:[てで](?:い|おり|あり)?(?:ます)?る|れる|した|[いっん][ただ]|する|ある)(?=[一-鿿ァ-ヶA-Za-z])"
 )
+_TERMS_OF = re.compile(r"(.+)の(?:利用規約|利用ルール|ライセンス|利用条件|使用条件|著作権|権利)")
 _TERMS = re.compile(
     r"ライセンス|規約|利用|表示|継承|条件|許諾|権利|著作権|詳細|こちら|\bcc\b|creative|commons|licen[sc]e|rights|terms|deed|©|copyright"
     r"|by|legal|here|details|https?:",
@@ -124,9 +125,7 @@ def japanese_subject(prefix: str, is_waiver: bool, is_named: Callable[[str], boo
     plain = EXCEPTION.sub("", PARENTHESES.sub("", prefix))
     # An object behind which a clause ends is that clause's.
     topics = [
-        topic
-        for topic in TOPIC.finditer(plain)
-        if not topic[0].startswith("を") or "、" not in plain[topic.end() :].rstrip("、 ")
+        topic for topic in TOPIC.finditer(plain) if not topic[0].startswith("を") or "、" not in plain[topic.end() :]
     ]
     if is_waiver and not topics:
         phrase = plain.rstrip("の ")
@@ -136,7 +135,8 @@ def japanese_subject(prefix: str, is_waiver: bool, is_named: Callable[[str], boo
         phrase = re.split("[、。,;|]", plain[: topics[-1].start()])[-1].strip()
     else:
         return Subject.THING if THING_NOUN.search(plain) else None
-    if is_of_other(phrase):
+    terms = _TERMS_OF.fullmatch(phrase)
+    if is_of_other(phrase) or (terms is not None and is_of_other(terms[1])):
         return Subject.THING
     named = _NAMED_SITE.match(phrase)
     if named is not None and not _POINTED.match(phrase) and not is_named(named[1]):
