@@ -20,6 +20,8 @@ from pipeline.storage.places import Place, RemotePath, file_sizes, local_copy, o
 from pipeline.storage.scratch import scratch_file
 
 TEMPORARY_SUFFIX = ".tmp"
+# In a folder that one run at a time works in.
+LOCK = ".lock"
 ROW_GROUP_BYTES = 16_000_000
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import KamisukiError
-from pipeline.files import atomic_file, canonical_digest, remove_temporaries, write_json
+from pipeline.files import LOCK, atomic_file, canonical_digest, remove_temporaries, write_json
 from pipeline.progress import Progress
 from pipeline.release.derived_record import (
     MADE_OF,
@@ -37,7 +37,6 @@ from pipeline.release.mixing.placing import first_range
 from pipeline.release.mixing.plan import Measured, Step, Stream, Taken, find_source, measured_of, origins_of
 from pipeline.release.tokenizer import IN_MANIFEST, TextTokenizer, load_tokenizer
 from pipeline.release_lock import held
-from pipeline.run import LOCK
 from pipeline.runner import Runner, Task
 from pipeline.steps import Job, Steps, was_made_of
 from pipeline.storage.places import Place, delete, remove_empty_folders, tree_sizes

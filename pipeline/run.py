@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from pipeline.audit_stage import Repeated, audit_repeats
 from pipeline.errors import UsageError
-from pipeline.files import atomic_file, canonical_digest, read_json, remove_temporaries, write_json
+from pipeline.files import LOCK, atomic_file, canonical_digest, read_json, remove_temporaries, write_json
 from pipeline.inputs import PAGES, ROBOTS_TXT, find_inputs
 from pipeline.ledger import FAILURE_SUFFIX
 from pipeline.plan import Shard, extend_plan, load_plan, save_plan
@@ -30,7 +30,6 @@ from pipeline.takedown_list import Request, remember_requests
 from pipeline.wording import counted
 
 ROBOTS_PLAN = "robots-plan"
-LOCK = ".lock"
 
 
 class Run:

@@ -13,15 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from pipeline.errors import UsageError
-from pipeline.files import TEMPORARY_SUFFIX, atomic_file
+from pipeline.files import LOCK, TEMPORARY_SUFFIX, atomic_file
 from pipeline.release.derived_record import (
     DERIVED,
     MIXED,
     Derived,
     DerivedFile,
     companion,
-    derived_bytes,
     publish,
     read_derived,
     register,
@@ -32,6 +33,8 @@ from pipeline.release.exports import jsonl, parquet, text, tokens
 from pipeline.release.exports.making import remove_leftovers, workshop
 from pipeline.release.exports.sidecar import SUFFIX as IDS
 from pipeline.release.exports.sidecar import read_places
+from pipeline.release.json_record import InnerPath, Part
+from pipeline.release.manifest import LOCAL
 from pipeline.release.mixing.card import write_mix_card
 from pipeline.release.mixing.checksums import write_checksums
 from pipeline.release.mixing.tally import tally_of
@@ -50,7 +53,15 @@ __all__ = ["DERIVED", "TakenOut", "read_derived", "register", "registered", "tak
 STAGED = ".taking-out"
 READY = "ready.json"
 # Of a place with an unfinished record these are kept: they hold no rows.
-_NO_ROWS = (DERIVED,)
+_NO_ROWS = (DERIVED, f"{LOCAL}/{LOCK}")
+
+
+class Ready(Part):
+    """What is left to do of a change: the new record, files to be put in their places, and files to be deleted."""
+
+    record: Derived
+    put: list[InnerPath]
+    gone: list[InnerPath]
 
 
 @dataclass(frozen=True)
@@ -206,23 +217,36 @@ def _without(record: Derived, file: DerivedFile, here: Path, made: Path, ids: fr
 
 def _commit(place: Place, record: Derived, put: list[str], gone: list[str]) -> None:
     """From here on the change is made, now or by the next run."""
-    data = {"record": json.loads(derived_bytes(record)), "put": put, "gone": gone}
+    ready = Ready(record=record, put=put, gone=gone)
     with atomic_file(place / STAGED / READY) as file:
-        file.write(json.dumps(data, ensure_ascii=False).encode())
+        file.write(ready.model_dump_json(by_alias=True).encode("utf-8", "surrogatepass"))
+
+
+def _read_ready(place: Place) -> Ready | None:
+    """A change that was ready to be made. Raises UsageError for one that is damaged or leads out of the place."""
+    path = place / STAGED / READY
+    try:
+        return Ready.model_validate_json(read_bytes(path))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"{path} is damaged: {where}: {first['msg']}: delete {place} and make it again: its files may be half of "
+            "one state and half of another"
+        ) from None
 
 
 def _finish(place: Place) -> None:
     """Put staged files in their places if all are there; remove those of a try that did not come so far."""
-    try:
-        data = json.loads(read_bytes(place / STAGED / READY))
-    except FileNotFoundError:
-        data = None
-    if data is not None:
-        record = Derived.model_validate(data["record"])
-        for path in data["put"]:
+    ready = _read_ready(place)
+    if ready is not None:
+        record = ready.record
+        for path in ready.put:
             with local_copy(place / STAGED / path) as staged:
                 publish(staged, place / path)
-        for path in data["gone"]:
+        for path in ready.gone:
             delete(place / path)
         if record.kind in MIXED:
             write_checksums(place, record)

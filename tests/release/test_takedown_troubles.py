@@ -10,6 +10,7 @@ from pipeline import export_run
 from pipeline.errors import KamisukiError
 from pipeline.export_run import export
 from pipeline.release.derived import read_derived
+from pipeline.release.derived_record import write_derived
 from pipeline.release.manifest import LOCAL, read_manifest
 from pipeline.release.unfinished import read_plan
 from pipeline.release.verify import verify
@@ -90,3 +91,16 @@ def test_an_export_of_a_release_that_changes_meanwhile_is_not_whole(place, monke
     assert record is not None and not record.finished
     takedown(place)
     assert left(place, "release/data", "lines", "more") == set()
+
+
+def test_a_mix_that_is_not_whole_is_cleared_once(place, tokenizer_file):
+    sources = [{"name": "web", "release": str(place), "weight": 1}]
+    keys = {"name": "m", "tokenizer": str(tokenizer_file), "budgets": ["1K"], "sources": sources, "max_epochs": 99}
+    mix = place.parent / "mix"
+    record = mix_of(write_manifest(place.parent / "mix.yaml", **keys), mix)
+    write_derived(mix, record.model_copy(update={"finished": False}))
+    _, reached = takedown(place, request("host", "h1.example"))
+    assert any(f"of the mix at {mix}" in line for line in reached.done)
+    assert left(place, "mix") == set() and not list(mix.rglob("*.parquet"))
+    _, reached = takedown(place)
+    assert not reached.failed and not any("mix" in line for line in reached.done)

@@ -162,3 +162,20 @@ def test_a_record_that_points_out_of_its_place_is_refused_and_nothing_is_touched
     with pytest.raises(UsageError, match="does not stay within the folder"):
         take_out(place, GONE)
     assert bytes_of(place) == before and outside.read_bytes() == b"not of the export"
+
+
+@pytest.mark.parametrize("way_out", ["../victim.txt", "/etc/hostname", "train/../../victim.txt", "a\\b"])
+def test_a_change_that_leads_out_of_the_place_is_refused(tmp_path, way_out):
+    make_release(tmp_path / "release", ROWS[:10], files=1)
+    run(tmp_path / "release", tmp_path / "made", "jsonl")
+    (tmp_path / "victim.txt").write_text("mine")
+    record = json.loads((tmp_path / "made" / DERIVED).read_text())
+    (tmp_path / "made" / derived.STAGED).mkdir()
+    ready = tmp_path / "made" / derived.STAGED / derived.READY
+    before = bytes_of(tmp_path)
+    for change in ({"put": [], "gone": [way_out]}, {"put": [way_out], "gone": []}, {"put": []}):
+        ready.write_text(json.dumps({"record": record, **change}))
+        with pytest.raises(UsageError, match=r"ready.json is damaged: (put|gone).*make it again"):
+            take_out(tmp_path / "made", GONE)
+        ready.unlink()
+        assert bytes_of(tmp_path) == before
