@@ -293,8 +293,8 @@ bench-consent: warm ## Time license, consent and robots.txt (WARC='folder/*.warc
 plan: warm ## RECIPE=… INPUT='…' [CORES=…]: what a run will cost, from a measured sample
 	$(BIN)/kamisuki plan $(RECIPE) --input '$(INPUT)' $(if $(CORES),--cores $(CORES)) $(foreach pair,$(SET),--set '$(pair)')
 
-bench-scaling: warm ## BENCH=…: the same work by one worker and by two
-	$(BIN)/python -m benchmarks.scaling '$(BENCH)'
+bench-scaling: warm ## BENCH=… [TIMES=6]: the same work by one worker and by two
+	$(BIN)/python -m benchmarks.scaling '$(BENCH)' $(if $(TIMES),--times $(TIMES))
 
 simulate: setup ## From measured costs to a thousand nodes and 94 snapshots, calculated
 	@$(BIN)/python -m benchmarks.simulate_cluster

@@ -53,32 +53,43 @@ def nothing(**arguments: Any) -> dict[str, Any]:
     return Entry("nothing", "nothing").__dict__
 
 
-def _children(process: int) -> Iterator[int]:
-    for children in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
+def children(process: int) -> Iterator[int]:
+    """All processes below one."""
+    for below in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            found = below.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            # The thread has ended just now.
+            continue
+        for child in map(int, found):
             yield child
-            yield from _children(child)
+            yield from children(child)
 
 
 def _kind(line: str) -> str:
-    if line.startswith("ray::"):
+    if line.startswith("ray::") and "Agent" not in line:
         return "workers"
     return "GCS" if "gcs_server" in line else "raylet" if "raylet/raylet" in line else "other processes"
+
+
+def used_by(process: int) -> tuple[str, float] | None:
+    """Kind of a process, and seconds of the processor that it has used; None when it has ended."""
+    try:
+        line = Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        # Behind the name in parentheses: fields 14 and 15 of proc(5) are user and system time.
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # A process that has ended and that nobody has waited for has no line.
+    return (_kind(line), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")) if line else None
 
 
 def processor_seconds() -> dict[str, float]:
     """Seconds of the processor by kind of process: this one, the driver, and those of Ray that it started."""
     found = {"driver": time.process_time(), **dict.fromkeys(KINDS, 0.0)}
-    tick = os.sysconf("SC_CLK_TCK")
-    for process in _children(os.getpid()):
-        try:
-            line = Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            # Behind the name in parentheses: fields 14 and 15 of proc(5) are user and system time.
-            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            # It has ended just now: the workers that do these tasks stay.
-            continue
-        found[_kind(line)] += (int(fields[11]) + int(fields[12])) / tick
+    # One that has ended just now is left out: the workers that do these tasks stay.
+    for kind, seconds in filter(None, map(used_by, children(os.getpid()))):
+        found[kind] += seconds
     return found
 
 

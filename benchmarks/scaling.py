@@ -5,7 +5,8 @@
 The benchmark's WARC files are given several times under other names, so that the start of Ray and of workers weighs as
 little as in a run of a crawl. A run of each file once goes before and is not counted, so that nobody is the first to
 meet the files and the code. Then runs take turns as 1, 2, 2, 1 workers, so that neither always comes after the other.
-Medians are printed, and the load of the machine before each run: what others do on it is in the seconds.
+Medians are printed, and the load of the machine before each run: what others do on it is in the seconds. So are
+seconds of the processor by kind of process: what the driver and Ray use is not there for workers.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.ray_cost import KINDS, children, used_by
+
 RECIPE = "swallow-v2"
 IMPORTS, START = "start of Python, imports", "plan, start of Ray"
 BETWEEN, END = "between stages", "end of the command"
 STAGES, COMMAND, STEADY = "all stages", "the whole command", "the whole command without its start"
 TASKS = "seconds of all tasks together"
+# Processes are looked at so often: a look at all threads of Ray takes some 10 ms of the processor.
+LOOK_SECONDS = 1.0
 
 
 def seconds_of(event: dict[str, str]) -> float:
@@ -34,15 +39,35 @@ def seconds_of(event: dict[str, str]) -> float:
     return datetime.datetime.fromisoformat(event["time"]).timestamp()
 
 
+def watched(command: list[str]) -> dict[str, float]:
+    """Do a command to its end: seconds of the processor by kind of process. Raises CalledProcessError."""
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    used: dict[int, tuple[str, float]] = {}
+    while driver.poll() is None:
+        for process in (driver.pid, *children(driver.pid)):
+            if found := used_by(process):
+                used[process] = found
+        time.sleep(LOOK_SECONDS)
+    if driver.returncode:
+        raise subprocess.CalledProcessError(driver.returncode, command)
+    of = dict.fromkeys(("driver", *KINDS), 0.0)
+    for process, (kind, seconds) in used.items():
+        of["driver" if process == driver.pid else kind] += seconds
+    return {f"CPU: {kind}": seconds for kind, seconds in of.items()}
+
+
 def run(inputs: Path, folder: Path, workers: int) -> dict[str, float]:
-    """Wall seconds of a run by part, as its events tell them; of tasks, those that each took in its worker."""
+    """Wall seconds of a run by part, as its events tell them; of tasks, those that each took in its worker.
+
+    Behind them, seconds of the processor by kind of process.
+    """
     log = folder / "events.jsonl"
     command = [
         *(sys.executable, "-m", "pipeline.cli", "run", RECIPE, "--input", f"{inputs}/*.warc.gz"),
         *("--out", str(folder / "out"), "--workers", str(workers), "--log-json", str(log)),
     ]
     began = time.time()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    used = watched(command)
     ended = time.time()
     events = [json.loads(line) for line in log.read_text().splitlines()]
     stages: dict[str, float] = {}
@@ -56,7 +81,7 @@ def run(inputs: Path, folder: Path, workers: int) -> dict[str, float]:
     parts = {IMPORTS: seconds_of(events[0]) - began, START: first[0] - seconds_of(events[0])}
     parts |= stages | {STAGES: together, BETWEEN: working - together, END: ended - last[-1]}
     parts |= {TASKS: sum(event["seconds"] for event in events if event["event"] == "task_finish")}
-    return parts | {STEADY: ended - first[0], COMMAND: ended - began}
+    return parts | {STEADY: ended - first[0], COMMAND: ended - began} | used
 
 
 def turns(count: int) -> list[int]:
