@@ -126,10 +126,10 @@ class RayRunner:
         errors = self._start().exceptions.RayError
         from ray.experimental.internal_kv import _internal_kv_del
 
-        self._check_memory(tasks)
         batch = uuid.uuid4().hex
         lost = False
         try:
+            self._check_memory(tasks)
             yield from self._fly(tasks, batch, watcher)
         except errors as error:
             lost = True

@@ -89,8 +89,13 @@ def test_an_error_that_was_handled_before_another_came_is_no_cause():
     assert not is_of_its_node(ValueError("x"))
 
 
-def test_a_lost_cluster_is_one_line_that_says_what_to_do():
+@pytest.mark.parametrize("looking", [True, False])
+def test_a_lost_cluster_is_one_line_that_says_what_to_do(looking):
+    """Lost while its nodes are looked at before the first task, or later."""
     import ray
+
+    told = "RPC error: WrongClusterID: Perhaps the client is accessing GCS after it has restarted.."
+    gone = ray.exceptions.AuthenticationError(f"{told}\nEnsure that the token is available")
 
     class Lost(RayRunner):
         def _start(self):
@@ -98,10 +103,11 @@ def test_a_lost_cluster_is_one_line_that_says_what_to_do():
 
         def _check_memory(self, tasks):
             assert not tasks
+            if looking:
+                raise gone
 
         def _fly(self, tasks, batch, watcher):
-            told = "RPC error: WrongClusterID: Perhaps the client is accessing GCS after it has restarted.."
-            raise ray.exceptions.AuthenticationError(f"{told}\nEnsure that the token is available")
+            raise gone
             yield
 
     with pytest.raises(KamisukiError) as lost:
