@@ -344,6 +344,16 @@ def card_of_another(folder: Path) -> None:
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
+def card_with(configs: str) -> Callable[[Path], None]:
+    """A card whose metadata say this of configs, as others write them."""
+
+    def broken(folder: Path) -> None:
+        build(folder, plain_rows())
+        (folder / "README.md").write_text(f"---\nlicense: other\n{configs}\n---\n\n# demo\n", encoding="utf-8")
+
+    return broken
+
+
 def at(cell: str, file: int, number: int) -> str:
     return f"data/{cell}/train-0000{file}-of-00002.parquet: row {number} ({id_of(cell, 'train', file, number)})"
 
@@ -425,7 +435,12 @@ BROKEN: dict[str, list[tuple[Callable[[Path], None], str]]] = {
         (asked_for("host", host_of("train", 1).upper()), ROW + ": a request for takedown names it"),
     ],
     "card": [(edited_card, "README.md: is not what the manifest makes")],
-    "configs": [(card_of_another, "data/demo-none/train-00001-of-00002.parquet: no config finds it")],
+    "configs": [
+        (card_of_another, "data/demo-none/train-00001-of-00002.parquet: no config finds it"),
+        (card_with("configs: [{config_name: all, data_files: 'data/*/*.parquet'}]"), "README.md: its configs were"),
+        (card_with("configs: [{config_name: all}]"), "README.md: its configs were edited"),
+        (card_with("configs: 7"), "README.md: its configs were edited"),
+    ],
 }  # fmt: skip
 # What cannot be broken alone: rows that cannot be read are not counted either, and a card that finds less was edited.
 BESIDE = {

@@ -19,11 +19,15 @@ def check_configs(text: bytes, there: dict[str, int], wanted: dict[tuple[str, st
         check.fail(f"{CARD}: its metadata cannot be read: {error}")
         return
     finds: dict[tuple[str, str], set[str]] = {}
-    for config in configs:
-        for part in config["data_files"]:
-            globs = [part["path"]] if isinstance(part["path"], str) else part["path"]
-            paths = {path for path in there for glob in globs if fnmatchcase(path, glob)}
-            finds[config["config_name"], part["split"]] = paths
+    try:
+        for config in configs:
+            for part in config["data_files"]:
+                globs = [part["path"]] if isinstance(part["path"], str) else part["path"]
+                paths = {path for path in there for glob in globs if fnmatchcase(path, glob)}
+                finds[str(config["config_name"]), str(part["split"])] = paths
+    except (KeyError, TypeError) as error:
+        check.fail(f"{CARD}: its configs were edited: they do not name their files by split ({error!r})")
+        return
     for name in sorted(wanted.keys() | finds.keys()):
         check.looked_at += 1
         if wanted.get(name) != finds.get(name):
