@@ -67,5 +67,10 @@ def whole_numbers(model: dict[str, Any], depth: int) -> Trees:
             limits[row, level] = floor(question["border"])
         values = [round(value * scale * LEAF_SCALE) for value in tree["leaf_values"]]
         leaves[row, : len(values)] = values
-    steps = [ceil(LEAF_SCALE * log((chance - 0.5) / (CHANCE + 0.5 - chance))) for chance in range(1, CHANCE + 1)]
-    return Trees(columns, limits, leaves, round(bias * LEAF_SCALE), np.array(steps, dtype=np.int64))
+    return Trees(columns, limits, leaves, round(bias * LEAF_SCALE), chance_steps())
+
+
+def chance_steps(share: float = 1.0, shift: float = 0.0) -> npt.NDArray[np.int64]:
+    """Sums of leaves (CHANCE,) at which a chance rises, where its log odds are a share of the sum and a shift."""
+    odds = [log((chance - 0.5) / (CHANCE + 0.5 - chance)) for chance in range(1, CHANCE + 1)]
+    return np.array([ceil(LEAF_SCALE * (each - shift) / share) for each in odds], dtype=np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,15 @@ from pipeline.web.main_text.judge import both_looks, headline_of
 from pipeline.web.main_text.model import PAGE_TYPES
 from pipeline.web.main_text.page_type import PAGE_FEATURE_COUNT, build_page_features
 from pipeline.web.main_text.trees import Trees
-from training.boosting import train
+from training.boosting import chance_steps, train
 from training.examples import Example
 
 FIRST_TREES, FIRST_RATE = 200, 0.12
 SECOND_TREES, SECOND_RATE = 250, 0.10
+# A page is chosen by chances whose log odds are this share of what the second trees say, and a shift: blocks of a page
+# are right or wrong together, so that expectations by each alone are too sure. Tried by the cross-validation
+# (docs/main-text-model.md).
+CHOICE_SHARE, CHOICE_SHIFT = 0.5, -0.9
 TYPE_TREES, TYPE_RATE, TYPE_DEPTH = 60, 0.12, 4
 # Blocks of one page that are trained on; of longer pages a sample speaks for all.
 BLOCKS_A_PAGE = 60
@@ -102,7 +107,8 @@ def fit_second(examples: Sequence[Example], indices: Sequence[int], seen: Mappin
     def features(index: int) -> npt.NDArray[np.int32]:
         return both_looks(examples[index].found, seen[index])
 
-    return _train(examples, features, indices, SECOND_TREES, SECOND_RATE)
+    trees = _train(examples, features, indices, SECOND_TREES, SECOND_RATE)
+    return replace(trees, steps=chance_steps(CHOICE_SHARE, CHOICE_SHIFT))
 
 
 def page_features(example: Example, kept: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:

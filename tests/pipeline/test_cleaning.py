@@ -35,7 +35,7 @@ def prose(seed: int, count: int) -> tuple[str, ...]:
     return tuple(sentence(seed, number) + sentence(seed, 50 + number) for number in range(count))
 
 
-FOOTER = ("関連記事はこちらです", "次の記事、前の記事へ", "著作権について")
+FOOTER = ("関連記事はこちらです", "次の記事、前の記事へ", "著作権は書き手にあります")
 PAGES = [
     Lines("https://a.example/footer", 1, lines=(*prose(1, 5), *FOOTER)),
     Lines("https://a.example/short", 2, lines=("記事を検索する人へ", *(line[:30] for line in prose(2, 7)))),
@@ -119,7 +119,11 @@ def test_repeats_go_before_the_footer_and_all_of_it_is_told(tmp_path):
         "文章は自由に書き写してかまいません。",
     )
     pages = [
-        Lines(f"https://{n}.example/{n}", n, lines=(*prose(n, 4), *notice, *(f"関連記事 {n}" for _ in range(n))))
+        Lines(
+            f"https://{n}.example/{n}",
+            n,
+            lines=(*prose(n, 4), *notice, *(f"関連記事{n}はこちらです" for _ in range(n))),
+        )
         for n in range(1, 4)
     ]
     source = crawl(tmp_path / "in.warc.gz", pages)

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.web.main_text.choose import CHANCE
+from pipeline.web.main_text.trees import chances_of
 from training.chances import PageChances, letter_f1, read_chances, write_chances
 from training.examples import make_example
 from training.folds import split
@@ -152,3 +154,13 @@ def test_no_choice_of_blocks_is_better_by_letters_than_those_of_the_gold(blocks,
     assert letter_f1(held, gold) == 1
     assert 0 <= letter_f1(held, kept) <= 1
     assert (letter_f1(held, kept) == 1) == bool((kept == gold).all())
+
+
+@given(st.floats(0.2, 1), st.floats(-2, 2))
+def test_a_chance_has_the_share_and_the_shift_of_log_odds_that_its_steps_were_made_with(share, shift):
+    boosting = pytest.importorskip("training.boosting", exc_type=ImportError)
+    odds = np.linspace(-8, 8, 41)
+    chances = np.empty(len(odds), dtype=np.int32)
+    sums = np.rint(odds * boosting.LEAF_SCALE).astype(np.int32)
+    chances_of(sums, boosting.chance_steps(share, shift), chances)
+    assert np.abs(chances - CHANCE / (1 + np.exp(-(share * odds + shift)))).max() <= 0.6

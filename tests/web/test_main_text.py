@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.web.charset import decode
 from pipeline.web.main_text import PAGE_TYPES, extract, extractor_name
 from pipeline.web.main_text.analysis import analyse
-from pipeline.web.main_text.blocks import LETTERS, MAX_BLOCKS
+from pipeline.web.main_text.blocks import BLOCK_COLUMNS, LETTERS, MAX_BLOCKS
 from pipeline.web.main_text.choose import CHANCE, choose
 from pipeline.web.main_text.features import FEATURE_COUNT, FEATURES
 from pipeline.web.main_text.judge import judge
@@ -222,26 +222,61 @@ def test_every_block_has_letters_and_all_features(html):
     assert len(block_texts(page, found)) == len(found.blocks)
 
 
-@given(st.lists(st.tuples(st.integers(0, CHANCE), st.integers(1, 5000)), min_size=1, max_size=30))
-def test_the_threshold_is_that_of_the_greatest_expected_f1(rows):
-    blocks = np.zeros((len(rows), 22), dtype=np.int32)
+ROWS = st.lists(st.tuples(st.integers(0, CHANCE), st.integers(1, 5000)), min_size=1, max_size=30)
+
+
+def chosen(rows: list[tuple[int, int]]) -> tuple[np.ndarray, int, int]:
+    """What is kept of blocks with these chances and letters, the threshold, and the expected F1 in thousandths."""
+    blocks = np.zeros((len(rows), BLOCK_COLUMNS), dtype=np.int32)
     blocks[:, LETTERS] = [letters for _, letters in rows]
-    chances = np.array([chance for chance, _ in rows], dtype=np.int32)
     kept = np.zeros(len(rows), dtype=np.uint8)
-    _, expected = choose(blocks, chances, kept)
-    total = sum(chance * letters for chance, letters in rows)
+    threshold, expected = choose(blocks, np.array([chance for chance, _ in rows], dtype=np.int32), kept)
+    return kept.astype(bool), threshold, expected
 
-    def f1(threshold: int) -> float:
-        chosen = [(chance, letters) for chance, letters in rows if chance >= threshold]
-        whole = CHANCE * sum(letters for _, letters in chosen) + total
-        return 2 * sum(chance * letters for chance, letters in chosen) / whole if whole else 0.0
 
-    best = max(f1(threshold) for threshold in range(1, CHANCE + 1)) if total else 0.0
-    assert abs(expected / 1000 - best) < 0.0011
-    if total:
-        assert abs(f1(min(chance for (chance, _), keep in zip(rows, kept) if keep)) - best) < 1e-9
-    else:
-        assert not kept.any()
+def expected_f1(rows: list[tuple[int, int]], kept: np.ndarray) -> float:
+    of_kept = [row for row, keep in zip(rows, kept) if keep]
+    whole = CHANCE * sum(letters for _, letters in of_kept) + sum(chance * letters for chance, letters in rows)
+    return 2 * sum(chance * letters for chance, letters in of_kept) / whole if whole else 0.0
+
+
+@given(ROWS)
+def test_the_threshold_is_that_of_the_greatest_expected_f1(rows):
+    kept, threshold, expected = chosen(rows)
+    chances = np.array([chance for chance, _ in rows])
+    best = max(expected_f1(rows, chances >= other) for other in range(1, CHANCE + 1))
+    assert abs(expected_f1(rows, chances >= threshold) - best) < 1e-9
+    assert abs(expected / 1000 - expected_f1(rows, kept)) < 0.0011
+    assert kept.any() == chances.any()
+
+
+@given(ROWS)
+def test_what_reaches_the_threshold_is_kept_and_of_the_rest_what_nearly_does_in_the_main_run(rows):
+    kept, threshold, _ = chosen(rows)
+    gains = np.array([letters * (4 * chance - 3 * threshold) for chance, letters in rows])
+    sums = np.concatenate([[0], np.cumsum(gains)])
+    runs = [(start, behind) for start in range(len(rows)) for behind in range(start + 1, len(rows) + 1)]
+    most = max([0, *(sums[behind] - sums[start] for start, behind in runs)])
+    beyond = [place for place, (chance, _) in enumerate(rows) if kept[place] and chance < threshold]
+    assert all(kept[place] for place, (chance, _) in enumerate(rows) if chance >= threshold)
+    assert all(5 * rows[place][0] >= 4 * threshold for place in beyond)
+    if beyond:
+        # Some stretch of the greatest sum has all of them in it, and keeps all of its blocks that nearly reach.
+        assert any(
+            start <= beyond[0]
+            and beyond[-1] < behind
+            and all(kept[place] or 5 * rows[place][0] < 4 * threshold for place in range(start, behind))
+            for start, behind in runs
+            if sums[behind] - sums[start] == most
+        )
+
+
+@pytest.mark.parametrize("gap, together", [(1, True), (9000, False)])
+def test_a_text_may_pause_but_what_stands_far_behind_it_is_no_part_of_it(gap, together):
+    text, unsure, menu = [(900, 400)] * 5 + [(500, 30)], [(420, 60)] * 2, [(10, gap)]
+    kept, threshold, _ = chosen([*text[:3], *unsure, *text[3:]])
+    assert kept.all() and threshold == 500
+    assert chosen([*text, *menu, *unsure])[0].tolist() == [True] * 6 + [False] + [together] * 2
 
 
 @given(st.sampled_from([1, 2, 6]), st.integers(0, 300), st.integers(0, 99))
@@ -267,7 +302,7 @@ def test_a_chance_is_how_many_steps_a_sum_reaches(steps, sums):
 
 
 def test_a_chance_rises_with_the_sum_of_the_leaves():
-    steps = committed_model().second.steps
+    steps = committed_model().first.steps
     sums = np.sort(np.random.default_rng(1).integers(-200_000, 200_000, 5000)).astype(np.int32)
     chances = np.empty(len(sums), dtype=np.int32)
     chances_of(sums, steps, chances)

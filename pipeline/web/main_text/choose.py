@@ -14,15 +14,39 @@ CHANCE = 1023
 _MOST_LETTERS = 1 << 24
 
 
+# The main run is looked for among blocks whose chance reaches three quarters of the page's threshold, and within it
+# those are kept that reach four fifths: tried by the cross-validation (docs/main-text-model.md).
+_RUN_PARTS, _RUN_OF = 3, 4
+_KEPT_PARTS, _KEPT_OF = 4, 5
+
+
+@njit(cache=True, nogil=True)
+def main_run(blocks: npt.NDArray[np.int32], chances: npt.NDArray[np.int32], threshold: int) -> tuple[int, int]:
+    """First block of a page's main run, and the one behind its last: the blocks in a row that have the greatest sum of
+    letters times what their chance is above, or below, a part of the threshold.
+    """
+    best = so_far = np.int64(0)
+    first = start = behind = 0
+    for row in range(blocks.shape[0]):
+        if so_far <= 0:
+            so_far, start = np.int64(0), row
+        letters = np.int64(min(blocks[row, LETTERS], _MOST_LETTERS))
+        so_far += letters * (_RUN_OF * np.int64(chances[row]) - _RUN_PARTS * threshold)
+        if so_far > best:
+            best, first, behind = so_far, start, row + 1
+    return first, behind
+
+
 @njit(cache=True, nogil=True)
 def choose(
     blocks: npt.NDArray[np.int32], chances: npt.NDArray[np.int32], kept: npt.NDArray[np.uint8]
 ) -> tuple[int, int]:
-    """Set kept (n,) to 1 for the blocks whose chance reaches the threshold of the greatest expected F1.
+    """Set kept (n,) to 1 for the blocks whose chance reaches the threshold of the greatest expected F1, and within the
+    main run for those that nearly do: a text seldom pauses and goes on.
 
-    chances (n,) are from 0 to CHANCE. Returns the threshold and the expected F1 in thousandths: twice the letters
-    that are expected right over those kept and those expected to belong, which is where F1 would stand if each block
-    were right or wrong by its chance.
+    chances (n,) are from 0 to CHANCE. Returns the threshold and the expected F1 of what is kept in thousandths: twice
+    the letters that are expected right over those kept and those expected to belong, which is where F1 would stand if
+    each block were right or wrong by its chance.
     """
     count = blocks.shape[0]
     letters_at = np.zeros(CHANCE + 1, dtype=np.int64)
@@ -42,6 +66,12 @@ def choose(
         whole = kept_letters * CHANCE + total
         if float(right) * float(best_whole) > float(best_right) * float(whole):
             best_threshold, best_right, best_whole = chance, right, whole
+    first, behind = main_run(blocks, chances, best_threshold)
     for row in range(count):
-        kept[row] = 1 if chances[row] >= best_threshold else 0
+        kept[row] = chances[row] >= best_threshold
+        if not kept[row] and first <= row < behind and _KEPT_OF * chances[row] >= _KEPT_PARTS * best_threshold:
+            letters = min(blocks[row, LETTERS], _MOST_LETTERS)
+            best_right += letters * chances[row]
+            best_whole += letters * CHANCE
+            kept[row] = 1
     return best_threshold, int(2000 * best_right // best_whole)
