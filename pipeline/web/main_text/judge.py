@@ -15,7 +15,7 @@ from pipeline.web.main_text.features import FEATURE_COUNT, FEATURES
 from pipeline.web.main_text.model import PAGE_TYPES, Model
 from pipeline.web.main_text.page_type import PAGE_FEATURE_COUNT, build_page_features
 from pipeline.web.main_text.second_look import build_second
-from pipeline.web.main_text.trees import Trees, chances_of, likeliest, sum_trees
+from pipeline.web.main_text.trees import TreeArrays, Trees, TreeSetArrays, chances_of, likeliest, sum_trees
 
 FROM_HEADLINE = FEATURES.index("from_headline_block")
 NO_HEADLINE = -10_000
@@ -63,20 +63,9 @@ def judge_arrays(
     paths: npt.NDArray[np.uint64],
     blocks: npt.NDArray[np.int32],
     looks: npt.NDArray[np.int32],
-    first_columns: npt.NDArray[np.int32],
-    first_limits: npt.NDArray[np.int32],
-    first_leaves: npt.NDArray[np.signedinteger],
-    first_bias: int,
-    first_steps: npt.NDArray[np.int64],
-    second_columns: npt.NDArray[np.int32],
-    second_limits: npt.NDArray[np.int32],
-    second_leaves: npt.NDArray[np.signedinteger],
-    second_bias: int,
-    second_steps: npt.NDArray[np.int64],
-    type_columns: npt.NDArray[np.int32],
-    type_limits: npt.NDArray[np.int32],
-    type_leaves: npt.NDArray[np.signedinteger],
-    type_biases: npt.NDArray[np.int32],
+    first: TreeArrays,
+    second: TreeArrays,
+    types: TreeSetArrays,
     kept: npt.NDArray[np.uint8],
 ) -> tuple[int, int, int, int]:
     """Set kept (n,) by both looks, and fill the second's part of `looks`; returns the expected F1 in thousandths, the
@@ -88,11 +77,13 @@ def judge_arrays(
     sums = np.empty(count, dtype=np.int32)
     seen = np.empty(count, dtype=np.int32)
     features = looks[:FEATURE_COUNT]
-    sum_trees(features, first_columns, first_limits, first_leaves, first_bias, sums)
-    chances_of(sums, first_steps, seen)
+    columns, limits, leaves, bias, steps = first
+    sum_trees(features, columns, limits, leaves, bias, sums)
+    chances_of(sums, steps, seen)
     build_second(elements, paths, blocks, seen, looks[FEATURE_COUNT:])
-    sum_trees(looks, second_columns, second_limits, second_leaves, second_bias, sums)
-    chances_of(sums, second_steps, seen)
+    columns, limits, leaves, bias, steps = second
+    sum_trees(looks, columns, limits, leaves, bias, sums)
+    chances_of(sums, steps, seen)
     _, expected = choose(blocks, seen, kept)
     page = np.empty((PAGE_FEATURE_COUNT, 1), dtype=np.int32)
     build_page_features(blocks, features, kept, page)
@@ -101,6 +92,7 @@ def judge_arrays(
         if kept[row]:
             linked += blocks[row, LINK_LETTERS]
             letters += blocks[row, LETTERS]
+    type_columns, type_limits, type_leaves, type_biases = types
     kind = likeliest(page[:, 0], type_columns, type_limits, type_leaves, type_biases)
     return expected, kind, linked, letters
 
@@ -110,26 +102,14 @@ def judge(found: Analysis, model: Model) -> Judgement:
     kept = np.zeros(len(found.blocks), dtype=np.uint8)
     if not len(kept):
         return Judgement(kept, -1, 0.0, None, None)
-    first, second, types = model.first, model.second, model.types
     expected, page_type, linked, letters = judge_arrays(
         found.elements,
         found.paths,
         found.blocks,
         found.looks,
-        first.features,
-        first.limits,
-        first.leaves,
-        first.bias,
-        first.steps,
-        second.features,
-        second.limits,
-        second.leaves,
-        second.bias,
-        second.steps,
-        types.features,
-        types.limits,
-        types.leaves,
-        types.biases,
+        model.first.arrays,
+        model.second.arrays,
+        model.types.arrays,
         kept,
     )
     ratio = linked / letters if letters else None

@@ -7,7 +7,7 @@ processor's cache to others.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,27 +40,17 @@ def _main_text(
     elements: npt.NDArray[np.int32],
     attributes: npt.NDArray[np.int32],
     texts_as_read: npt.NDArray[np.int32],
-    first_columns: npt.NDArray[np.int32],
-    first_limits: npt.NDArray[np.int32],
-    first_leaves: npt.NDArray[np.signedinteger],
-    first_bias: int,
-    first_steps: npt.NDArray[np.int64],
-    second_columns: npt.NDArray[np.int32],
-    second_limits: npt.NDArray[np.int32],
-    second_leaves: npt.NDArray[np.signedinteger],
-    second_bias: int,
-    second_steps: npt.NDArray[np.int64],
-    type_columns: npt.NDArray[np.int32],
-    type_limits: npt.NDArray[np.int32],
-    type_leaves: npt.NDArray[np.signedinteger],
-    type_biases: npt.NDArray[np.int32],
     drops_headline: bool,
     table_style: int,
     readings: bool,
     room_for_texts: int,
+    *trees: Any,
 ) -> tuple[npt.NDArray[np.uint8], int, int, int, int, int, bool, bool]:
     """The text as UTF-8 in an array, where it ends there, blocks, expected F1 in thousandths, the page type's number,
     letters in links and all letters, and whether blocks were left out and a script may hold JSON-LD.
+
+    `trees` are the arrays of both looks' Trees and of the types' TreeSets: numba takes arrays one by one in less time
+    than in tuples.
     """
     texts, bits, _, paths, blocks, looks, capped, _, has_json_ld = analyse_arrays(
         source, size, elements, attributes, texts_as_read
@@ -70,25 +60,7 @@ def _main_text(
         return np.empty(0, dtype=np.uint8), 0, 0, 0, 0, 0, capped, has_json_ld
     kept = np.zeros(count, dtype=np.uint8)
     expected, kind, linked, letters = judge_arrays(
-        elements,
-        paths,
-        blocks,
-        looks,
-        first_columns,
-        first_limits,
-        first_leaves,
-        first_bias,
-        first_steps,
-        second_columns,
-        second_limits,
-        second_leaves,
-        second_bias,
-        second_steps,
-        type_columns,
-        type_limits,
-        type_leaves,
-        type_biases,
-        kept,
+        elements, paths, blocks, looks, trees[:5], trees[5:10], trees[10:], kept
     )
     if drops_headline and looks[FROM_HEADLINE, 0] != NO_HEADLINE:
         kept[-looks[FROM_HEADLINE, 0]] = 0
@@ -102,31 +74,19 @@ def _main_text(
 
 def main_text(page: Page, has_nul: bool, model: Model, tables: str, ruby: str, drops_headline: bool) -> MainText:
     """The main text of a page whose formulas are texts; `has_nul` says whether the page as read held NUL bytes."""
-    first, second, types = model.first, model.second, model.types
     out, end, expected, kind, linked, letters, capped, has_json_ld = _main_text(
         page.padded,
         len(page.source),
         rows(page.elements),
         rows(page.attributes),
         rows(page.texts),
-        first.features,
-        first.limits,
-        first.leaves,
-        first.bias,
-        first.steps,
-        second.features,
-        second.limits,
-        second.leaves,
-        second.bias,
-        second.steps,
-        types.features,
-        types.limits,
-        types.leaves,
-        types.biases,
         drops_headline,
         TABLES.index(tables),
         RUBY.index(ruby) == 1,
         room(len(page.padded), has_nul),
+        *model.first.arrays,
+        *model.second.arrays,
+        *model.types.arrays,
     )
     if not out.size:
         return MainText("", 0.0, None, None, capped, has_json_ld)

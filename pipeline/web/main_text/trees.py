@@ -22,6 +22,15 @@ _BATCH = 256
 _USUAL_DEPTH, _LANES = 6, 64
 
 
+# The fields of Trees, and of TreeSets, in their order.
+TreeArrays = tuple[
+    npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.signedinteger], int, npt.NDArray[np.int64]
+]
+TreeSetArrays = tuple[
+    npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.signedinteger], npt.NDArray[np.int32]
+]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Trees:
     """t trees of depth d: features and limits (t, d), leaves (t, 2**d), bias, and
@@ -36,6 +45,11 @@ class Trees:
     bias: int
     steps: npt.NDArray[np.int64]
 
+    @property
+    def arrays(self) -> TreeArrays:
+        """All of it, as compiled functions take it."""
+        return self.features, self.limits, self.leaves, self.bias, self.steps
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TreeSets:
@@ -45,6 +59,11 @@ class TreeSets:
     limits: npt.NDArray[np.int32]
     leaves: npt.NDArray[np.signedinteger]
     biases: npt.NDArray[np.int32]
+
+    @property
+    def arrays(self) -> TreeSetArrays:
+        """All of it, as compiled functions take it."""
+        return self.features, self.limits, self.leaves, self.biases
 
 
 def tree_sets(sets: Sequence[Trees]) -> TreeSets:
