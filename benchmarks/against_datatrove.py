@@ -7,7 +7,8 @@ WARC files and then several: kamisuki with the recipe swallow-v2, datatrove as i
 test for kana before extraction and kamisuki's version of trafilatura, both with FineWeb-2's values for Japanese.
 
 A rate is pages for each second of processor time, of all processes of an engine, from the difference of the two sizes;
-what is left at the small size is the start-up. kamisuki's runs are short: the least of several counts. Memory is the
+what is left at the small size is the start-up. kamisuki's runs are short: the least of several counts, and the
+difference within one process that has loaded everything is printed beside (benchmarks/loaded_run.py). Memory is the
 most that an engine's processes held together, shared pages counted once. Exits with 1 where a promise of
 docs/benchmarks.md is missed.
 """
@@ -32,6 +33,7 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 
+from benchmarks.loaded_run import loaded_seconds
 from benchmarks.reading_time import reading_report
 from pipeline.report.status import known_tables
 from pipeline.web.language import model_path
@@ -206,6 +208,13 @@ def main() -> bool:
             f"| {engine} | {start_up:.1f} | {rates[engine]:,.1f} | {rates['kamisuki'] / rates[engine]:.1f} "
             f"| {costs[engine, large].memory / 1e6:.0f} | {documents} | {right} | {f1:.3f} |"
         )
+    one, several = loaded_seconds(RECIPE, files)
+    rate = (pages[large] - pages[1]) / (several - one)
+    others = " and ".join(f"{rate / rates[engine]:.1f} times {engine}" for engine in engines if engine != "kamisuki")
+    print(
+        f"\nIn a process that has loaded everything kamisuki takes {one:.3f} s for 1 file and {several:.3f} s for "
+        f"{large}: {rate:,.0f} pages a second, {others}."
+    )
     kept = reading_report(files)
     times = {engine: rates["kamisuki"] / rates[engine] for engine in engines}
     promises = {
