@@ -177,3 +177,25 @@ def test_any_text_is_taken_as_a_url(url: str) -> None:
     place = site(url)
     assert place is None or place[1] == host(url)
     assert path_and_query(url).startswith("/")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "user-agent" + " " * 1_000,
+        " ",
+        "\t",
+        "user-agent: ",
+        "user-agent:*",
+        "user-agent: a/",
+        "user-agent\n",
+        "*a",
+        "/",
+        ":",
+    ],
+)
+@pytest.mark.parametrize("start", ["", "user-agent", "user-agent:", "user-agent: *\ndisallow: /"])
+def test_a_file_as_large_as_may_be_is_read_in_one_go(start: str, piece: str) -> None:
+    # One look back for each blank would take longer than a test may.
+    text = start + piece * (500 * 1024 // len(piece))
+    assert decide(text, "/a/b")[0] in ("allowed", "refused")

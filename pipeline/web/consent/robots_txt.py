@@ -35,7 +35,9 @@ _FIELDS = _AGENT_FIELDS | _DISALLOW_FIELDS | _SITE_FIELDS | _OTHER_FIELDS
 # RFC 9309, 2.2: lines end with CR, LF or both. These end lines for str.splitlines, and so for the parser, too.
 _NO_LINE_ENDS = str.maketrans(dict.fromkeys("\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", " "))
 # A version behind an agent's name is no part of its product token (RFC 9309, 2.2.1; RFC 9110, 10.1.5).
-_VERSIONED = re.compile(r"(?<![^\r\n])([ \t]*user[- ]?agent[ \t]*:?[ \t]*[^\s/#:][^/#\r\n]*)/[^\r\n#]*", re.IGNORECASE)
+_VERSIONED = re.compile(
+    r"(?<![^\r\n])([ \t]*user[- ]?agent[ \t]*+:?[ \t]*+[^\s/#:][^/#\r\n]*)/[^\r\n#]*", re.IGNORECASE
+)
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _PATH_AND_VALUE = re.compile(r"(/\S*)(?:\s+(.*))?", re.DOTALL)
 EVERYONE = "*"
