@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.web.license.subjects import is_japanese
 from pipeline.web.page import Page
 from pipeline.web.page.elements import TAG_NAMES
 from pipeline.web.page.references import resolve_references
@@ -50,7 +51,6 @@ _LONGEST_TEXT = 500
 _LONGEST_NAME = 100
 _MOST_HEADINGS = 50
 _MARKS = re.compile(r"[\W_]+")
-_JAPANESE = re.compile("[ぁ-ゖァ-ヶ一-鿿]")
 # A part that holds more of the page's text than this is the page itself, whatever its class says.
 _LARGEST_PART = 0.5
 
@@ -260,7 +260,7 @@ class Places:
         if _MARKS.sub("", name.lower()) in self._names:
             return True
         is_public = not self._host or self._host.endswith((".go.jp", ".lg.jp")) or ".pref." in self._host
-        return is_public and bool(_JAPANESE.search(name))
+        return is_public and is_japanese(name)
 
     def _item(self, element: int) -> tuple[set[str], set[str]] | None:
         """Types of the microdata item that an element's property belongs to, and what that item is to others."""
