@@ -1,11 +1,12 @@
 """Japanese charsets decoded: EUC-JP, ISO-2022-JP and CP932 with the vendors' letters, each broken byte at small cost.
 
 Python's codecs for EUC-JP and ISO-2022-JP lack the letters that NEC and IBM added, such as ① ㈱ and 髙. And in EUC-JP
-one lost byte shifts the pairs that follow, up to the next ASCII letter.
+one lost byte shifts the pairs that follow, up to the next ASCII letter; in CP932 a broken one shifts some of them.
 """
 
 import codecs
 import re
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -82,17 +83,21 @@ _PAIR_VALUES = _pair_values()
 _BROKEN = 0x80
 # What a place beside a broken byte or a cut counts more as that of the odd byte: two kana read instead of none.
 _BESIDE_DAMAGE = 6
+# No pair's value; the byte that stands for broken ones, which CP932 does not assign; how far two readings are compared.
+_INVALID, _BROKEN_CP932, _LOOK_AHEAD = -4, 0xFF, 64
 
 
 @njit(cache=True, nogil=True)
 def _realign(
     body: npt.NDArray[np.uint8], values: npt.NDArray[np.int8], cut: bool
-) -> None:  # pragma: no cover - compiled
+) -> npt.NDArray[np.bool_]:  # pragma: no cover - compiled
     """Mark, in place, the bytes that are no pair's in runs of EUC-JP bytes: one of each odd run, where the rest reads
     best, and both ends of a run between two broken bytes that reads better so.
 
-    `cut` says whether the end of the bytes may have been cut off.
+    `cut` says whether the end of the bytes may have been cut off. Returns which bytes stay: the half of a letter whose
+    other half is broken does not, so that both are one letter lost.
     """
+    kept = np.ones(body.size, np.bool_)
     position = 0
     damage = -2
     while position < body.size:
@@ -117,7 +122,8 @@ def _realign(
             for at in range(position + 1, end - 1, 2):
                 score += values[body[at] - 0xA1, body[at + 1] - 0xA1]
             best, best_score = position, score + (_BESIDE_DAMAGE if damage == position - 1 else 0)
-            before_damage = cut if end == body.size else body[end] >= 0x80 and body[end] != 0x8E and body[end] != 0x8F
+            broken_next = end < body.size and body[end] >= 0x80 and body[end] != 0x8E and body[end] != 0x8F
+            before_damage = broken_next or (cut and end == body.size)
             for at in range(position, end - 1, 2):
                 score += values[body[at] - 0xA1, body[at + 1] - 0xA1]
                 score -= values[body[at + 1] - 0xA1, body[at + 2] - 0xA1]
@@ -125,6 +131,7 @@ def _realign(
                 if here > best_score:
                     best, best_score = at + 2, here
             body[best] = _BROKEN
+            kept[best] = not ((best == position and damage == position - 1) or (best == end - 1 and broken_next))
         elif damage == position - 1 and end < body.size and body[end] >= 0x80:
             # Between two broken bytes both ends may be halves of letters.
             aligned = shifted = 0
@@ -133,8 +140,9 @@ def _realign(
             for at in range(position + 1, end - 1, 2):
                 shifted += values[body[at] - 0xA1, body[at + 1] - 0xA1]
             if shifted > aligned:
-                body[position] = body[end - 1] = _BROKEN
+                kept[position] = kept[end - 1] = False
         position = end
+    return kept
 
 
 def decode_euc_jp(body: bytes, cut: bool = True) -> str:
@@ -147,12 +155,107 @@ def decode_euc_jp(body: bytes, cut: bool = True) -> str:
         return text
     # In EUC-JP one broken byte shifts all pairs up to the next ASCII letter, unless the odd byte is found.
     realigned = np.frombuffer(body, dtype=np.uint8).copy()
-    _realign(realigned, _PAIR_VALUES, cut)
-    return realigned.tobytes().decode("euc_jp", _EUC_ERRORS)
+    kept = _realign(realigned, _PAIR_VALUES, cut)
+    return realigned[kept].tobytes().decode("euc_jp", _EUC_ERRORS)
+
+
+@cache
+def _cp932_values() -> npt.NDArray[np.int8]:
+    """(256, 256) how likely a CP932 pair in Japanese text, as `_pair_values`; _INVALID where no pair has a letter."""
+    values = np.full((256, 256), _INVALID, dtype=np.int8)
+    trails = (*range(0x40, 0x7F), *range(0x80, 0xFD))
+    for lead in (*range(0x81, 0xA0), *range(0xE0, 0xFD)):
+        for trail in trails:
+            letter = bytes((lead, trail)).decode("cp932", "replace")
+            if len(letter) == 1 and letter != REPLACEMENT:
+                kana = (lead == 0x82 and trail >= 0x9F) or (lead == 0x83 and trail <= 0x96)
+                values[lead, trail] = 3 if kana else 1 if lead == 0x81 or 0x88 <= lead <= 0x97 else -1
+    return values
+
+
+@njit(cache=True, nogil=True)
+def _cp932_step(
+    body: npt.NDArray[np.uint8], at: int, values: npt.NDArray[np.int8]
+) -> tuple[int, int]:  # pragma: no cover - compiled
+    """Bytes and value of what stands at a place: a letter, or one broken byte."""
+    byte = body[at]
+    if byte < 0x80:
+        return 1, 0
+    if 0xA1 <= byte <= 0xDF:
+        return 1, -2
+    if at + 1 < body.size and values[byte, body[at + 1]] != _INVALID:
+        return 2, values[byte, body[at + 1]]
+    return 1, _INVALID
+
+
+@njit(cache=True, nogil=True)
+def _reads_better_behind(
+    body: npt.NDArray[np.uint8], at: int, values: npt.NDArray[np.int8]
+) -> bool:  # pragma: no cover - compiled
+    """Whether the bytes from at + 1 on read better than those from `at` on, up to where both readings meet."""
+    first, second, score = at, at + 1, 0
+    while first != second and min(first, second) < body.size and max(first, second) - at < _LOOK_AHEAD:
+        if first < second:
+            length, value = _cp932_step(body, first, values)
+            first, score = first + length, score - value
+        else:
+            length, value = _cp932_step(body, second, values)
+            second, score = second + length, score + value
+    return score > 0
+
+
+@njit(cache=True, nogil=True)
+def _realign_cp932(
+    body: npt.NDArray[np.uint8], values: npt.NDArray[np.int8]
+) -> npt.NDArray[np.bool_]:  # pragma: no cover - compiled
+    """Mark broken bytes in place, and return which bytes stay: of a broken letter one does.
+
+    A byte beside a broken one is the other half of its letter where what follows reads better without it. An ASCII
+    letter is so only between two Japanese letters, since it may be markup; half-width kana are not beside others.
+    """
+    kept = np.ones(body.size, np.bool_)
+    position, before = 0, 0
+    while position < body.size:
+        length, value = _cp932_step(body, position, values)
+        if value != _INVALID:
+            before = length if body[position] >= 0x80 else 0
+            position += length
+            continue
+        body[position] = _BROKEN_CP932
+        position += 1
+        if position == body.size:
+            break
+        half = body[position]
+        behind = body[position + 1] if position + 1 < body.size else np.uint8(0)
+        if half < 0x80:
+            is_half = (
+                half >= 0x40 and before == 2 and behind >= 0x80 and _cp932_step(body, position + 1, values)[0] == 2
+            )
+        elif 0xA1 <= half <= 0xDF and (before == 1 or 0xA1 <= behind <= 0xDF):
+            is_half = False
+        else:
+            is_half = _reads_better_behind(body, position, values)
+        if is_half:
+            kept[position] = False
+            position += 1
+        before = 0
+    return kept
 
 
 def decode_cp932(body: bytes) -> str:
-    """Text of CP932 bytes, Shift_JIS as Windows and the web have it; what has no letter is replaced. Never raises."""
+    """Text of CP932 bytes, Shift_JIS as Windows and the web have it; what has no letter is replaced. Never raises.
+
+    A letter of which one byte is broken is one replacement, as long as what follows shows where its other byte is.
+    """
+    text = _as_cp932(body)
+    if REPLACEMENT not in text and "\x80" not in text:
+        return text
+    realigned = np.frombuffer(body, dtype=np.uint8).copy()
+    kept = _realign_cp932(realigned, _cp932_values())
+    return _as_cp932(realigned[kept].tobytes())
+
+
+def _as_cp932(body: bytes) -> str:
     text = body.decode("cp932", "replace")
     # Python reads the bytes A0, FD, FE and FF, which CP932 does not assign, as these private letters.
     for letter in "\uf8f0\uf8f1\uf8f2\uf8f3":

@@ -8,7 +8,7 @@ import webencodings.labels
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from pipeline.web.charset import _LONGEST_LABEL, _MORE_LABELS, declared_charset, decode, whatwg_name
+from pipeline.web.charset import _LONGEST_LABEL, _MORE_LABELS, _decode_as, declared_charset, decode, whatwg_name
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "dev"
 NEEDS_DATA = pytest.mark.skipif(not DATA.is_dir(), reason="the shared test data is not here")
@@ -78,9 +78,10 @@ def test_clean_text_is_read_whole_under_any_declaration(
         assert decoded.source == (("header" if in_header else "meta") if told else "detected")
 
 
-# Trail bytes of CP932 can be lead bytes too, and in EUC-JP the odd byte of a run is found only by how well the rest
-# reads: over every place in the article, CP932 loses 1 to 5 letters and EUC-JP 1 to 4 (84 % of the time 1).
-MOST_LOST = {"cp932": 6, "euc-jp": 4, "iso-2022-jp": 4, "utf-8": 1}
+# A broken trail byte of CP932 can make another letter with its lead byte, and an ASCII letter beside a broken byte may
+# be the page's own: over every place in the article and 3,000 in real pages, CP932 loses 1 to 3 letters (99 % of the
+# time 1) and EUC-JP 1.
+MOST_LOST = {"cp932": 3, "euc-jp": 2, "iso-2022-jp": 4, "utf-8": 1}
 
 
 @given(
@@ -96,7 +97,7 @@ def test_one_broken_byte_costs_its_letter(charset: str, declaration: str | None,
     decoded = decode(body[:at] + b"\xff" + body[at + 1 :])
     assert decoded.charset == charset
     assert letters_lost(decoded.text, text) <= MOST_LOST[charset]
-    assert 1 <= decoded.replacements <= 4
+    assert 1 <= decoded.replacements <= (1 if charset in ("cp932", "euc-jp") else 4)
 
 
 @pytest.mark.parametrize("declaration", DECLARATIONS)
@@ -111,7 +112,34 @@ def test_two_broken_bytes_leave_all_between_them(charset: str, declaration: str 
     assert decoded.charset == charset
     for kept in ("冬の朝、楮の皮を", "取り除いていく", "三代目の主人は笑う。", VENDOR_LETTERS, "千年先まで"):
         assert kept in decoded.text
-    assert 2 <= decoded.replacements <= 8
+    assert 2 <= decoded.replacements <= (2 if charset in ("cp932", "euc-jp") else 8)
+
+
+@pytest.mark.parametrize(
+    ("broken", "text"),
+    [
+        # The byte behind a broken one is read with the next letter, or alone as half-width kana or ASCII, if it stays.
+        ("商標法\x80違反に", "商標法�反に"),
+        ("対応OS\x80は搭載", "対応OS�搭載"),
+        ("ログ\x80イン画面", "ログ�ン画面"),
+        ("使い\x80方は簡単", "使い�は簡単"),
+        # Half-width kana beside others, and ASCII letters that may be a page's own or its markup, stay.
+        ("ﾃｽﾄ\x80ｶﾅです", "ﾃｽﾄ�ﾅです"),
+        ("新しい\x80Windowsは", "新しい�indowsは"),
+    ],
+)
+def test_the_other_half_of_a_broken_letter_of_cp932_is_no_letter(broken: str, text: str) -> None:
+    before, _, after = broken.partition("\x80")
+    body = before.encode("cp932") + b"\xff" + after.encode("cp932")[1:]
+    assert decode(body, "shift_jis").text == text
+
+
+@given(st.binary(max_size=300), st.sampled_from(["cp932", "euc-jp"]))
+def test_damage_never_costs_an_ascii_text_beside_it(noise: bytes, charset: str) -> None:
+    markup = '<p class="body">kept as it is</p>\n'
+    body = markup.encode() + noise + b"\n" + markup.encode()
+    decoded = _decode_as(body, charset)
+    assert decoded.startswith(markup) and decoded.endswith(markup)
 
 
 @given(
