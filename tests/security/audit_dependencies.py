@@ -1,8 +1,8 @@
-"""Hold the locked packages against the list of known vulnerabilities that PyPI keeps, by pip-audit.
+"""Hold the locked packages against PyPI's list of known vulnerabilities, by pip-audit, and against its index.
 
-Exit code 1 for a known vulnerability that is not in accepted-vulnerabilities.yaml, or is there but past its date, and
-where pip-audit itself breaks. Where the list cannot be reached nothing is judged: it says "not audited" and ends with
-0, so that a build without a network is no failed build.
+Exit code 1 for what is found and is not in accepted-vulnerabilities.yaml, or is there but past its date, and where
+pip-audit itself breaks. Where list or index cannot be reached, that one judges nothing: it says "not audited" and ends
+with 0, so that a build without a network is no failed build.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import argparse
 import datetime
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.security.package_index import FINDINGS, INDEX, Unreachable, audit_index
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -56,23 +58,24 @@ def read_accepted(text: str) -> list[dict[str, Any]]:
     return list(entries)
 
 
-def judge(report: dict[str, Any], accepted: Sequence[dict[str, Any]], today: datetime.date) -> Verdict:
-    """Judge a report of `pip-audit --format json`."""
+def judge(
+    report: dict[str, Any], accepted: Sequence[dict[str, Any]], today: datetime.date, of: str = "dependencies"
+) -> Verdict:
+    """Judge a report of `pip-audit --format json`, or of its form; `of` begins the line that sums up."""
     packages = report["dependencies"]
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     audited = len(packages) - len(skipped)
     if not audited:
-        return Verdict(
-            [f"dependencies: not audited: the list knows none of {len(skipped)} packages (no PyPI here?)"], False
-        )
-    lines, failed, used = [f"dependencies: {audited} packages audited"], False, set()
+        return Verdict([f"{of}: not audited: the list knows none of {len(skipped)} packages (no PyPI here?)"], False)
+    lines, failed, used = [f"{of}: {audited} packages audited"], False, set()
     if skipped:
         lines.append(f"not audited, since the list does not know them: {', '.join(skipped)}")
     for package in packages:
         for found in package.get("vulns", ()):
             names = {found["id"], *found.get("aliases", ())}
             known = next((one for one in accepted if one["package"] == package["name"] and one["id"] in names), None)
-            where = f"{package['name']} {package['version']}: {found['id']}"
+            told = f" ({found['told']})" if found.get("told") else ""
+            where = f"{package['name']} {package['version']}: {found['id']}{told}"
             if known is None:
                 mended = ", ".join(found.get("fix_versions", ())) or "no version yet"
                 lines.append(f"{where}, mended in {mended}: raise it with `make lock`, or name it in {ACCEPTED.name}")
@@ -86,10 +89,6 @@ def judge(report: dict[str, Any], accepted: Sequence[dict[str, Any]], today: dat
             failed = failed or past
     lines += [f"{one['id']} of {one['package']} is accepted and not there" for one in accepted if one["id"] not in used]
     return Verdict(lines, failed)
-
-
-class Unreachable(Exception):
-    """The list of vulnerabilities, or pip-audit itself, cannot be had here."""
 
 
 def ask(program: Path, requirements: Path, more: Sequence[str] = ()) -> dict[str, Any]:
@@ -121,15 +120,26 @@ def main() -> int:
     """Audit all locks; the exit code says whether a known vulnerability stands."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pip-audit", type=Path, default=ROOT / "build" / "pip-audit" / "bin" / "pip-audit")
-    program = parser.parse_args().pip_audit
-    try:
-        report = together([ask(program, lock) for lock in LOCKS])
-    except Unreachable as error:
-        print(f"dependencies: not audited: {error}")
-        return 0
-    verdict = judge(report, read_accepted(ACCEPTED.read_text(encoding="utf-8")), datetime.date.today())
-    print("\n".join(verdict.lines))
-    return int(verdict.failed)
+    parser.add_argument("--index", default=INDEX)
+    options = parser.parse_args()
+    accepted = read_accepted(ACCEPTED.read_text(encoding="utf-8"))
+    audits: dict[str, Callable[[], dict[str, Any]]] = {
+        "dependencies": lambda: together([ask(options.pip_audit, lock) for lock in LOCKS]),
+        "package index": lambda: audit_index(LOCKS, options.index),
+    }
+    failed = False
+    for name, audit in audits.items():
+        try:
+            report = audit()
+        except Unreachable as error:
+            print(f"{name}: not audited: {error}")
+            continue
+        of_index = name == "package index"
+        concerned = [entry for entry in accepted if (entry["id"] in FINDINGS) == of_index]
+        verdict = judge(report, concerned, datetime.date.today(), name)
+        print("\n".join(verdict.lines))
+        failed = failed or verdict.failed
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ import datetime
 import http.server
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
 
 from tests.pipeline.loopback import running
-from tests.security.audit_dependencies import ACCEPTED, ROOT, Unreachable, ask, judge, read_accepted, together
+from tests.security.audit_dependencies import ACCEPTED, LOCKS, ROOT, ask, judge, read_accepted, together
+from tests.security.package_index import FINDINGS, Unreachable, audit_index, locked_releases
 
 TODAY = datetime.date(2026, 11, 26)
 PIP_AUDIT = ROOT / "build" / "pip-audit" / "bin" / "pip-audit"
@@ -69,6 +71,70 @@ def test_who_accepts_says_why_and_until_when(gap: str) -> None:
 def test_without_pip_audit_nothing_is_audited(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="could not be installed"):
         ask(tmp_path / "absent", tmp_path)
+
+
+def test_every_locked_release_has_hashes(tmp_path: Path) -> None:
+    for lock in LOCKS:
+        lines = [line for line in lock.read_text("utf-8").splitlines() if line[:1].isalnum()]
+        assert len(list(locked_releases(lock))) == len(lines) > 20
+    (tmp_path / "lock.txt").write_text("requests==2.31.0\n")
+    with pytest.raises(ValueError, match=r"requests 2\.31\.0 is locked without a hash"):
+        list(locked_releases(tmp_path / "lock.txt"))
+
+
+class Index(http.server.BaseHTTPRequestHandler):
+    """A package index on this machine that knows three releases, and answers 503 for one project."""
+
+    pages: ClassVar = {
+        "sound": [("sound-1.0.tar.gz", "a" * 64, False), ("sound-1.0-py3-none-any.whl", "b" * 64, False)],
+        "back": [("back-1.0.tar.gz", "c" * 64, "CVE-2026-1: reads beyond its buffer")],
+        "other": [("other-1.0.tar.gz", "d" * 64, False)],
+    }
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/").rpartition("/")[2]
+        files = [
+            {"filename": file, "hashes": {"sha256": digest}, "yanked": yanked}
+            for file, digest, yanked in self.pages.get(name, [])
+        ]
+        body = json.dumps({"files": files}).encode()
+        self.send_response(200 if files else 503 if name == "busy" else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Not told."""
+
+
+@pytest.mark.parametrize(
+    ("locked", "finding", "told"),
+    [
+        ("Sound==1.0 \\\n    --hash=sha256:" + "a" * 64 + " \\\n    --hash=sha256:" + "b" * 64, None, ""),
+        ("back==1.0 --hash=sha256:" + "c" * 64, FINDINGS[0], "CVE-2026-1: reads beyond its buffer"),
+        ("absent==1.0 --hash=sha256:" + "e" * 64, FINDINGS[1], ""),
+        ("other==1.0 --hash=sha256:" + "e" * 64, FINDINGS[1], ""),
+        ("other==1.0 --hash=sha256:" + "d" * 64 + " --hash=sha256:" + "e" * 64, FINDINGS[2], "1 of 2"),
+    ],
+)
+def test_the_index_is_asked_for_every_release(tmp_path: Path, locked: str, finding: str | None, told: str) -> None:
+    (tmp_path / "lock.txt").write_text(f"{locked}\n    # via something==3\n")
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)) as url:
+        report = audit_index([tmp_path / "lock.txt"], f"{url}/simple")
+    assert [found["id"] for found in report["dependencies"][0]["vulns"]] == ([finding] if finding else [])
+    verdict = judge(report, [], TODAY, "package index")
+    assert verdict.failed is bool(finding) and told in "\n".join(verdict.lines)
+    entry = {"id": finding, "package": report["dependencies"][0]["name"], "reason": "only built with", "until": TODAY}
+    assert not judge(report, [entry], TODAY).failed
+
+
+def test_an_index_that_cannot_be_asked_audits_nothing(tmp_path: Path) -> None:
+    (tmp_path / "lock.txt").write_text("busy==1.0 --hash=sha256:" + "a" * 64 + "\n")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    with running(server) as url, pytest.raises(Unreachable, match="answers 503 for busy"):
+        audit_index([tmp_path / "lock.txt"], f"{url}/simple")
+    with pytest.raises(Unreachable):
+        audit_index([tmp_path / "lock.txt"], f"{url}/simple")
 
 
 @pytest.mark.skipif(not PIP_AUDIT.is_file(), reason="pip-audit is not here: `make audit-dependencies` installs it")
