@@ -12,6 +12,7 @@ seconds of the processor by kind of process: what the driver and Ray use is not 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -47,7 +48,8 @@ def watched(command: list[str]) -> dict[str, float]:
         for process in (driver.pid, *children(driver.pid)):
             if found := used_by(process):
                 used[process] = found
-        time.sleep(LOOK_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            driver.wait(LOOK_SECONDS)
     if driver.returncode:
         raise subprocess.CalledProcessError(driver.returncode, command)
     of = dict.fromkeys(("driver", *KINDS), 0.0)

@@ -100,6 +100,8 @@ class RayRunner:
                 if self.address:
                     ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
                 else:
+                    # Ray's older autoscaler, which has nothing to do on one machine, takes a second to be stopped.
+                    os.environ.setdefault("RAY_enable_autoscaler_v2", "1")
                     ray.init(
                         # Not a cluster that RAY_ADDRESS or an earlier `ray start` left about.
                         address="local",
