@@ -100,8 +100,6 @@ class RayRunner:
                 if self.address:
                     ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
                 else:
-                    # Ray's older autoscaler, which has nothing to do on one machine, takes a second to be stopped.
-                    os.environ.setdefault("RAY_enable_autoscaler_v2", "1")
                     ray.init(
                         # Not a cluster that RAY_ADDRESS or an earlier `ray start` left about.
                         address="local",
@@ -282,6 +280,10 @@ class RayRunner:
     def close(self) -> None:
         """Stop Ray if this runner started it."""
         if self._ray is not None and self._started_here:
+            if not self.address and self._ray.is_initialized():
+                # Ray would ask its autoscaler to end when the server to which that tells its end is gone, and kill it
+                # a second later. On one machine it has had nothing to do.
+                self._ray._private.worker._global_node.kill_monitor(check_alive=False)
             self._ray.shutdown()
         self._ray = None
 
