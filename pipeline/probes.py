@@ -13,6 +13,8 @@ from pipeline.storage.scratch import least_free, scratch_file
 ANSWER_SECONDS = 30.0
 # A node that failed is asked again after so long.
 ASKED_AGAIN_SECONDS = 10.0
+# One that answered well need not answer again for so long where tasks only wait.
+LOOKED_AT_AGAIN_SECONDS = 300.0
 # Where no node is well, a lost task waits for one at most so long. It is tried all the same then.
 HELD_SECONDS = 120.0
 # What a node must be able to write: one block of any file system, and then some.
@@ -34,18 +36,28 @@ def probe(free_bytes: int) -> bool:
 class Probes:
     """Asks nodes and has those avoided that fail or do not answer, until they answer well.
 
-    Where a worker dies before it can say where it is, this is how it is found out. Nobody is asked before a worker
-    was lost.
+    Where a worker dies before it can say where it is, or never comes up, this is how it is found out. Nobody is asked
+    before a worker was lost or a task has waited long. `failed` is kept up to date: the nodes that failed, and when.
     """
 
-    def __init__(self, ray: Any, avoided: Avoided, free_bytes: int, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        ray: Any,
+        avoided: Avoided,
+        free_bytes: int,
+        failed: dict[str, float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ray = ray
         self._avoided = avoided
         self._free_bytes = free_bytes
         self._clock = clock
         self._asked: dict[Any, tuple[str, float]] = {}
-        self._failed: dict[str, float] = {}
+        self._failed = failed
+        self._well: dict[str, float] = {}
         self._held_until = 0.0
+        for node in failed:
+            avoided.add(node)
 
     @property
     def handles(self) -> list[Any]:
@@ -56,6 +68,11 @@ class Probes:
         """Ask nodes, but for those that have yet to answer: a worker was lost, and any of them may be why."""
         self._held_until = self._clock() + HELD_SECONDS
         self._ask(nodes)
+
+    def look(self, nodes: set[str]) -> None:
+        """Ask nodes of which nothing was heard for a while: tasks wait, and a worker may not come up on one of them."""
+        recent = {node for node, when in self._well.items() if self._clock() - when < LOOKED_AT_AGAIN_SECONDS}
+        self._ask(nodes - recent - self._failed.keys())
 
     def _ask(self, nodes: set[str]) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -80,7 +97,8 @@ class Probes:
         again = {node for node, when in self._failed.items() if self._clock() - when > ASKED_AGAIN_SECONDS}
         if again:
             alive = self._avoided.alive()
-            self._failed = {node: when for node, when in self._failed.items() if node in alive}
+            for node in self._failed.keys() - alive:
+                del self._failed[node]
             self._ask(again & alive)
 
     def _is_well(self, handle: Any) -> bool:
@@ -93,11 +111,13 @@ class Probes:
     def _judge(self, node: str, well: bool) -> None:
         if well:
             self._failed.pop(node, None)
+            self._well[node] = self._clock()
             self._avoided.remove(node)
         else:
             self._failed[node] = self._clock()
             self._avoided.add(node)
 
     def hold(self) -> bool:
-        """Whether a lost task had better wait: for answers, or for a node that is well."""
-        return bool(self._asked) or (self._clock() < self._held_until and not self._avoided.others())
+        """Whether a lost task had better wait: for what nodes answer that had not failed, or for one that is well."""
+        unknown = any(node not in self._failed for node, _ in self._asked.values())
+        return unknown or (self._clock() < self._held_until and not self._avoided.others())

@@ -7,11 +7,11 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline.avoided import LEAST_FREE_BYTES, Avoided, selector
 from pipeline.errors import KamisukiError
+from pipeline.flights import Flight, late
 from pipeline.probes import Probes
 from pipeline.runner import Result, Task, Watcher, largest_first, result_of
 from pipeline.same_code import difference, this_digest
@@ -26,6 +26,9 @@ IN_FLIGHT = 2
 LEAST_IN_FLIGHT = 16
 # How often Ray tries a task again whose worker was lost, by whatever cause.
 RETRIES = 3
+# A task that no worker has begun with for so long may wait for one that does not come up; Ray gives that up after six
+# minutes (RAY_worker_register_timeout_seconds, and five more tries: RAY_pop_worker_max_retries).
+UNBEGUN_SECONDS = 60.0
 # On a cluster a task that Ray gave up is handed out so many times more, with so many tries again of Ray's each time.
 LOST_AGAIN, LOST_RETRIES = 2, 1
 # So often the driver asks which tasks have begun, and how many processors there are by now; and of so many at once.
@@ -45,6 +48,16 @@ class OtherCode(KamisukiError):
     def __init__(self, node: str, what: str) -> None:
         super().__init__(
             f"{node} cannot work for this run ({what}): install the same version of kamisuki on every node"
+        )
+
+
+class NoWorker(KamisukiError):
+    """Ray's workers do not come up where a task was to run."""
+
+    def __init__(self, addresses: list[str]) -> None:
+        super().__init__(
+            f"no worker of Ray's comes up on {', '.join(addresses)}: why stands in Ray's logs there, in raylet.err and "
+            "worker-*.err of /tmp/ray/session_latest/logs; what is finished is kept"
         )
 
 
@@ -72,11 +85,15 @@ class RayRunner:
         address: str | None = None,
         tasks_per_worker: int = TASKS_PER_WORKER,
         least_free_bytes: int = LEAST_FREE_BYTES,
+        unbegun_seconds: float = UNBEGUN_SECONDS,
     ) -> None:
         self.workers = workers
         self.address = address
         self.tasks_per_worker = tasks_per_worker
         self.least_free_bytes = least_free_bytes
+        self.unbegun_seconds = unbegun_seconds
+        # Nodes that could not work when they were asked last, and when that was: the next stage is to know.
+        self._failed: dict[str, float] = {}
         self._ray: Any = None
         self._started_here = False
 
@@ -86,6 +103,9 @@ class RayRunner:
         where = f"the cluster at {self.address}" if self.address else "this machine"
         return f"Ray is ready with {int(ray.cluster_resources().get('CPU', 1))} processors on {where}"
 
+    def _processors(self) -> int:
+        return self.workers or os.cpu_count() or 1
+
     def _start(self) -> Any:
         if self._ray is not None:
             return self._ray
@@ -93,6 +113,11 @@ class RayRunner:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         # Ray would try a task for ever that its memory monitor ends each time.
         os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
+        if not self.address:
+            # Ray would have workers come up before it is ready, and wait for ever, deaf to Ctrl-C, where none does.
+            os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+            # It asks for one worker at a time else, as there is one node.
+            os.environ.setdefault("RAY_max_pending_lease_requests_per_scheduling_category", str(self._processors()))
         import ray
 
         if not ray.is_initialized():
@@ -103,7 +128,7 @@ class RayRunner:
                     ray.init(
                         # Not a cluster that RAY_ADDRESS or an earlier `ray start` left about.
                         address="local",
-                        num_cpus=self.workers or os.cpu_count(),
+                        num_cpus=self._processors(),
                         # Paths, not data, travel between tasks: the object store needs no more than its least size.
                         object_store_memory=100_000_000,
                         include_dashboard=False,
@@ -121,7 +146,7 @@ class RayRunner:
     def run(self, tasks: Sequence[Task], watcher: Watcher) -> Iterator[Result]:
         """Submit tasks, largest first, a bounded number at a time, and yield results as they come.
 
-        Raises KamisukiError when the cluster is lost, or another stands at its address.
+        Raises KamisukiError when the cluster is lost, another stands at its address, or no worker comes up.
         """
         errors = self._start().exceptions.RayError
         from ray.experimental.internal_kv import _internal_kv_del
@@ -146,11 +171,11 @@ class RayRunner:
     def _fly(self, tasks: Sequence[Task], batch: str, watcher: Watcher) -> Iterator[Result]:
         ray = self._ray
         remote = ray.remote(max_calls=self.tasks_per_worker)(call_on_ray)
-        ordered, again = enumerate(largest_first(tasks)), list[_Flight]()
+        ordered, again = enumerate(largest_first(tasks)), list[Flight]()
         waiting = len(tasks)
-        flying: dict[Any, _Flight] = {}
+        flying: dict[Any, Flight] = {}
         avoided = Avoided(self._nodes_with_processors)
-        probes = Probes(ray, avoided, self.least_free_bytes)
+        probes = Probes(ray, avoided, self.least_free_bytes, self._failed)
         looked, room, elsewhere = 0.0, LEAST_IN_FLIGHT, False
         while waiting or flying:
             if not looked or time.monotonic() - looked >= WATCH_SECONDS:
@@ -158,6 +183,7 @@ class RayRunner:
                 room = max(LEAST_IN_FLIGHT, IN_FLIGHT * int(ray.cluster_resources().get("CPU", 0)))
                 looked = time.monotonic()
                 elsewhere = len(self._nodes_with_processors()) > 1
+                self._look(flying, probes)
                 self._call_back(flying, avoided)
             probes.hear()
             while waiting and len(flying) < room:
@@ -167,7 +193,7 @@ class RayRunner:
                     flight = again.pop(ready[-1])
                 elif waiting > len(again):
                     number, task = next(ordered)
-                    flight = _Flight(task, f"{batch}/{number}")
+                    flight = Flight(task, f"{batch}/{number}")
                 else:
                     break
                 waiting -= 1
@@ -183,7 +209,7 @@ class RayRunner:
                 )
                 given = (task.function, task.given(), task.cpu_seconds, free_bytes)
                 handle = reserved.remote(flight.key, this_digest(), *given)
-                flying[handle] = flight
+                flying[handle], flight.handed = flight, time.monotonic()
                 watcher.started(task)
             awaited = [*flying, *probes.handles]
             if not awaited:
@@ -201,7 +227,7 @@ class RayRunner:
                     else:
                         yield result
 
-    def _land(self, handle: Any, flight: _Flight, watcher: Watcher, avoided: Avoided, probes: Probes) -> Result | None:
+    def _land(self, handle: Any, flight: Flight, watcher: Watcher, avoided: Avoided, probes: Probes) -> Result | None:
         """The result of a flight that has ended; None where it is to be tried again."""
         from ray.experimental.internal_kv import _internal_kv_get
 
@@ -226,13 +252,19 @@ class RayRunner:
                 raise OtherCode("a node", describe_error(error.cause or error)[:200]) from None
             # The work did not fail, its place did: such a shard is never waived.
             where = where_from(_internal_kv_get(flight.key, namespace=NAMESPACE))
-            gone = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.NodeDiedError)
-            if gone and self.address and flight.lost < LOST_AGAIN:
+            crashed = ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.RaySystemError
+            nodes, again = self._nodes_with_processors(), self.address and flight.lost < LOST_AGAIN
+            # A system error of Ray's names the node on which no worker came up.
+            named = {node for node in nodes if node in str(error)}
+            flight.lost_on |= named
+            if named and not again:
+                raise NoWorker(self._addresses(flight.lost_on)) from None
+            if isinstance(error, crashed) and again:
                 # Ray mostly tries again where the worker crashed, and that node may be why. Which it was is known only
-                # where the worker came to say so: all are asked.
+                # where the worker came to say so, or Ray does: all are asked.
                 flight.lost += 1
                 flight.lost_on |= {where.node_id} if where and where != flight.before else set()
-                probes.ask(self._nodes_with_processors())
+                probes.ask(nodes)
                 self._began(flight, where, watcher)
                 return None
             outcome = {"error": f"the worker was lost: {describe_error(error)}"[:500], "kind": "lost"}
@@ -240,7 +272,7 @@ class RayRunner:
         self._began(flight, where, watcher)
         return result_of(task, outcome, where)
 
-    def _began(self, flight: _Flight, where: Where | None, watcher: Watcher) -> None:
+    def _began(self, flight: Flight, where: Where | None, watcher: Watcher) -> None:
         if where and where != flight.where:
             flight.where = where
             watcher.began(flight.task, where)
@@ -248,15 +280,34 @@ class RayRunner:
     def _nodes_with_processors(self) -> set[str]:
         return {node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
 
-    def _call_back(self, flying: dict[Any, _Flight], avoided: Avoided) -> None:
-        """Cancel what waits for a node that is not avoided where there is none any more: it would wait for ever."""
+    def _addresses(self, nodes: frozenset[str]) -> list[str]:
+        return sorted(node["NodeManagerAddress"] for node in self._ray.nodes() if node["NodeID"] in nodes)
+
+    def _look(self, flying: dict[Any, Flight], probes: Probes) -> None:
+        """Ask nodes that do nothing of ours whether workers come up there, where a task has long waited for one."""
+        unknown = sum(flight.where is None for flight in flying.values())
+        # Where there are more than are asked about, nobody knows which nodes are at work.
+        if self.address and late(flying, self.unbegun_seconds) and unknown <= WATCHED_AT_ONCE // 2:
+            at_work = {flight.where.node_id for flight in flying.values() if flight.where and not flight.waits}
+            probes.look(self._nodes_with_processors() - at_work)
+
+    def _call_back(self, flying: dict[Any, Flight], avoided: Avoided) -> None:
+        """Cancel what waits in vain, to be handed out again.
+
+        That is for a node that is not avoided where there is none any more, or for a worker of one that is by now.
+        """
         pinned = {handle: flight for handle, flight in flying.items() if flight.excluded and flight.waits}
         alive = self._nodes_with_processors() if pinned else set()
+        by_now = avoided.excluded()
+        waiting = late(flying, self.unbegun_seconds) if by_now else {}
+        in_vain = {handle for handle, flight in waiting.items() if by_now - flight.excluded}
         for handle, flight in pinned.items():
             if not avoided.others() or not alive - flight.excluded:
-                self._ray.cancel(handle, force=False)
+                in_vain.add(handle)
+        for handle in in_vain:
+            self._ray.cancel(handle, force=False)
 
-    def _watch(self, flying: dict[Any, _Flight], watcher: Watcher) -> None:
+    def _watch(self, flying: dict[Any, Flight], watcher: Watcher) -> None:
         """Tell which tasks have begun, those first that are longest in flight."""
         from ray.experimental.internal_kv import _internal_kv_get
 
@@ -286,26 +337,3 @@ class RayRunner:
                 self._ray._private.worker._global_node.kill_monitor(check_alive=False)
             self._ray.shutdown()
         self._ray = None
-
-
-@dataclass
-class _Flight:
-    """A task, the key under which its worker says that it began, what it said, and on which nodes it must not run.
-
-    `retries` counts how often it was tried again because a node had no room for it, `lost` how often because Ray gave
-    it up; `lost_on` are nodes that lost its worker then. `before` is what had been said when it was handed out.
-    """
-
-    task: Task
-    key: str
-    where: Where | None = None
-    excluded: frozenset[str] = frozenset()
-    retries: int = 0
-    lost: int = 0
-    lost_on: frozenset[str] = frozenset()
-    before: Where | None = None
-
-    @property
-    def waits(self) -> bool:
-        """Whether no worker has begun with it since it was handed out."""
-        return self.where == self.before

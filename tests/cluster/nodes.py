@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -135,17 +135,17 @@ class Nodes:
         self.head = self._start(0, more)
         wait_until_open(f"{self.network}.1", self.port, self.head.process)
 
-    def start_worker(self, number: int) -> None:
-        """Start a node with a processor, number 1 or above."""
-        self.workers[number] = self._start(number, [f"--address={self.address}", "--num-cpus=1"])
+    def start_worker(self, number: int, environment: Mapping[str, str] | None = None) -> None:
+        """Start a node with a processor, number 1 or above, whose processes find more in their environment."""
+        self.workers[number] = self._start(number, [f"--address={self.address}", "--num-cpus=1"], environment)
 
-    def _start(self, number: int, more: list[str]) -> Node:
+    def _start(self, number: int, more: list[str], environment: Mapping[str, str] | None = None) -> Node:
         address, folder = f"{self.network}.{number + 1}", self.folder / f"n{number}"
         folder.mkdir(parents=True, exist_ok=True)
         if number and self.disk_bytes and not folder.is_mount():
             options = ["-t", "tmpfs", "-o", f"size={self.disk_bytes}", "none", str(folder)]
             subprocess.run(["mount", *options], check=True)
-        environment = {**self.environment, "KAMISUKI_CACHE": str(folder / "cache"), "TMPDIR": str(folder)}
+        mine = {**self.environment, "KAMISUKI_CACHE": str(folder / "cache"), "TMPDIR": str(folder)}
         with open(self.folder / f"n{number}.log", "ab") as log:
             process = subprocess.Popen(
                 [
@@ -155,7 +155,7 @@ class Nodes:
                     "--min-worker-port=0", "--max-worker-port=0", f"--dashboard-agent-listen-port={free_port(address)}",
                     *more,
                 ],
-                env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True,
+                env={**mine, **(environment or {})}, cwd=folder, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         return Node(number, address, folder, process)
 
@@ -222,3 +222,11 @@ def s3_server() -> Iterator[int]:
     finally:
         process.kill()
         process.wait()
+
+
+def hanging_workers(folder: Path) -> dict[str, str]:
+    """The environment in which Ray's worker processes never come up: Python runs what lies in `folder` at its start."""
+    folder.mkdir()
+    hang = "import sys, time\nif any('default_worker.py' in part for part in sys.orig_argv):\n    time.sleep(10**6)\n"
+    (folder / "sitecustomize.py").write_text(hang)
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}

@@ -14,10 +14,10 @@ from pipeline.ray_runner import RETRIES
 from pipeline.storage.places import RemotePath, tree_sizes
 from tests.cluster.chaos import DISK_BYTES
 from tests.cluster.faults import fill
-from tests.cluster.nodes import Nodes, ray_nodes, s3_server
+from tests.cluster.nodes import Nodes, hanging_workers, ray_nodes, s3_server
 from tests.cluster.outcome import outcome_of
 from tests.cluster.scale import BUCKET, Work, nodes_at_work, run_on, upload, using_s3
-from tests.pipeline.conftest import ROOT, execute, split_sample
+from tests.pipeline.conftest import ROOT, SAMPLE, execute, split_sample
 
 
 def hold_to_room(nodes: Nodes) -> None:
@@ -110,3 +110,41 @@ def test_workers_that_die_on_a_full_disk_before_they_can_say_so_cost_no_task():
         finally:
             driver.kill()
             driver.wait()
+
+
+@pytest.mark.slow
+def test_a_node_on_which_no_worker_comes_up_costs_no_task_and_is_known_from_then_on(tmp_path):
+    """Ray gives a task up there after six minutes; the nodes that do nothing are asked long before."""
+    with ray_nodes(1, "http://127.0.0.1:9") as nodes:
+        nodes.start_worker(2, hanging_workers(tmp_path / "hang"))
+        nodes.wait_for_all()
+        command = [sys.executable, "-m", "tests.cluster.never_comes_up", nodes.address]
+        done = subprocess.run(command, env=nodes.environment, cwd=ROOT, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stderr + nodes.logs()
+        found = json.loads(done.stdout)
+    assert [one["error"] for one in found] == [None] * 12
+    assert len({one["node"] for one in found}) == 1
+
+
+@pytest.mark.slow
+def test_a_run_ends_and_names_the_machine_where_no_worker_comes_up(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline.cli",
+        "run",
+        "demo",
+        "--input",
+        str(SAMPLE),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    # Ray's own waiting, made short: its default is six times a minute.
+    soon = {"RAY_worker_register_timeout_seconds": "1", "RAY_pop_worker_max_retries": "1"}
+    environment = os.environ | hanging_workers(tmp_path / "hang") | soon
+    done = subprocess.run(
+        [*command, "--workers", "1"], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("kamisuki: no worker of Ray's comes up on ") and "Traceback" not in done.stderr
