@@ -23,7 +23,7 @@ from scipy.sparse import csr_matrix
 from pipeline.dedup_settings import Dedup
 from pipeline.recipe import Recipe
 from pipeline.report.status import known_tables
-from pipeline.run import read_run
+from pipeline.run_folder import read_run
 
 BY_RULE = "same_url"
 

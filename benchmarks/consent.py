@@ -22,8 +22,8 @@ from pipeline import robots_verdicts
 from pipeline.files import TableWriter
 from pipeline.schemas import DOCUMENTS, ROBOTS
 from pipeline.web import charset, gate
-from pipeline.web.consent import find_consent
 from pipeline.web.consent.agents import agent_sets
+from pipeline.web.consent.page_signals import find_consent
 from pipeline.web.license import find_license
 from pipeline.web.page import Page, read_page
 from pipeline.web.warc import Record, read_records

@@ -23,7 +23,7 @@ from benchmarks.brute_force_duplicates import comparable, grams, rows, theory
 from pipeline.dedup_settings import Dedup
 from pipeline.recipe import Recipe
 from pipeline.report.status import known_tables
-from pipeline.run import read_run
+from pipeline.run_folder import read_run
 
 SHORTEST = 50
 SAME_PAGE = ("exact", "recoded")

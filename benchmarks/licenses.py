@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.web.charset import decode
-from pipeline.web.consent import find_consent
+from pipeline.web.consent.page_signals import find_consent
 from pipeline.web.license import LicenseFact, find_license
 from pipeline.web.page import Page, read_page
 from pipeline.web.urls import host

@@ -12,7 +12,7 @@ import sys
 import time
 from itertools import pairwise
 
-from pipeline.web.consent import find_consent
+from pipeline.web.consent.page_signals import find_consent
 from pipeline.web.license import find_license
 from pipeline.web.main_text import extract
 from pipeline.web.metadata import read_metadata

@@ -184,10 +184,12 @@ def audit(
 ) -> None:
     """Show what deduplication did and what still repeats; exit with 3 where the recipe's limits do not hold."""
     from pipeline.errors import GateClosed
+    from pipeline.recipe import recorded_recipe
     from pipeline.report.audit import as_record, audit_duplicates
     from pipeline.report.audit_tables import print_audit
     from pipeline.report.status import known_tables
-    from pipeline.run import Run, read_run, recorded_recipe
+    from pipeline.run import Run
+    from pipeline.run_folder import read_run
     from pipeline.telling import open_progress, told
 
     if as_json and log_json == STANDARD_OUTPUT:

@@ -18,8 +18,8 @@ from pipeline.errors import UsageError
 from pipeline.files import open_parquet
 from pipeline.host_rates_stage import HOST_TABLE
 from pipeline.quantiles import value_at
-from pipeline.recipe import Recipe, find_recipe, load_recipe
-from pipeline.run import read_run, recorded_recipe
+from pipeline.recipe import Recipe, find_recipe, load_recipe, recorded_recipe
+from pipeline.run_folder import read_run
 from pipeline.schemas import DOCUMENTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.select_settings import HOST_PREFIX, RuleModel
 from pipeline.signal_tables import needed, signal_tables

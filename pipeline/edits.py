@@ -19,8 +19,6 @@ from pipeline.select_settings import Select
 
 # The reason of a document of which edits leave no letter.
 NO_TEXT_LEFT = "no_text_left"
-# In the ledger: characters that edits took from documents; no document goes by this name.
-EDITED = "edited"
 
 
 class Edit(NamedTuple):

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from filters.signal import Signal
 from pipeline.assets import is_path, read_asset
 from pipeline.dedup_settings import SURVIVOR_KEYS, Dedup
+from pipeline.errors import UsageError
 from pipeline.extract_settings import Extract
 from pipeline.ingest_settings import Ingest
 from pipeline.recipe_file import Misplaced, load_file
@@ -23,6 +24,7 @@ from pipeline.shipped import find_shipped, shipped_recipes
 from pipeline.signal_settings import Annotate
 from pipeline.signal_tables import GroupSettings, needed, signal_tables
 from pipeline.source_settings import Sources
+from pipeline.storage.places import Place
 
 # What a task may use where no recipe says otherwise, as `shards.cpu_seconds` has it: many times what any has used.
 TASK_CPU_SECONDS = 14_400.0
@@ -181,3 +183,15 @@ def _place_files(data: dict[str, Any], folder: Path) -> None:
         for model in annotate["models"].values():
             if isinstance(model, dict) and "file" in model:
                 model["file"] = placed(model["file"])
+
+
+def recorded_recipe(out: Place, record: dict[str, Any], name: str) -> Recipe:
+    """The recipe of this name as `read_run` found it. Raises UsageError for one that is none to this Kamisuki."""
+    try:
+        return Recipe.model_validate(record["recipes"][name]["recipe"])
+    except ValidationError as error:
+        first = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+        raise UsageError(
+            f"recipe {name} of {out / 'run.json'} is none to this Kamisuki ({first}): another version, or one "
+            "with a signal of its own, made it; run the recipe again, or use the Kamisuki that ran it"
+        ) from None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from pipeline.files import remove_temporaries
 from pipeline.release.manifest import LOCAL
-from pipeline.run import locked
+from pipeline.run_folder import locked
 from pipeline.storage import s3
 from pipeline.storage.places import Place, RemotePath
 

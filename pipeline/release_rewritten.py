@@ -13,7 +13,7 @@ from pipeline.release.lineage import answers_of_forbidding
 from pipeline.release.manifest import FunnelStep, Prompt, Rewriting
 from pipeline.release_described import corpus_funnel, published_recipe, versions_of, without_folders
 from pipeline.release_sources import Source, check_whole, known_run, planned_shards
-from pipeline.rewrite_run import KEY
+from pipeline.run_folder import REWRITINGS
 from pipeline.steps import MADE_BY, Finished, finished_before, was_made_of
 from pipeline.storage.places import Place
 
@@ -25,7 +25,7 @@ def find_rewritten(out: Place, name: str, step: str | None) -> Source:
     shards.
     """
     record = known_run(out)
-    rewritings = record.get(KEY, {})
+    rewritings = record.get(REWRITINGS, {})
     if name not in rewritings:
         raise UsageError(f"no rewriting {name!r} ran in {out}; there are: {', '.join(rewritings) or 'none'}")
     mine = rewritings[name]

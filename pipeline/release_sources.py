@@ -9,7 +9,7 @@ from pipeline.errors import UsageError
 from pipeline.plan import load_plan
 from pipeline.release.manifest import FunnelStep, Rewriting
 from pipeline.release_described import corpus_funnel, published_recipe, versions_of, without_folders
-from pipeline.run import read_run
+from pipeline.run_folder import read_run
 from pipeline.steps import Finished, Incomplete, finished_before
 from pipeline.storage.places import Place
 from pipeline.wording import counted

@@ -21,7 +21,7 @@ from pipeline.progress import Progress
 from pipeline.report.rewriting import StepCounts, steps_of
 from pipeline.rewrite_run import RewritingRun
 from pipeline.rewriting.recipe import RewritingRecipe
-from pipeline.run import read_run
+from pipeline.run_folder import read_run
 from pipeline.runner import InProcessRunner
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.storage.places import Place

@@ -21,14 +21,13 @@ from pipeline.rewriting.client import Budget
 from pipeline.rewriting.code import tool_versions
 from pipeline.rewriting.recipe import RewritingRecipe, StepModel, dump_rewriting_recipe
 from pipeline.rewriting.rows import ROWS
-from pipeline.run import locked, read_run
+from pipeline.run_folder import REWRITINGS, locked, read_run
 from pipeline.runner import Runner, Task
 from pipeline.steps import Finished, Job, Steps, finished_before, was_made_of
 from pipeline.storage.places import Place, RemotePath
 from pipeline.storage.scratch import cache_folder
 from pipeline.takedown_list import read_requests, requests_digest
 
-KEY = "rewriting"
 CACHE = "answers"
 
 
@@ -254,7 +253,7 @@ class RewritingRun:
             step: {"name": prompt.name, "digest": prompt.digest, "messages": [list(pair) for pair in prompt.messages]}
             for step, prompt in self.recipe.prompts().items()
         }
-        known = record.setdefault(KEY, {})
+        known = record.setdefault(REWRITINGS, {})
         if known.get(self.recipe.name) != mine:
             known[self.recipe.name] = mine
             with atomic_file(self.out / "recipes" / f"{self.recipe.name}.rewriting.yaml") as file:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from pydantic import ValidationError
-
 from pipeline.audit_stage import Repeated, audit_repeats
 from pipeline.errors import UsageError
-from pipeline.files import LOCK, atomic_file, canonical_digest, read_json, remove_temporaries, write_json
+from pipeline.files import atomic_file, canonical_digest, remove_temporaries, write_json
 from pipeline.inputs import PAGES, ROBOTS_TXT, find_inputs
 from pipeline.ledger import FAILURE_SUFFIX
 from pipeline.plan import Shard, extend_plan, load_plan, save_plan
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe, dump_recipe
+from pipeline.run_folder import locked, read_run
 from pipeline.runner import Runner
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.stages import STAGES, Stages
 from pipeline.steps import SHARD_STAGES, Finished, Incomplete, Steps, finished_before
-from pipeline.storage import lease, s3
-from pipeline.storage.places import Place, RemotePath, tree_sizes
-from pipeline.storage.scratch import remove_orphans
+from pipeline.storage.places import Place, tree_sizes
 from pipeline.takedown_list import Request, remember_requests
 from pipeline.wording import counted
 
@@ -212,72 +206,3 @@ class Run:
             with atomic_file(self.out / "recipes" / f"{self.recipe.name}.yaml") as file:
                 file.write(self._recipe_text)
             write_json(path, record)
-
-
-def read_run(out: Place) -> dict[str, Any] | None:
-    """OUT/run.json, or None. Raises UsageError when it is damaged."""
-    try:
-        record = dict(read_json(out / "run.json"))
-        version = int(record["schema_version"])
-        if not all(entry["tables"] and entry["recipe"] for entry in record["recipes"].values()):
-            raise ValueError
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise UsageError(f"{out / 'run.json'} is damaged: remove it and run again; the tables stay") from None
-    if version > SCHEMA_VERSION:
-        raise UsageError(
-            f"{out} was written with schema version {version}, and this Kamisuki knows {SCHEMA_VERSION}: use the newer "
-            "Kamisuki that wrote it, or another OUT"
-        )
-    return record
-
-
-def recorded_recipe(out: Place, record: dict[str, Any], name: str) -> Recipe:
-    """The recipe of this name as `read_run` found it. Raises UsageError for one that is none to this Kamisuki."""
-    try:
-        return Recipe.model_validate(record["recipes"][name]["recipe"])
-    except ValidationError as error:
-        first = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
-        raise UsageError(
-            f"recipe {name} of {out / 'run.json'} is none to this Kamisuki ({first}): another version, or one "
-            "with a signal of its own, made it; run the recipe again, or use the Kamisuki that ran it"
-        ) from None
-
-
-@contextlib.contextmanager
-def locked(out: Place) -> Iterator[Callable[[], None]]:
-    """Hold OUT for one run at a time; gives what raises when the lock was lost.
-
-    Raises UsageError when OUT cannot be written or another run holds it.
-    """
-    remove_orphans()
-    if isinstance(out, RemotePath):
-        with lease.held(str(out / LOCK), str(out)) as taken:
-            s3.abort_uploads(out.url)
-            yield taken.check
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = open(out / LOCK, "a+")  # noqa: SIM115 - it stays open for as long as the lock is held
-    except OSError as error:
-        raise UsageError(f"cannot write to the output folder {out}: {error.strerror}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise UsageError(
-                f"another run (process {lock.read().strip()}) works in {out}: wait for it or stop it"
-            ) from None
-        try:
-            mine = os.path.samestat(os.fstat(lock.fileno()), os.stat(out / LOCK))
-        except FileNotFoundError:
-            mine = False
-        if not mine:
-            # Who held it took the file away at its end, and another may lie there by now.
-            raise UsageError(f"another run in {out} has just ended: run again")
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield lambda: None

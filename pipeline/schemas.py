@@ -191,6 +191,8 @@ REPEATED = _schema(
     ],
 )
 
+# In the ledger: characters that edits took from documents; no document goes by this name.
+EDITED = "edited"
 # What was done to a text, change after change: where, in code points of what the one before left, and what came.
 EDITS = pa.list_(
     pa.struct(

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from filters.rules import judge
 from pipeline.cleaning import make_cleaners
-from pipeline.edits import EDITED, Editor, Judge, edit_batch, make_judge, no_edits
+from pipeline.edits import Editor, Judge, edit_batch, make_judge, no_edits
 from pipeline.exchange import Runs, run_places
 from pipeline.files import TableWriter, aligned_batches
 from pipeline.ledger import Entry
@@ -21,6 +21,7 @@ from pipeline.resolve import read_outcomes
 from pipeline.schemas import (
     CLUSTER_COLUMNS,
     DOCUMENTS,
+    EDITED,
     REJECTS,
     ROBOTS_COLUMNS,
     ROBOTS_VERDICTS,

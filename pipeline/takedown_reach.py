@@ -22,7 +22,7 @@ from pipeline.release.tombstones import read_tombstones
 from pipeline.release_lock import held
 from pipeline.rewrite_run import answers_folder
 from pipeline.rewriting.client import RequestCache
-from pipeline.run import locked
+from pipeline.run_folder import locked
 from pipeline.storage.places import Place, RemotePath, as_place, folder_exists
 from pipeline.takedown_list import Request, Takedowns, remember_requests
 from pipeline.wording import counted

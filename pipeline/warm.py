@@ -47,7 +47,7 @@ def warm() -> float:
     from filters.signals import measure
     from pipeline.proposals import URL_KEY, mixed
     from pipeline.web.charset import decode
-    from pipeline.web.consent import find_consent
+    from pipeline.web.consent.page_signals import find_consent
     from pipeline.web.gate import may_be_japanese
     from pipeline.web.language import identify
     from pipeline.web.license import find_license

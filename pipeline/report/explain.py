@@ -18,10 +18,10 @@ from pipeline.ledger import load_entry
 from pipeline.outcomes import Outcome, Reject
 from pipeline.plan import load_plan
 from pipeline.quantile_stage import quantile_table
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, recorded_recipe
 from pipeline.report.status import known_tables
 from pipeline.responses import PageReader, crawl_name
-from pipeline.run import read_run, recorded_recipe
+from pipeline.run_folder import read_run
 from pipeline.select_settings import RuleModel
 from pipeline.storage.places import Place
 from pipeline.takedown_list import TAKEN_DOWN

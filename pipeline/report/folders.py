@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.files import read_json
-from pipeline.run import locked, read_run
+from pipeline.run_folder import locked, read_run
 from pipeline.steps import MADE_BY
 from pipeline.storage.places import Place, delete_tree, tree_sizes
 

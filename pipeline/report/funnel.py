@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.edits import EDITED
 from pipeline.entry_pack import read_entries
+from pipeline.schemas import EDITED
 from pipeline.storage.places import Place
 
 

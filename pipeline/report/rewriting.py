@@ -17,9 +17,8 @@ from rich.table import Table
 from pipeline.entry_pack import load_entries
 from pipeline.errors import UsageError
 from pipeline.files import aligned_batches, read_table
-from pipeline.rewrite_run import KEY
 from pipeline.rewriting.recipe import RewritingRecipe
-from pipeline.run import read_run
+from pipeline.run_folder import REWRITINGS, read_run
 from pipeline.storage.places import Place
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -72,7 +71,7 @@ class Report:
 
 def known_rewriting(out: Place, name: str | None) -> tuple[RewritingRecipe, dict[str, str]]:
     """A rewriting recipe that ran in OUT and its folders. Raises UsageError with the names that there are."""
-    known = (read_run(out) or {}).get(KEY, {})
+    known = (read_run(out) or {}).get(REWRITINGS, {})
     if not known:
         raise UsageError(f"nothing was rewritten in {out} yet: run kamisuki rewrite")
     if name is None and len(known) > 1:

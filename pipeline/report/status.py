@@ -17,7 +17,8 @@ from pipeline.files import read_json
 from pipeline.ledger import load_failures
 from pipeline.plan import load_plan
 from pipeline.progress import human_seconds
-from pipeline.run import ROBOTS_PLAN, read_run
+from pipeline.run import ROBOTS_PLAN
+from pipeline.run_folder import read_run
 from pipeline.storage import lease
 from pipeline.storage.places import Place, RemotePath
 from pipeline.storage.scratch import process_alive

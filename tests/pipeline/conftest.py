@@ -15,7 +15,8 @@ import pytest
 from pipeline.cli import main
 from pipeline.progress import Progress
 from pipeline.recipe import find_recipe, load_recipe
-from pipeline.run import Run, read_run
+from pipeline.run import Run
+from pipeline.run_folder import read_run
 from pipeline.runner import InProcessRunner
 from pipeline.steps import Finished
 from pipeline.web.warc import read_records

@@ -17,7 +17,8 @@ from pipeline.cli import main
 from pipeline.errors import UsageError
 from pipeline.recipe import Recipe
 from pipeline.report.audit import Duplicates, audit_duplicates
-from pipeline.run import Run, read_run
+from pipeline.run import Run
+from pipeline.run_folder import read_run
 from pipeline.runner import InProcessRunner
 from pipeline.steps import Incomplete
 from tests.pipeline.conftest import Quiet, execute, table_rows

@@ -24,7 +24,8 @@ from pipeline.progress import Progress
 from pipeline.ray_runner import RETRIES, RayRunner
 from pipeline.recipe import find_recipe, load_recipe
 from pipeline.report.status import print_status
-from pipeline.run import Run, read_run
+from pipeline.run import Run
+from pipeline.run_folder import read_run
 from pipeline.runner import InProcessRunner, Result, Task, Watcher, largest_first
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.steps import Incomplete

@@ -20,7 +20,7 @@ from pipeline.files import write_json
 from pipeline.inputs import find_inputs
 from pipeline.report.explain import explain
 from pipeline.report.status import known_tables
-from pipeline.run import read_run
+from pipeline.run_folder import read_run
 from pipeline.source_settings import Sources
 from pipeline.storage import reading_ahead, remote_file, s3
 from pipeline.storage.places import RemotePath, read_bytes, tree_sizes

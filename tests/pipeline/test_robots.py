@@ -14,7 +14,8 @@ from warcio.warcwriter import WARCWriter
 
 from pipeline.entry_pack import load_entries
 from pipeline.recipe import find_recipe, load_recipe
-from pipeline.run import Run, read_run
+from pipeline.run import Run
+from pipeline.run_folder import read_run
 from pipeline.runner import InProcessRunner
 from tests.pipeline.conftest import Quiet, run_cli, table_bytes, table_rows
 

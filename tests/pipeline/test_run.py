@@ -27,7 +27,8 @@ from pipeline.report.folders import list_folders, remove_old
 from pipeline.report.funnel import funnel
 from pipeline.report.show import show
 from pipeline.report.status import known_tables
-from pipeline.run import Run, locked
+from pipeline.run import Run
+from pipeline.run_folder import locked
 from pipeline.runner import InProcessRunner, Result, Task
 from pipeline.steps import Incomplete
 from pipeline.web import main_text

@@ -18,7 +18,7 @@ from pipeline.release.manifest import LOCAL, read_manifest
 from pipeline.release.push.pushing import Wish
 from pipeline.release.verify import verify
 from pipeline.rewriting.client import RequestCache
-from pipeline.run import locked
+from pipeline.run_folder import locked
 from pipeline.runner import InProcessRunner
 from pipeline.storage.places import put
 from pipeline.takedown_list import make_request, read_requests, remember_requests

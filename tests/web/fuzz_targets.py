@@ -16,7 +16,7 @@ from pathlib import Path
 from fastwarc.stream_io import ZstdWriter
 
 from pipeline.web.charset import Decoded, decode
-from pipeline.web.consent import find_consent
+from pipeline.web.consent.page_signals import find_consent
 from pipeline.web.consent.robots_txt import RobotsTxt, decode_robots_txt
 from pipeline.web.crawl_facts import read_crawl_facts, with_crawl_facts
 from pipeline.web.gate import may_be_japanese

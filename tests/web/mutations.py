@@ -7,7 +7,7 @@ from pathlib import Path
 
 from test_page_reader import HOSTILE, PIECES, holds
 
-from pipeline.web.consent import find_consent
+from pipeline.web.consent.page_signals import find_consent
 from pipeline.web.license import find_license
 from pipeline.web.main_text import extract
 from pipeline.web.metadata import read_metadata

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.web.consent import Consent, find_consent
 from pipeline.web.consent.agents import agent_sets, agents_of, training_agents
+from pipeline.web.consent.page_signals import Consent, find_consent
 from pipeline.web.page import read_page
 
 UNKNOWN = Consent("unknown", None)
