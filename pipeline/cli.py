@@ -29,6 +29,7 @@ from pipeline.takedown_command import add_takedown_command
 from pipeline.verify_command import add_verify_command
 from pipeline.wording import visible_lines
 from pipeline.worker_options import RayAddress, Workers, make_runner
+from pipeline.working import describe_error, leave_pandas_out
 
 app = typer.Typer(
     help="Japanese pretraining corpora from Common Crawl.",
@@ -347,6 +348,7 @@ def _tell(error: str) -> None:
 def main() -> None:
     """Run the command line: errors print as one line; 1 is work left, 2 a wrong question, 3 a closed gate."""
     debug = "--debug" in sys.argv
+    leave_pandas_out()
     try:
         app()
     except KamisukiError as error:
@@ -357,15 +359,11 @@ def main() -> None:
     except OSError as error:
         if debug:
             traceback.print_exc()
-        from pipeline.working import describe_error
-
         _tell(describe_error(error))
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - the last resort: one line, and the traceback for who asks for it
         if debug:
             traceback.print_exc()
-        from pipeline.working import describe_error
-
         _tell(f"unexpected error: {describe_error(error)} (--debug shows where)")
         sys.exit(1)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.progress import Progress
-from pipeline.recipe import TASK_CPU_SECONDS
 from pipeline.release.at_hand import MIXED, RELEASE, refuse_missing
 from pipeline.release.derived_record import Derived, DerivedFile, begin, companion, origin_of, publish, write_derived
 from pipeline.release.exports import tokens
@@ -21,7 +20,7 @@ from pipeline.release.mixing.as_release import MixContents, read_contents
 from pipeline.release.reading import chosen_config
 from pipeline.release.tokenizer import load_tokenizer
 from pipeline.release.unfinished import refuse_unfinished
-from pipeline.runner import Runner, Task
+from pipeline.runner import TASK_CPU_SECONDS, Runner, Task
 from pipeline.storage.places import Place
 from pipeline.wording import counted
 

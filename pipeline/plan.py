@@ -7,15 +7,17 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
 from pipeline.files import read_json, write_json
 from pipeline.inputs import Given, sizes_of
-from pipeline.recipe import Shards
 from pipeline.selected import CRAWL_FOLDER, Selected, selected_of
 from pipeline.storage.http import Politeness
 from pipeline.storage.places import Place, as_place
+
+if TYPE_CHECKING:
+    from pipeline.recipe import Shards
 
 # A run of few inputs is cut into at least this many shards where it has as many inputs, so that a laptop's
 # cores all have work. It is a constant, not the number of workers, so that a plan is the same everywhere.

@@ -17,6 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.extract_settings import Extract
 from pipeline.ingest_settings import Ingest
 from pipeline.recipe_file import Misplaced, load_file
+from pipeline.runner import TASK_CPU_SECONDS
 from pipeline.schemas import DOCUMENTS, ROBOTS_VERDICTS, SELECTABLE_DOCUMENT_COLUMNS, SELECTABLE_ROBOTS_COLUMNS
 from pipeline.section import Positive, PositiveInt, Section, Share
 from pipeline.select_settings import Limits, Select, unknown_signal
@@ -25,9 +26,6 @@ from pipeline.signal_settings import Annotate
 from pipeline.signal_tables import GroupSettings, needed, signal_tables
 from pipeline.source_settings import Sources
 from pipeline.storage.places import Place
-
-# What a task may use where no recipe says otherwise, as `shards.cpu_seconds` has it: many times what any has used.
-TASK_CPU_SECONDS = 14_400.0
 
 
 class Audit(Section):

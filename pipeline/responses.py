@@ -14,7 +14,8 @@ from filters.characters import kana_ratio
 from pipeline.extract_settings import Extract
 from pipeline.outcomes import Outcome, Reject
 from pipeline.runner import Stopwatch
-from pipeline.web import charset, consent, gate, language, license
+from pipeline.web import charset, gate, language, license
+from pipeline.web.consent.page_signals import find_consent
 from pipeline.web.crawl_facts import read_crawl_facts
 from pipeline.web.extraction import Extraction
 from pipeline.web.extractors import Extractor, make_extractor
@@ -114,7 +115,7 @@ class PageReader:
         if not (label == "ja" and score >= accepted.min_score and kana > 0) and kana < accepted.kana_ratio:
             return reject("not_japanese", kana, accepted.kana_ratio, f"lid.176 {label} {score:.3f}")
         license_fact = license.find_license(page, record.http_headers, record.url)
-        consent_fact = consent.find_consent(page, record.http_headers, fetched_on)
+        consent_fact = find_consent(page, record.http_headers, fetched_on)
         clock = self.watch.time("license and consent", clock)
         facts = read_metadata(page, record.url, fetched_on)
         self.watch.time("metadata", clock)

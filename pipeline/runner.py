@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 from pipeline.working import Where, call, here
 
+# What a task may use where no recipe says otherwise, as `shards.cpu_seconds` has it: many times what any has used.
+TASK_CPU_SECONDS = 14_400.0
 # What a task's function is given, or what puts it together for a shard: of 100,000 tasks it would be hundreds of MB.
 Arguments = dict[str, Any] | Callable[[str], dict[str, Any]]
 

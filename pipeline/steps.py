@@ -20,8 +20,7 @@ from pipeline.ledger import (
     note_failure,
 )
 from pipeline.progress import Progress
-from pipeline.recipe import TASK_CPU_SECONDS
-from pipeline.runner import Runner, Task
+from pipeline.runner import TASK_CPU_SECONDS, Runner, Task
 from pipeline.schemas import SCHEMA_VERSION
 from pipeline.storage.places import (
     FileFacts,

@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +46,10 @@ def warm() -> float:
     from filters.characters import kana_ratio
     from filters.groups import EXAMPLES, make_group
     from filters.ng_words import NgWordMatcher
+    from filters.segmenters import make_segmenter
     from filters.signals import measure
+    from filters.text_buffers import code_points
+    from filters.url_lists import hashes_of
     from pipeline.proposals import URL_KEY, mixed
     from pipeline.web.charset import decode
     from pipeline.web.consent.page_signals import find_consent
@@ -55,6 +60,7 @@ def warm() -> float:
     from pipeline.web.metadata import read_metadata
     from pipeline.web.page import read_page
     from pipeline.web.usual_record import read_usual_record, room_for_places
+    from pipeline.web.warc_fast import read_sound_members
 
     texts = pa.array(TEXTS)
     for kind in (texts, texts.cast(pa.large_string())):
@@ -65,6 +71,10 @@ def warm() -> float:
         normalised = normalize_array(kind)
         band_hashes(normalised, MinHashParameters(bands=2, rows=2))
         hashes = content_hashes(normalised)
+    # A text alone, as words of models and of datatrove's filters are.
+    codes = code_points(TEXTS[0])
+    make_segmenter(EXAMPLES["words"]).spans(TEXTS[:1], codes, np.array([0, len(codes)], dtype=np.int64))
+    hashes_of(b"kami.example\n")
     mixed(hashes, URL_KEY)
     # Arrays, tables, and columns of a table.
     pairs = np.stack([hashes, hashes], axis=1)
@@ -85,7 +95,10 @@ def warm() -> float:
         may_be_japanese(body, None, None)
         decode(body, None)
         decode(body + b"\xff", None)
+    # Few kana, so that what a page declares of itself is looked at.
+    may_be_japanese("<html lang=ja><title>紙の里</title>".encode(), None, None)
     read_usual_record(b"WARC/1.0\r\n", 0, room_for_places())
+    list(read_sound_members(BytesIO(gzip.compress(b"WARC/1.0\r\n")), 1))
     page = read_page(PAGE)
     page.visible_text()
     page.attributes_of(int(page.find("a")[0]))

@@ -27,7 +27,7 @@ MEMORY_BYTES = 1_000_000_000
 KEY = "release_key"
 ROWS_AT_ONCE = 16_384
 # Sorted rows are copied about so many bytes at a time: what is in memory twice stays small.
-TAKEN_BYTES = 16_000_000
+TAKEN_BYTES = 64_000_000
 # Why a row is left out of a release.
 FORBIDDEN, REFUSED = "generator_forbids_training", "consent_refused"
 TIER, SOURCE_TIER = "license_tier", "source_license_tier"

@@ -10,8 +10,7 @@ import typer
 
 from pipeline.cli import app
 from pipeline.events import EVENTS
-from pipeline.recipe import TASK_CPU_SECONDS
-from pipeline.runner import InProcessRunner, Result, Task, Watcher
+from pipeline.runner import TASK_CPU_SECONDS, InProcessRunner, Result, Task, Watcher
 from tests.pipeline.conftest import run_cli
 
 

@@ -245,7 +245,7 @@ def test_a_lock_whose_file_was_taken_away_meanwhile_is_none(tmp_path, monkeypatc
         real(lock, how)
         os.unlink(tmp_path / ".lock")
 
-    monkeypatch.setattr("pipeline.run.fcntl.flock", taken_away)
+    monkeypatch.setattr("pipeline.run_folder.fcntl.flock", taken_away)
     with pytest.raises(UsageError, match="has just ended: run again"), locked(tmp_path):
         pass
 
