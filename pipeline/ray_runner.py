@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -116,11 +117,11 @@ class RayRunner:
         if not self.address:
             # Ray would have workers come up before it is ready, and wait for ever, deaf to Ctrl-C, where none does.
             os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
-            # It asks for one worker at a time else, as there is one node.
-            os.environ.setdefault("RAY_max_pending_lease_requests_per_scheduling_category", str(self._processors()))
         import ray
 
         if not ray.is_initialized():
+            # What the first task needs is read while Ray's processes come up.
+            threading.Thread(target=this_digest, daemon=True).start()
             try:
                 if self.address:
                     ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
