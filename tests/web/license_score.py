@@ -163,8 +163,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--set", choices=SETS, action="append")
     parser.add_argument("--wrong", action="store_true")
+    parser.add_argument("--file", help="only the cases of one file of the fresh set, as fresh_third")
     arguments = parser.parse_args()
     cases = read_cases()
+    if arguments.file:
+        arguments.set = [FRESH]
+        cases = [case for case in cases if case.file == arguments.file]
+        if not any(case.part == FRESH for case in cases):
+            raise SystemExit(f"no file {arguments.file}.txt of the fresh set in {CASES}")
     for name in arguments.set or SETS:
         result = score([case for case in cases if case.part == name])
         print(

@@ -45,6 +45,7 @@ _LICENSE_ANCHORS = (
     "cc 帰",
     "pdl1",
     "pdl 1",
+    "japan standard",
     "ｃｃ",
     "ＣＣ",
     "ライセ",
@@ -59,6 +60,9 @@ _LICENSE_ANCHORS = (
 # The same for a reservation of rights.
 _RESERVATION_ANCHORS = (
     "reserved",
+    "reproduc",
+    "prohibit",
+    "permission",
     "無断",
     "許可な",
     "許可無",

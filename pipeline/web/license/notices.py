@@ -12,7 +12,7 @@ from pipeline.web.license.known import license_of_url
 from pipeline.web.license.names import Mention, mentions_in, normalized
 from pipeline.web.license.places import Place, Places
 from pipeline.web.license.statements import NOWHERE, Meaning, Scope, meanings
-from pipeline.web.license.subjects import is_of_other, names_terms, speaks_of_text
+from pipeline.web.license.subjects import ENGLISH_NOUN, EXCEPTION, is_of_other, names_terms, speaks_of_text
 from pipeline.web.license.tiers import License
 from pipeline.web.page import Page
 from pipeline.web.page.references import resolve_references
@@ -38,7 +38,8 @@ _USING = "使用|利用|販売|借用"
 _IS_COPYING = re.compile(_COPYING)
 _USE = rf"(?:{_COPYING}|{_USING})"
 _FORBIDDEN = (
-    r"(?:禁止|禁じ|禁ず|厳禁|お断り|ご遠慮|遠慮|不可|認めません|許可しません|固くお断り)"
+    r"(?:禁止|禁じ|禁ず|厳禁|お断り|ご遠慮|遠慮|不可|認めません|許可しません|固くお断り|おやめ|お止め|お?控え|"
+    r"(?:し|なさら)ないで|でき(?:ない|ません)|出来(?:ない|ません)|許されません|認められません)"
     r"(?:し|いたし|致し|され|させていただき|させて頂き|て|ておき|ており)*(?:ます|て?い?ます|ております|です|する|下さい|ください|とします|願います)?"
 )
 _JAPANESE_RESERVED = re.compile(
@@ -52,7 +53,25 @@ _ALL_RIGHTS_KEPT = re.compile(
     r"(?:すべて|全て|全)の?著作権(?:を)?(?:所有|保有|留保)(?=\s*(?:[。.!©]|\Z))"
 )
 _NOT_A_STATEMENT = re.compile(
-    r"[?]|ますか|でしょう|と書|と記|という|とあ(?:る|り)|とは|、と[^。、]{1,16}(?:書|記|述べ|言)|この法律|場合|していません|ではあり|ではな|疑い|例えば|たとえば"
+    r"[?]|ますか|でしょう|と書|と記|という|とあ(?:る|り)|(?<!こ)とは|、と[^。、]{1,16}(?:書|記|述べ|言)|この法律|場合|していません|ではあり|ではな|疑い|例えば|たとえば"
+)
+# What cannot be done is a rule of law as well, unless it is said of the page.
+_UNABLE = re.compile(r"(?:でき|出来|許され|認められ)(?:ない|ません)\Z")
+_ON_THE_PAGE = re.compile(
+    r"[本当弊](?:ウェブ|Web)?(?:サイト|ホームページ|ページ|ブログ|館|社|市|町|村|県|会|学会|誌|書|記事)|掲載",
+    re.IGNORECASE,
+)
+# English prohibitions: a sentence that begins with what is forbidden, or says it of what is shown.
+_COPIED = "(?:reproduced|copied|republished|reprinted|redistributed|reposted|transmitted)"
+_TO_COPY = "(?:reproduction|republication|copying|duplication|redistribution|reprinting|reposting)"
+_ENGLISH_PROHIBITED = re.compile(
+    r"(?:\A|[.!|;)©]\s)\W{0,4}(?:"
+    rf"no\s+(?:part|portion|content|text|material|article)s?\b[^.]{{0,80}}\bbe\s+(?:\w+,?\s+){{0,3}}{_COPIED}"
+    rf"|no\s+(?:unauthori[sz]ed\s+)?{_TO_COPY}\b[^.]{{0,60}}\bwithout\b"
+    rf"|(?:any\s+|the\s+|all\s+)?(?:unauthori[sz]ed\s+(?:use\b|{_TO_COPY})|{_TO_COPY})[^.]{{0,120}}?\b"
+    r"(?:prohibited|forbidden|not\s+(?:permitted|allowed))"
+    rf"|[^.]{{0,80}}\b(?:may|must|should)\s+not\s+be\s+(?:\w+,?\s+){{0,3}}{_COPIED}\b[^.]{{0,80}}\bwithout\b)",
+    re.IGNORECASE,
 )
 # Rules for those who write on a page: what is forbidden is to copy others' works into it.
 _OF_OTHERS = re.compile(
@@ -77,7 +96,9 @@ def reservation(text: str, is_foot: bool = True) -> str | None:
     for match in _JAPANESE_RESERVED.finditer(text):
         begin = max(text.rfind(mark, 0, match.start()) for mark in "。|©") + 1
         end = text.find("。", match.end())
-        sentence = text[begin : end if end >= 0 else len(text)]
+        sentence = EXCEPTION.sub("", text[begin : end if end >= 0 else len(text)])
+        if _UNABLE.search(match[0]) and not is_foot and not _ON_THE_PAGE.search(text, 0, match.end()):
+            continue
         before = text[begin : match.start()].rstrip("のにを、 ")
         if not _IS_COPYING.search(match[0]) and not (
             speaks_of_text(text[begin : match.end()]) or (is_foot and not before)
@@ -85,6 +106,10 @@ def reservation(text: str, is_foot: bool = True) -> str | None:
             continue
         is_rule = _OF_OTHERS.search(text, begin, match.end())
         if not is_rule and not _NOT_A_STATEMENT.search(sentence) and not (before and is_of_other(before)):
+            return "prohibited"
+    for match in _ENGLISH_PROHIBITED.finditer(text):
+        noun = ENGLISH_NOUN.search(match[0])
+        if noun is None or not noun[1]:
             return "prohibited"
     kept = _ALL_RIGHTS_KEPT.search(text)
     if kept is not None and (is_foot or _RIGHTS_FIRST.match(text)) and not _NOT_A_STATEMENT.search(text):

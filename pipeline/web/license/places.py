@@ -218,18 +218,21 @@ class Places:
     def item_of(self, element: int) -> str:
         """The name of the work or thing in a list whose row or item an element is in; nothing where it is in none.
 
-        It is the first cell of a row, or the first text of an item.
+        It is the first cell of a row, or the first text of an item; of a first cell it is what stands behind it.
         """
         page = self.page
         if element < 0:
             return ""
-        start = page.elements[element]["start"]
+        start, end = page.elements[element]["start"], page.elements[element]["end"]
         for _ in range(_DEEPEST_ITEM):
             if element < 0:
                 return ""
             is_card = bool(_class_words(page.attribute(element, "class") or "") & _ITEM_WORDS)
             if (page.name(element) in _ITEM_TAGS or is_card) and self.share(element) <= _LARGEST_PART:
-                return self._first_text(page.elements[element]["start"], start)
+                name = self._first_text(page.elements[element]["start"], start)
+                if name or page.name(element) != "tr":
+                    return name
+                return self._first_text(end, page.elements[element]["end"])
             element = page.parent(element)
         return ""
 

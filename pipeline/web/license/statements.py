@@ -34,7 +34,9 @@ _TRIVIAL = re.compile(
 )
 _COPYRIGHT_LINE = re.compile(r"[^、。]{0,12}?(?:©|\(c\)|copyright|copyleft)[^、。]{0,80}", re.IGNORECASE)
 _JOINING = re.compile(
-    r"[\s()「」『』\[\],、.:;・|/®™*-]*(?:および|及び|または|又は|もしくは|or|and|the|ライセンスの?|licen[sc]e|以下|の|一つ)?[\s()「」『』\[\],、:・/-]*",
+    r"[\s()「」『』\[\],、.:;・|/®™*-]*"
+    r"(?:および|及び|または|又は|もしくは|(?:or|and)(?: the)?|the|ライセンスの?|licen[sc]e|以下|の|一つ)?"
+    r"[\s()「」『』\[\],、:・/-]*",
     re.IGNORECASE,
 )
 _ENDING = r"(?=\s*(?:[。.!)」,、;|(]|\Z))"
@@ -66,10 +68,16 @@ _TALK = re.compile(
 # The license that stands before it, or behind it in English, is spoken of; others in the sentence are not.
 _COMPATIBLE_BEHIND = re.compile(r"互換|compatible", re.IGNORECASE)
 _COMPATIBLE_BEFORE = re.compile(r"compatible (?:with|to)", re.IGNORECASE)
+_CALLING = re.compile(r"\(以下[^()]{0,60}\)")
+# Terms that were given up for those that the sentence goes on to name, or for none.
+_PAST = re.compile(r"[^。]{0,40}?(?:でした|ました|だった|ていた)(?:が|けれども?|けど|ものの)[、,]?")
+_ONCE = re.compile(r"以前|かつて|従来|当初|もともと|元々|まで[はに]?|旧")
+_NOW = re.compile(r"現在|今は|今後|以後|以降|から[は、]|より[は、]|変更|終了|改め|廃止|やめ")
 _QUESTION = re.compile(r"(?:\?|ますか|ですか|のか|でしょうか)\s*。?\s*\Z")
 _SENTENCES = re.compile(r"(?<=[。!?;|\n])(?![)」])|(?<=[a-z)0-9]\.)\s+(?=[A-Z©])|(?=\s[|•·]\s)")
 _ENGLISH_PREDICATE = re.compile(
     r"(?<![A-Za-z])(?:licen[sc]ed|available|released|published|provided|distributed|offered|covered|shared|reusable|"
+    r"(?:may|can)\s+(?:\w+\s+)?be\s+(?:used|copied|reproduced|modified)|compatible with|subject to|"
     r"reused|waived|granted|permission|governed|dedicated|placed|is in|are in|is|are)(?![A-Za-z])",
     re.IGNORECASE,
 )
@@ -78,6 +86,7 @@ _SOFTWARE_SAYS = re.compile(
     re.IGNORECASE,
 )
 _EARLIER = 60
+_SOON = 60
 
 
 class Meaning(Enum):
@@ -109,7 +118,9 @@ NOWHERE = Scope("", "", lambda _: True)
 
 def is_talk(sentence: str) -> bool:
     """Whether a normalised sentence denies, asks, explains or advises rather than states."""
-    return bool(_QUESTION.search(sentence) or _TALK.search(sentence))
+    if _QUESTION.search(sentence):
+        return True
+    return bool(_TALK.search(sentence) and _TALK.search(EXCEPTION.sub("", _CALLING.sub("", sentence))))
 
 
 def _judge(
@@ -195,20 +206,29 @@ def meanings(
         return [Meaning.OTHER] * len(mentions)
     found: list[Meaning] = []
     bounds = [match.start() for match in _SENTENCES.finditer(line)]
-    behind = 0
+    behind, spoken, former = 0, "", -1
+    judged, talked = (-1, -1), False
     for first, last in _chains(line, mentions, bounds):
         start, end = mentions[first].start, mentions[last - 1].end
         begin = max((bound for bound in bounds if bound <= start), default=0)
         close = min((bound for bound in bounds if bound >= end), default=len(line))
         prefix, suffix = line[max(begin, behind) : start], line[end:close]
         earlier = line[max(0, begin - _EARLIER) : begin]
-        sentence = line[begin:close]
+        if (begin, close) != judged:
+            judged, talked = (begin, close), is_talk(line[begin:close])
         following = mentions[last].start if last < len(mentions) else len(line)
+        past = _PAST.match(line, end, close)
+        if former == begin:
+            prefix = spoken + line[behind:start]
+        given_up = past is not None and (
+            _ONCE.search(prefix) or _NOW.search(line, past.end(), min(close, past.end() + _SOON))
+        )
         talks = (
-            is_talk(sentence)
+            given_up
+            or talked
             or _TALK_BEHIND.match(suffix)
             or _COMPATIBLE_BEHIND.search(line, end, min(close, following))
-            or _COMPATIBLE_BEFORE.search(prefix)
+            or (mentions[first].kind != "government" and _COMPATIBLE_BEFORE.search(prefix))
             or _is_quoted(line, start)
         )
         for index in range(first, last):
@@ -217,4 +237,6 @@ def meanings(
             else:
                 found.append(_judge(prefix, suffix, earlier, mentions[index], place, scope, index in links))
         behind = end
+        if past is not None and given_up:
+            behind, spoken, former = past.end(), spoken if former == begin else prefix, begin
     return found

@@ -12,7 +12,9 @@ from pipeline.web.license.names import mentions_in, normalized
 _OWN_NOUN = (
     "ウェブサイト|ウエブサイト|Webサイト|サイト|ホームページ|ウェブページ|Webページ|ページ|ブログ|ウェブログ|ウエブログ|weblog|"
     "作品|著作物|著作|文書|ドキュメント|ドキュメンテーション|マニュアル|手引|書籍|記事|論文|文章|テキスト|コンテンツ|内容|情報|資料|教材|"
-    "翻訳|訳文|スライド|Wiki|ウィキ|利用ルール|規約|投稿|エントリ|小説|レポート|報告|ガイド|解説|日記|原稿|物語|サイトポリシー"
+    "翻訳|訳文|スライド|Wiki|ウィキ|利用ルール|規約|投稿|エントリ|小説|レポート|報告|ガイド|解説|日記|原稿|物語|サイトポリシー|"
+    "プレプリント|総説|論説|紀要|講義|講座|レジュメ|チュートリアル|ノート|白書|冊子|パンフレット|リーフレット|手順書|仕様書|議事録|コラム|エッセイ|"
+    "随筆|短編|長編|脚本|台本|シナリオ|事典|辞典|用語集|ニュースレター|メールマガジン|レビュー|レシピ|ヘルプ|(?:説明|紹介|感想|例|本|全)文"
 )
 _SHORT_NOUN = "書|稿|誌|文|訳|章|節|項|HP"
 _POINTED = re.compile(
@@ -20,11 +22,36 @@ _POINTED = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(
-    r"(?:すべての|全ての|全|各|掲載の|掲載している|公開している|ユーザーの|利用者の|サイトの|ページの|ブログの|ウィキの|Wikiの)*"
+    r"(?:すべての|全ての|全|各|掲載の|掲載している|公開している|ユーザーの?|利用者の?|サイトの|ページの|ブログの|ウィキの|Wikiの)*"
     r"(?:文章|文書|テキスト|コンテンツ|記事|ドキュメント|文|投稿|内容)+(?:[・、と及びおよびや]+[^、。の]{1,12})*"
 )
 _DEFINED = re.compile(
     r"以下[、,]?\s?「(?:当|本)(?:ウェブ|Web)?サイト」|(?:ウェブサイト|ホームページ)(?:で公開|に掲載|の)", re.IGNORECASE
+)
+# A body that is named and from then on called 当所 speaks of itself; so does who holds the rights in what it shows.
+_CALLED = re.compile(r"以下[、,]?\s?「(?:当|本|弊)")
+_OWNED = re.compile(
+    r"(?:著作権|権利)[がは]([^、。]{1,30}?)に(?:帰属|属)(?:する|している)|"
+    r"([^、。]{1,30}?)が(?:著作権|権利)を(?:有|保有|所有|持)[^、。]{0,6}?[るつ]"
+)
+_ITSELF = re.compile("[当本弊自]")
+# When something holds is no topic; and who made a license is none of the sentence that names it.
+_WHEN = re.compile(
+    r"(?:以前|かつて|従来|当初|もともと|元々|現在|今|(?:これ|今|現在)まで|今後|以後|以降|"
+    r"(?:令和|平成|昭和)?[\d元]{1,4}年[\d年月日/.]{0,8}(?:まで|から|より|以降|以前|現在))(?:に?は|で?は)[、,]?"
+)
+_MADE = re.compile(r"[^、。]{0,12}?(?:発行|策定|公開|作成|提供|制定|公表|考案|定め|作っ|決め)[^、。]{0,6}\Z")
+# What a page says of itself as it was.
+_FORMER = re.compile(r"(?:以前|旧来|過去|かつて|従来)の|旧(?:版|サイト|ページ|規約|バージョン)|前の版")
+_ENGLISH_FORMER = re.compile(
+    r"(?<![A-Za-z])(?:(?:earlier|previous|prior|older|old|former|past)\s+(?:versions?|editions?|releases?|texts?|posts?|articles?)"
+    r"|formerly|previously|used to be)(?![A-Za-z])",
+    re.IGNORECASE,
+)
+_ENGLISH_TERMS = re.compile(
+    r"(?<![A-Za-z])(?:these|this|our|the)\s+(?:terms|rules|conditions)(?:\s+of\s+use)?(?!\s+of)(?![A-Za-z])"
+    r"|(?<![A-Za-z])(?:this|the current|the present)\s+(?:version|edition)(?!\s+of)(?![A-Za-z])",
+    re.IGNORECASE,
 )
 # What a page shows or uses besides its text.
 _OTHER_NOUN = (
@@ -122,11 +149,12 @@ def is_of_other(phrase: str) -> bool:
 
 def japanese_subject(prefix: str, is_waiver: bool, is_named: Callable[[str], bool]) -> Subject | None:
     """Whose terms a Japanese sentence speaks of, by its text before the license; None where it has no topic."""
-    plain = EXCEPTION.sub("", PARENTHESES.sub("", prefix))
+    plain = _WHEN.sub("", EXCEPTION.sub("", PARENTHESES.sub("", prefix)))
     # An object behind which a clause ends is that clause's.
-    topics = [
-        topic for topic in TOPIC.finditer(plain) if not topic[0].startswith("を") or "、" not in plain[topic.end() :]
-    ]
+    clause = plain.rfind("、")
+    topics = [topic for topic in TOPIC.finditer(plain) if not topic[0].startswith("を") or topic.end() > clause]
+    if len(topics) > 1 and topics[-1][0].startswith("が") and _MADE.match(plain, topics[-1].end()):
+        topics.pop()
     if is_waiver and not topics:
         phrase = plain.rstrip("の ")
         if not phrase:
@@ -138,9 +166,17 @@ def japanese_subject(prefix: str, is_waiver: bool, is_named: Callable[[str], boo
     terms = _TERMS_OF.fullmatch(phrase)
     if is_of_other(phrase) or (terms is not None and is_of_other(terms[1])):
         return Subject.THING
-    named = _NAMED_SITE.match(phrase)
-    if named is not None and not _POINTED.match(phrase) and not is_named(named[1]):
+    if _FORMER.search(phrase):
         return Subject.OTHER
+    owned = _OWNED.search(phrase)
+    if owned is not None and speaks_of_text(phrase[owned.end() :]):
+        owner = owned[1] or owned[2]
+        return Subject.OWN if _ITSELF.match(owner) or is_named(owner) else Subject.OTHER
+    named = _NAMED_SITE.match(phrase)
+    if named is not None and not _POINTED.match(phrase) and not is_named(named[1]) and not _CALLED.search(prefix):
+        return Subject.OTHER
+    if _CALLED.search(prefix) and speaks_of_text(phrase):
+        return Subject.OWN
     if _POINTED.search(phrase) or _BARE.fullmatch(phrase) or _DEFINED.search(prefix):
         return Subject.OWN
     if LABEL.fullmatch(phrase):
@@ -150,8 +186,13 @@ def japanese_subject(prefix: str, is_waiver: bool, is_named: Callable[[str], boo
 
 def english_subject(prefix: str, is_named: Callable[[str], bool]) -> Subject | None:
     """Whose terms an English sentence speaks of, by its first noun before the license; None where it has none."""
+    if _ENGLISH_FORMER.search(prefix):
+        return Subject.OTHER
     plain = _ON_THIS_SITE.sub(" ", prefix)
     noun = ENGLISH_NOUN.search(plain)
+    terms = _ENGLISH_TERMS.search(plain)
+    if terms is not None and (noun is None or terms.start() < noun.start()):
+        return Subject.OWN
     if noun is None:
         return Subject.OWN if _ON_THIS_SITE.search(prefix) else None
     if noun[1]:
