@@ -339,3 +339,24 @@ def test_an_address_that_is_none_ends_no_reading(url: str) -> None:
 @given(st.text(max_size=40) | st.text("htps:/[]@.%#?&=紙1", max_size=40))
 def test_any_address_will_do(url: str) -> None:
     assert find_license(read_page(NAMED), {}, url).tier in TIERS
+
+
+@pytest.mark.parametrize(("former", "now"), [("CC BY 4.0", "CC BY-NC 4.0"), ("CC BY-NC 4.0", "CC BY 4.0")])
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "この記事は、以前は{0}でしたが、現在は{1}で公開しています。",
+        "本サイトの文章は2020年3月までは{0}で提供していましたが、2020年4月からは{1}で提供しています。",
+        "Earlier versions of this page were licensed under {0}; this version is licensed under {1}.",
+    ],
+)
+def test_of_terms_that_changed_the_later_hold_however_strict_the_former(sentence: str, former: str, now: str) -> None:
+    assert license_of(f"<p>{sentence.format(former, now)}</p>").license == now.replace(" ", "-")
+
+
+@pytest.mark.parametrize("use", ["転載する", "複製する", "複写する"])
+def test_what_cannot_be_done_is_a_reservation_only_where_it_is_said_of_the_page(use: str) -> None:
+    assert license_of(f"<p>本サイトの文章を無断で{use}ことはできません。</p>").tier == "reserved"
+    assert (
+        license_of(f"<article><p>著作物を無断で{use}ことはできません。</p><p>海の話。</p></article>").tier == "unknown"
+    )
