@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -50,6 +51,7 @@ def add_push_command(app: typer.Typer, console: Any) -> None:
         from pipeline.release.push.pushing import Push, Wish
         from pipeline.release.push.repository import check_repo, hub_endpoint, hub_token, quiet_client
         from pipeline.release.push.shown import outcome_lines, outlook_lines
+        from pipeline.release_lock import held
         from pipeline.telling import open_progress, told
 
         if drop_refs and not squash:
@@ -64,7 +66,8 @@ def add_push_command(app: typer.Typer, console: Any) -> None:
             limits = Limits(commit_files, int(commit_gb * 1e9))
             wish = Wish(public, replace, tag, squash, drop_refs, limits)
             patience = Patience(progress.say, ASKING if dry_run else HUB)
-            with quiet_client():
+            # A build or a takedown must not change what is being sent; a dry run writes nothing, not even a lock.
+            with nullcontext() if dry_run else held(release), quiet_client():
                 job = Push(writable(release), target, hub_token(), wish, progress.say, patience)
                 if dry_run:
                     for line in outlook_lines(job.outlook(), target, wish):

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from huggingface_hub.utils import close_session
 
+from pipeline import release_lock
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.files import file_digest
 from pipeline.release.card import write_card
@@ -171,6 +172,35 @@ def test_a_push_that_is_killed_sends_only_the_rest(release, hub, tmp_path):
     assert hub.commits == 3
     told = result.stdout + result.stderr + (release / ".local" / "push.jsonl").read_text()
     assert TOKEN not in told
+
+
+def test_a_push_beside_a_build_or_takedown_is_refused_and_sends_nothing(release, hub, monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    words = ["push", str(release), "--repo", REPO, "--endpoint", hub.url]
+    with release_lock.held(release):
+        code, _, err = run_cli(monkeypatch, capsys, *words)
+        assert code == 2 and "another run" in err and hub.requests == []
+        assert run_cli(monkeypatch, capsys, *words, "--dry-run")[0] == 0
+    assert run_cli(monkeypatch, capsys, *words)[0] == 0
+    assert held(hub) == published(release)
+
+
+def test_a_release_is_held_while_it_is_pushed(release, hub, monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    refused = []
+
+    def try_to_hold(number, method, path):
+        try:
+            with release_lock.held(release):
+                pass
+        except UsageError as error:
+            refused.append(str(error))
+        else:
+            refused.append("")
+
+    hub.mischief = try_to_hold
+    assert run_cli(monkeypatch, capsys, "push", str(release), "--repo", REPO, "--endpoint", hub.url)[0] == 0
+    assert refused and all("another run" in line for line in refused)
 
 
 def test_a_dry_run_touches_nothing(release, hub, monkeypatch, capsys):

@@ -14,7 +14,6 @@ from pipeline.release.derived_record import MIXED, read_derived
 from pipeline.release.manifest import CARD, MANIFEST, TOMBSTONES, Manifest, read_manifest
 from pipeline.release.push.plan import HEAD, Local
 from pipeline.release.unfinished import refuse_unfinished
-from pipeline.release.verify import verify
 from pipeline.storage.places import Place, local_copy, read_bytes, size_of
 from pipeline.wording import counted
 
@@ -97,6 +96,8 @@ def read_contents(release: Place) -> Contents:
 
 def check_for_public(contents: Contents, say: Callable[[str], None]) -> None:
     """Verify the release as `kamisuki verify` does, and say what is wrong. Raises KamisukiError where anything is."""
+    from pipeline.release.verify import verify
+
     say(f"push: verifying {counted(len(contents.manifest.files), 'file')} before everybody may see them")
     failed = [check for check in verify(contents.release).checks.values() if check.wrong]
     for check in failed:
