@@ -24,6 +24,7 @@ _LONGEST_LINE_BYTES = 3_000
 _LONGEST_NODE_BYTES = 6_000
 _LONGEST_RESERVATION = 600
 _LONGEST_EVIDENCE = 200
+_SHORT_LINE = 100
 
 _ENGLISH_RESERVED = re.compile(
     r"all\s+rights?\s+(?:are\s+)?reserved(?!\s*[」\"”』]?\s*(?:と|という|とは|は|を|の|が)|[.。]\s*(?:の|を|という|とは))",
@@ -40,7 +41,7 @@ _USE = rf"(?:{_COPYING}|{_USING})"
 _FORBIDDEN = (
     r"(?:禁止|禁じ|禁ず|厳禁|お断り|ご遠慮|遠慮|不可|認めません|許可しません|固くお断り|おやめ|お止め|お?控え|"
     r"(?:し|なさら)ないで|でき(?:ない|ません)|出来(?:ない|ません)|許されません|認められません)"
-    r"(?:し|いたし|致し|され|させていただき|させて頂き|て|ておき|ており)*(?:ます|て?い?ます|ております|です|する|下さい|ください|とします|願います)?"
+    r"(?:し|いたし|致し|され|られて(?:い|おり)|させていただき|させて頂き|て|ておき|ており)*(?:ます|て?い?ます|ております|です|する|下さい|ください|とします|願います)?"
 )
 _JAPANESE_RESERVED = re.compile(
     rf"禁無断(?:転載|複製|複写)|"
@@ -64,13 +65,14 @@ _ON_THE_PAGE = re.compile(
 # English prohibitions: a sentence that begins with what is forbidden, or says it of what is shown.
 _COPIED = "(?:reproduced|copied|republished|reprinted|redistributed|reposted|transmitted)"
 _TO_COPY = "(?:reproduction|republication|copying|duplication|redistribution|reprinting|reposting)"
+_WITHOUT = r"without\s+(?:[\w']+\s+){0,5}(?:permission|consent|authori[sz]ation|approval|licen[sc]e)"
 _ENGLISH_PROHIBITED = re.compile(
     r"(?:\A|[.!|;)©]\s)\W{0,4}(?:"
     rf"no\s+(?:part|portion|content|text|material|article)s?\b[^.]{{0,80}}\bbe\s+(?:\w+,?\s+){{0,3}}{_COPIED}"
-    rf"|no\s+(?:unauthori[sz]ed\s+)?{_TO_COPY}\b[^.]{{0,60}}\bwithout\b"
+    rf"|no\s+(?:unauthori[sz]ed\s+)?{_TO_COPY}\b[^.]{{0,60}}\b{_WITHOUT}"
     rf"|(?:any\s+|the\s+|all\s+)?(?:unauthori[sz]ed\s+(?:use\b|{_TO_COPY})|{_TO_COPY})[^.]{{0,120}}?\b"
     r"(?:prohibited|forbidden|not\s+(?:permitted|allowed))"
-    rf"|[^.]{{0,80}}\b(?:may|must|should)\s+not\s+be\s+(?:\w+,?\s+){{0,3}}{_COPIED}\b[^.]{{0,80}}\bwithout\b)",
+    rf"|[^.]{{0,80}}\b(?:may|must|should)\s+not\s+be\s+(?:\w+,?\s+){{0,3}}{_COPIED}\b[^.]{{0,80}}\b{_WITHOUT})",
     re.IGNORECASE,
 )
 # Rules for those who write on a page: what is forbidden is to copy others' works into it.
@@ -93,10 +95,11 @@ def reservation(text: str, is_foot: bool = True) -> str | None:
 
     Outside of a page's foot, rights are reserved by a line that begins with them: others cite another page's.
     """
+    line, text = text, EXCEPTION.sub("", text)
     for match in _JAPANESE_RESERVED.finditer(text):
         begin = max(text.rfind(mark, 0, match.start()) for mark in "。|©") + 1
         end = text.find("。", match.end())
-        sentence = EXCEPTION.sub("", text[begin : end if end >= 0 else len(text)])
+        sentence = text[begin : end if end >= 0 else len(text)]
         if _UNABLE.search(match[0]) and not is_foot and not _ON_THE_PAGE.search(text, 0, match.end()):
             continue
         before = text[begin : match.start()].rstrip("のにを、 ")
@@ -107,6 +110,7 @@ def reservation(text: str, is_foot: bool = True) -> str | None:
         is_rule = _OF_OTHERS.search(text, begin, match.end())
         if not is_rule and not _NOT_A_STATEMENT.search(sentence) and not (before and is_of_other(before)):
             return "prohibited"
+    text = line
     for match in _ENGLISH_PROHIBITED.finditer(text):
         noun = ENGLISH_NOUN.search(match[0])
         if noun is None or not noun[1]:
@@ -118,7 +122,7 @@ def reservation(text: str, is_foot: bool = True) -> str | None:
     if english is None:
         return None
     near = text[max(0, english.start() - _NEAR) : english.end() + _NEAR]
-    is_line = _RIGHTS_LINE.search(near) if is_foot else _RIGHTS_FIRST.match(text)
+    is_line = _RIGHTS_LINE.search(near) if is_foot or len(text) <= _SHORT_LINE else _RIGHTS_FIRST.match(text)
     return "reserved" if is_line else None
 
 

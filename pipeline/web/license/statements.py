@@ -44,12 +44,17 @@ _PREDICATE = re.compile(
     r"(?:提供|公開|配布|頒布|掲載|リリース|ライセンス|許諾|許可|発行|発表|適用|共有|準拠|使用許諾)(?:が|を)?"
     r"(?:さ?れて|させて|して|いたして|致して|いただいて|し|され|いたし|致し)?(?:い|おり|い?ただき)?(?:ます|る|た|する|されます|される|です|(?<=し)|(?<=れ)|(?<=おり))(?:が|けれども?)?"
     + _ENDING
-    + r"|(?:利用|使用|再利用|複製|頒布|改変|転載|閲覧|共有)[^。]{0,14}?(?:できます|"
-    r"できる|可能です|可能|頂けます|いただけます|許諾されています|許可されています|"
+    + r"|(?:使って|利用|使用|再利用|複製|頒布|改変|転載|閲覧|共有)[^。]{0,14}?(?:できます|"
+    r"できる|構いません|かまいません|自由です|可能です|可能|頂けます|いただけます|許諾されています|許可されています|"
     r"許諾します|許可します|ことができます|許可する|ください)"
     + _ENDING
     + r"|(?:従い|従って|従う|準じ|基づき|基づい|基づく|のっとり)(?:ます|ています|ております|"
     r"るものとします|[^。]{0,24}(?:ます|です|ください))?"
+    + _ENDING
+    # 「文章は CC BY、コードは CC0 です」: what ends the last clause holds for all.
+    + r"|\A[\s」』)\]]*、[^。]{1,60}(?:です|とします|になります)"
+    + _ENDING
+    + r"|\A(?:ライセンス)?[\s」』)\]]*(?:に|へ)と?(?:変更|移行|改訂|改め|切り?替え)[^。]{0,12}(?:ます|ました|た)"
     + _ENDING
     + r"|\A(?:ライセンス)?[\s」』)\]]*(?:です|ですが|だが|である|であり|とします|とする|"
     r"と?な(?:って|り)(?:い|おり)?ます|になっています|"
@@ -62,7 +67,7 @@ _TALK = re.compile(
     r"ではな|ではあり|じゃな|でない|適用されま?せ|適用しま?せ|対象外|していません|できません|場合|たとえば|例えば|予定|参考に|しなけれ|"
     r"出典|引用元|転載元|原典|source:|探す|さがす|見つけ|選び|選べ|選択|迷っ|かもしれ|でしょう|would|should|"
     r"if you|\bnot (?:be )?(?:licen|under|avail|cover|in the)|"
-    r"isn't|aren't|」と(?:書|記|表示|いう|あり|明)|例[:：]|ましょう|に置き換え|決定され|公表し",
+    r"isn't|aren't|」と(?:書|記|表示|いう|あり|明)|例[:：]|ましょう|に置き換え|決定され|公表し|と(?:発表|表明|説明|述べ|語っ|話し|伝え|報じ|明らかに)",
     re.IGNORECASE,
 )
 # The license that stands before it, or behind it in English, is spoken of; others in the sentence are not.
@@ -71,6 +76,7 @@ _COMPATIBLE_BEFORE = re.compile(r"compatible (?:with|to)", re.IGNORECASE)
 _CALLING = re.compile(r"\(以下[^()]{0,60}\)")
 # Terms that were given up for those that the sentence goes on to name, or for none.
 _PAST = re.compile(r"[^。]{0,40}?(?:でした|ました|だった|ていた)(?:が|けれども?|けど|ものの)[、,]?")
+_REPLACED = re.compile(r"(?:ライセンス)?から(?=[^。]{1,60}(?:変更|移行|改訂|改め|切り?替え))")
 _ONCE = re.compile(r"以前|かつて|従来|当初|もともと|元々|まで[はに]?|旧")
 _NOW = re.compile(r"現在|今は|今後|以後|以降|から[は、]|より[は、]|変更|終了|改め|廃止|やめ")
 _QUESTION = re.compile(r"(?:\?|ますか|ですか|のか|でしょうか)\s*。?\s*\Z")
@@ -217,11 +223,12 @@ def meanings(
         if (begin, close) != judged:
             judged, talked = (begin, close), is_talk(line[begin:close])
         following = mentions[last].start if last < len(mentions) else len(line)
-        past = _PAST.match(line, end, close)
+        replaced = _REPLACED.match(line, end + (line[end : end + 1] == " "), close)
+        past = replaced or _PAST.match(line, end, close)
         if former == begin:
             prefix = spoken + line[behind:start]
         given_up = past is not None and (
-            _ONCE.search(prefix) or _NOW.search(line, past.end(), min(close, past.end() + _SOON))
+            replaced or _ONCE.search(prefix) or _NOW.search(line, past.end(), min(close, past.end() + _SOON))
         )
         talks = (
             given_up

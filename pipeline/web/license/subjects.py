@@ -38,7 +38,7 @@ _ITSELF = re.compile("[当本弊自]")
 # When something holds is no topic; and who made a license is none of the sentence that names it.
 _WHEN = re.compile(
     r"(?:以前|かつて|従来|当初|もともと|元々|現在|今|(?:これ|今|現在)まで|今後|以後|以降|"
-    r"(?:令和|平成|昭和)?[\d元]{1,4}年[\d年月日/.]{0,8}(?:まで|から|より|以降|以前|現在))(?:に?は|で?は)[、,]?"
+    r"(?:令和|平成|昭和)?[\d元]{1,4}年[\d年月日/.]{0,8}(?:まで|から|より|以降|以前|現在)(?:のもの)?)(?:に?は|で?は)[、,]?"
 )
 _MADE = re.compile(r"[^、。]{0,12}?(?:発行|策定|公開|作成|提供|制定|公表|考案|定め|作っ|決め)[^、。]{0,6}\Z")
 # What a page says of itself as it was.
@@ -75,7 +75,7 @@ _TERMS = re.compile(
 _NAMED_SITE = re.compile(r"([^、。「」]{2,30}?)の?(?:公式)?(?:ウェブ|Web)?(?:サイト|ホームページ)", re.IGNORECASE)
 EXCEPTION = re.compile(
     r"[（(「][^（()）」]{0,80}(?:除|以外)[^（()）]{0,40}[)）」]|[^、。,()]{1,40}?(?:を除き|を除いて|を除く|以外)[、,]?|"
-    r"(?:特に|別段の?|とくに)[^、。,]{0,20}(?:限り|かぎり)[、,]?|(?:ただし|なお)[、,]?"
+    r"(?:特に|別段の?|とくに)[^、。,]{0,20}(?:限り|かぎり|場合(?:に?は)?)[、,]?|[^、。,()]{1,40}?(?:な|無)い(?:限り|かぎり)[、,]?|(?:ただし|なお)[、,]?"
 )
 PARENTHESES = re.compile(r"\([^()]{0,200}\)")
 TOPIC = re.compile(r"(?:に対して|について|において|では|には|とは|[はがを]|も(?![のとしうっ])|\s*[:：])[、,]?")
@@ -98,8 +98,8 @@ _ENGLISH_OWN = (
 ENGLISH_NOUN = re.compile(rf"(?<![A-Za-z])(?:({_ENGLISH_OTHER})|({_ENGLISH_OWN}))(?![A-Za-z])", re.IGNORECASE)
 # "This article uses material from …, which is released under …" speaks of the material.
 _ENGLISH_USE = re.compile(
-    r"(?<![A-Za-z])(?:uses?|using|contains?|includes?|incorporates?|features|shows|displays|embeds|"
-    r"(?:is|are|was|were)?\s*(?:based|built|adapted|derived|taken)\s+(?:up)?(?:on|from|with))(?![A-Za-z])",
+    r"(?<![A-Za-z])(?:(?<!for )(?<!to )(?<!of )uses?|using|contains?|includes?|incorporates?|"
+    r"features|shows|displays|embeds|(?:is|are|was|were)?\s*(?:based|built|adapted|derived|taken)\s+(?:up)?(?:on|from|with))(?![A-Za-z])",
     re.IGNORECASE,
 )
 _ENGLISH_NAME = re.compile(r"((?:[A-Z][\w.'-]*\s+)+)\Z")
