@@ -24,7 +24,6 @@ _LONGEST_LINE_BYTES = 3_000
 _LONGEST_NODE_BYTES = 6_000
 _LONGEST_RESERVATION = 600
 _LONGEST_EVIDENCE = 200
-_SHORT_LINE = 100
 
 _ENGLISH_RESERVED = re.compile(
     r"all\s+rights?\s+(?:are\s+)?reserved(?!\s*[」\"”』]?\s*(?:と|という|とは|は|を|の|が)|[.。]\s*(?:の|を|という|とは))",
@@ -49,6 +48,7 @@ _JAPANESE_RESERVED = re.compile(
     rf"[^。「」]{{0,24}}?(?:は|を|も|、|・)?\s?(?:固く|堅く|かたく|一切|厳に|厳しく|ご)?{_FORBIDDEN}(?=\s*(?:[。.!、,)※|/©]|\Z))|"
     rf"(?:転載|複製){_USE}*[^。]{{0,4}}?(?:は|を)?\s?(?:固く|堅く|一切)?{_FORBIDDEN}(?=\s*(?:[。.!、,)※|/©]|\Z))"
 )
+_EXCEPTS = re.compile("除|以外|限り|かぎり|場合")
 _ALL_RIGHTS_KEPT = re.compile(
     r"(?:すべて|全て|一切|全)の?(?:著作)?権利?を(?:留保|保有|所有)(?:し|いたし|して|いたして)(?:い|おり)?ます|"
     r"(?:すべて|全て|全)の?著作権(?:を)?(?:所有|保有|留保)(?=\s*(?:[。.!©]|\Z))"
@@ -95,7 +95,7 @@ def reservation(text: str, is_foot: bool = True) -> str | None:
 
     Outside of a page's foot, rights are reserved by a line that begins with them: others cite another page's.
     """
-    line, text = text, EXCEPTION.sub("", text)
+    line, text = text, EXCEPTION.sub("", text) if _EXCEPTS.search(text) else text
     for match in _JAPANESE_RESERVED.finditer(text):
         begin = max(text.rfind(mark, 0, match.start()) for mark in "。|©") + 1
         end = text.find("。", match.end())
@@ -122,7 +122,7 @@ def reservation(text: str, is_foot: bool = True) -> str | None:
     if english is None:
         return None
     near = text[max(0, english.start() - _NEAR) : english.end() + _NEAR]
-    is_line = _RIGHTS_LINE.search(near) if is_foot or len(text) <= _SHORT_LINE else _RIGHTS_FIRST.match(text)
+    is_line = _RIGHTS_LINE.search(near) if is_foot else _RIGHTS_FIRST.match(text)
     return "reserved" if is_line else None
 
 
