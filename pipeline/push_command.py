@@ -67,8 +67,8 @@ def add_push_command(app: typer.Typer, console: Any) -> None:
             wish = Wish(public, replace, tag, squash, drop_refs, limits)
             patience = Patience(progress.say, ASKING if dry_run else HUB)
             # A build or a takedown must not change what is being sent; a dry run writes nothing, not even a lock.
-            with nullcontext() if dry_run else held(release), quiet_client():
-                job = Push(writable(release), target, hub_token(), wish, progress.say, patience)
+            with nullcontext(lambda: None) if dry_run else held(release) as still_held, quiet_client():
+                job = Push(writable(release), target, hub_token(), wish, progress.say, patience, still_held)
                 if dry_run:
                     for line in outlook_lines(job.outlook(), target, wish):
                         printed.print(line, soft_wrap=True)

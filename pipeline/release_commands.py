@@ -70,7 +70,8 @@ def add_release_commands(app: typer.Typer, console: Any) -> None:
         from pipeline.progress import human_seconds
         from pipeline.release.exports.text import size_named
         from pipeline.release.manifest import LOCAL
-        from pipeline.release_run import ReleaseRun, Settings
+        from pipeline.release_run import ReleaseRun
+        from pipeline.release_settings import Settings
         from pipeline.telling import open_progress, told
 
         started = time.monotonic()

@@ -15,22 +15,20 @@ import pyarrow as pa
 from pipeline import __version__
 from pipeline.errors import KamisukiError, UsageError
 from pipeline.exchange import list_runs, run_list
-from pipeline.files import canonical_digest, read_json, write_json
+from pipeline.files import canonical_digest, read_json
 from pipeline.progress import Progress
 from pipeline.release import rows
 from pipeline.release.card import card, write_card
 from pipeline.release.keys import file_path
-from pipeline.release.layout import AXES, Part, Size, Values, check_names, configs_of, parts_of, slug
+from pipeline.release.layout import Part, Size, Values, check_names, configs_of, parts_of, slug
 from pipeline.release.manifest import (
     CARD,
     DATA,
     LOCAL,
-    MANIFEST,
     File,
     Manifest,
     Policy,
     Task,
-    read_manifest,
     write_manifest,
 )
 from pipeline.release.nesting import refuse_nested
@@ -38,9 +36,11 @@ from pipeline.release.of_run import note_release
 from pipeline.release.taking_down import pages_named
 from pipeline.release.tally import add_up, license_counts, source_counts
 from pipeline.release.tombstones import buried, listed_for
-from pipeline.release.unfinished import PLAN, read_plan, refuse_unfinished, taking_down
+from pipeline.release.unfinished import read_plan, refuse_unfinished
+from pipeline.release_folder import EXCHANGE, LEDGER, LISTED, ORIGIN, begin
 from pipeline.release_lock import held
 from pipeline.release_rewritten import find_rewritten
+from pipeline.release_settings import Settings
 from pipeline.release_sources import Source, find_corpus
 from pipeline.runner import Runner
 from pipeline.runner import Task as Work
@@ -49,56 +49,11 @@ from pipeline.storage.places import (
     Place,
     delete,
     delete_tree,
-    exists,
-    first_other,
     folder_exists,
     read_bytes,
     tree_sizes,
 )
 from pipeline.takedown_list import Request, remember_requests, requests_digest, together, write_requests
-
-ORIGIN = "origin.json"
-# While a release is built: what must not come in, as its tasks read it.
-LISTED = "listed"
-# What a folder may hold before a release is built in it: the clone of a repository of the Hub, or what fetched it.
-BEFORE = frozenset({LOCAL, ".git", ".gitattributes", ".cache"})
-EXCHANGE, LEDGER = "exchange", "ledger"
-SEED = 20_240_607
-VALIDATION = 0.01
-SHARD_BYTES = 500_000_000
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the data files of a release, beside the tables that it is made of.
-
-    `by` are columns, `validation` is the share of hosts held out, `shard_bytes` the size of a Parquet file,
-    `license_tiers` those let in (None: all).
-    """
-
-    by: tuple[str, ...] = ("license_tier",)
-    seed: int = SEED
-    validation: float = VALIDATION
-    shard_bytes: int = SHARD_BYTES
-    license_tiers: tuple[str, ...] | None = None
-    refused_consent: bool = False
-
-    def check(self) -> None:
-        """Raise UsageError for settings that make no release."""
-        unknown = [axis for axis in self.by if axis not in AXES]
-        if unknown:
-            raise UsageError(f"--by {unknown[0]}: a release is cut by {', '.join(AXES)}")
-        if len(set(self.by)) < len(self.by):
-            raise UsageError("--by names a column twice: name it once")
-        if not 0 <= self.validation < 1:
-            raise UsageError(f"--validation {self.validation}: give a share of hosts from 0 to below 1, such as 0.01")
-        if self.shard_bytes < 1:
-            raise UsageError("--shard-bytes must be at least 1")
-
-    def policy(self) -> dict[str, Any]:
-        """What lets a row in, as the tasks read it."""
-        tiers = sorted(self.license_tiers) if self.license_tiers is not None else None
-        return {"license_tiers": tiers, "refused_consent": self.refused_consent}
 
 
 @dataclass(frozen=True)
@@ -169,7 +124,7 @@ class ReleaseRun:
         """
         with self._locked(replace):
             sources = self._sources()
-            before = self._begin(sources, replace)
+            before = begin(self.release, self.out, self._identity(sources), replace)
             self._note_in_run()
             if before is not None:
                 return self._rename(before)
@@ -237,66 +192,6 @@ class ReleaseRun:
         write_requests(folder, listed)
         return folder
 
-    def _begin(self, sources: list[Source], replace: bool) -> Manifest | None:
-        """Make the folder this release's own; its manifest where all of it stands already."""
-        path = self.release / LOCAL / ORIGIN
-        identity = self._identity(sources)
-        try:
-            known = dict(read_json(path))
-        except FileNotFoundError:
-            known = {}
-        except ValueError:
-            if not replace:
-                raise UsageError(f"{path} is damaged: give --replace to build the release anew") from None
-            known = {}
-        stands = exists(self.release / MANIFEST)
-        if not known and not stands and not replace:
-            self._refuse_others()
-        unfinished = taking_down(self.release)
-        if folder_exists(unfinished):
-            # Its files may be of before and of after it: none of them is kept.
-            known = {**known, "settings": None}
-        if {key: known.get(key) for key in identity} == identity:
-            return self._whole() if stands else None
-        if (known or stands or folder_exists(self.release / DATA)) and not replace:
-            changed = [key for key in identity if known.get(key) != identity[key]] if known else []
-            if changed == ["requests"]:
-                raise UsageError(
-                    f"{self.release} may hold rows that are on the list of takedowns by now: kamisuki takedown "
-                    f"{self.release} takes them out; or give --replace to build the release anew"
-                )
-            what = f"another release (other {', '.join(changed)})" if changed else "a release that was not built here"
-            raise UsageError(
-                f"{self.release} holds {what}: give another folder with --to, or --replace to build this one in its "
-                "place"
-            )
-        kept = {key: known.get(key) for key in ("name", "contact")} | {"takedowns": known.get("takedowns", [])}
-        if stands:
-            before = read_manifest(self.release).model_dump(mode="json")
-            kept = {key: before[key] for key in ("name", "contact", "takedowns")}
-        # What was taken down, and who is asked for it, stay on record when a build in its place is cut off.
-        write_json(path, {**known, "settings": None, **kept})
-        for file in (MANIFEST, CARD):
-            delete(self.release / file)
-        for folder in (self.release / DATA, self.release / LOCAL / LEDGER, self.release / LOCAL / EXCHANGE):
-            if folder_exists(folder):
-                delete_tree(folder)
-        for name in tree_sizes(unfinished):
-            # What was found is of files that are gone. The takedown itself still has to reach what was made of them.
-            if name != PLAN:
-                delete(unfinished / name)
-        write_json(path, {"out": str(self.out), **identity, **kept})
-        return None
-
-    def _refuse_others(self) -> None:
-        """Raise UsageError where the folder holds what is of no release."""
-        other = first_other(self.release, BEFORE)
-        if other is not None:
-            raise UsageError(
-                f"{self.release} holds {other}, which is of no release: give a new or empty folder with --to; or "
-                f"--replace, which puts {DATA}, {CARD} and {MANIFEST} in the place of what has these names"
-            )
-
     def _note_in_run(self) -> None:
         """Note in OUT which release is made of it. That OUT can only be read keeps nobody from releasing."""
         try:
@@ -306,14 +201,6 @@ class ReleaseRun:
                 f"release: {self.out} cannot be written to ({error}): a takedown of another release of it will not "
                 "name this one"
             )
-
-    def _whole(self) -> Manifest | None:
-        """The manifest of the release that stands here, None where a file of it is missing."""
-        manifest = read_manifest(self.release)
-        there = tree_sizes(self.release / DATA)
-        if all(there.get(file.path.removeprefix(f"{DATA}/")) == file.bytes for file in manifest.files):
-            return manifest
-        return None
 
     def _card_stands(self, manifest: Manifest) -> bool:
         """Whether the card is the one that this version makes, and nobody edited it."""

@@ -24,8 +24,8 @@ from pipeline.release.manifest import Task as Part
 from pipeline.release.tally import add_up, take_away, together_days
 from pipeline.release.tombstones import add_tombstones, buried, listed_for
 from pipeline.release.unfinished import Plan, read_plan, taking_down, write_plan
+from pipeline.release_folder import EXCHANGE, LEDGER, LISTED, ORIGIN
 from pipeline.release_lock import held
-from pipeline.release_run import EXCHANGE, LEDGER, LISTED, ORIGIN
 from pipeline.runner import Runner, Task
 from pipeline.steps import Finished, Job, Steps, was_made_of
 from pipeline.storage.places import Place, as_place, delete, delete_tree, folder_exists, tree_sizes

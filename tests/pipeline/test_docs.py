@@ -26,7 +26,8 @@ from pipeline.extract import RECORD_ERRORS
 from pipeline.ingest import ROW_ERRORS
 from pipeline.ingest_settings import Column
 from pipeline.recipe import Recipe, load_recipe
-from pipeline.release_run import ReleaseRun, Settings
+from pipeline.release_run import ReleaseRun
+from pipeline.release_settings import Settings
 from pipeline.runner import InProcessRunner
 from pipeline.schemas import (
     CORPUS_COLUMNS,

@@ -20,7 +20,8 @@ from pipeline.files import file_digest
 from pipeline.release.manifest import TOMBSTONES, File, Manifest, Policy, read_manifest, write_manifest
 from pipeline.release.record import COMMON_CRAWL, fetch_record, places_of
 from pipeline.release.record_story import page_lines
-from pipeline.release_run import ReleaseRun, Settings
+from pipeline.release_run import ReleaseRun
+from pipeline.release_settings import Settings
 from pipeline.report.explain import explain_document
 from pipeline.runner import InProcessRunner
 from pipeline.storage.http import Politeness

@@ -12,7 +12,8 @@ import pyarrow as pa
 from pipeline.export_run import export
 from pipeline.files import TableWriter, write_json
 from pipeline.ledger import Entry
-from pipeline.release_run import Built, ReleaseRun, Settings
+from pipeline.release_run import Built, ReleaseRun
+from pipeline.release_settings import Settings
 from pipeline.runner import InProcessRunner
 from pipeline.schemas import SCHEMA_VERSION, corpus_schema
 from pipeline.storage.places import Place

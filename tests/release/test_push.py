@@ -89,7 +89,8 @@ def push(release: Path, hub: Hub, wish: Wish | None = None, **more):
     patience = Patience(say, Politeness(tries=30, wait_seconds=0.001), sleep=lambda seconds: None)
     target = Target(hub.url, more.get("repo", REPO), more.get("branch", "main"))
     with quiet_client():
-        return Push(release, target, TOKEN, wish or Wish(), say, patience).execute()
+        still_held = more.get("still_held", lambda: None)
+        return Push(release, target, TOKEN, wish or Wish(), say, patience, still_held).execute()
 
 
 def test_all_arrives_in_one_commit_and_is_private(release, hub):

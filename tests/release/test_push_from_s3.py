@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from collections import Counter
 
 import pytest
@@ -12,8 +15,11 @@ from pipeline.release.push import ledger
 from pipeline.release.push.ledger import read_entries
 from pipeline.release.push.plan import Limits
 from pipeline.release.push.pushing import Wish
+from pipeline.release_lock import held as holding
+from pipeline.storage import lease
 from pipeline.storage.places import put
 from tests.pipeline.loopback import made_bucket, moto_server
+from tests.release.buckets import put_all, remote_bytes
 from tests.release.hub import serving
 from tests.release.test_push import held, make_release, published, push
 
@@ -62,4 +68,35 @@ def test_the_ledger_on_s3_holds_only_uploads_that_no_commit_has_and_a_stopped_pu
         assert received == len(hub.received) == 6, "nothing was sent twice"
         kinds = Counter(entry["what"] for entry in read_entries(release))
         assert (kinds["commit"], kinds["blob"]) == (hub.commits, 0)
+    close_session()
+
+
+def test_a_push_whose_release_another_took_over_commits_no_more(bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.02)
+    local, release = tmp_path / "local", bucket / "demo"
+    make_release(local, 6)
+    put_all(release, published(local))
+    theirs = tmp_path / "lock"
+    theirs.write_text(json.dumps({"host": "elsewhere", "pid": 1, "token": "theirs"}))
+    lost = threading.Event()
+
+    with serving() as hub, holding(release) as still_held:
+        lock = next(path for path in remote_bytes(release) if path.endswith(".lock"))
+
+        def taken_over(number, method, path):
+            if "/commit/" in path and hub.commits == 1 and not lost.is_set():
+                # What another process does that finds the lock stale.
+                put(theirs, release / lock)
+                while not lost.is_set():
+                    try:
+                        still_held()
+                    except KamisukiError:
+                        lost.set()
+                    time.sleep(0.01)
+
+        hub.mischief = taken_over
+        with pytest.raises(KamisukiError, match="took this output over"):
+            push(release, hub, Wish(limits=Limits(files=2)), still_held=still_held)
+        assert lost.is_set()
+        assert hub.commits == 2, "the commit under way, and none behind it"
     close_session()

@@ -13,7 +13,8 @@ from pipeline.release.derived_record import Derived, Origin, write_derived
 from pipeline.release.manifest import CARD, LOCAL, MANIFEST, read_manifest
 from pipeline.release.unfinished import Plan, read_plan, write_plan
 from pipeline.release.verify import verify
-from pipeline.release_run import ReleaseRun, Settings
+from pipeline.release_run import ReleaseRun
+from pipeline.release_settings import Settings
 from pipeline.runner import InProcessRunner
 from pipeline.takedown_list import read_requests
 from tests.pipeline.conftest import Quiet, run_cli

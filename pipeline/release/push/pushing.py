@@ -80,9 +80,11 @@ class Push:
         wish: Wish,
         say: Callable[[str], None],
         patience: Patience | None = None,
+        still_held: Callable[[], None] = lambda: None,
     ) -> None:
+        """`still_held` raises where the release's lock was lost: it is asked before whatever changes the repository."""
         self.contents: Contents = read_contents(release)
-        self._wish, self._say, self._target = wish, say, target
+        self._wish, self._say, self._target, self._still_held = wish, say, target, still_held
         self._patience = patience or Patience(say, HUB)
         self._repository = Repository(target, token, self._patience)
         self._ledger = PushLedger(release, target)
@@ -156,6 +158,7 @@ class Push:
             self._ledger.add("begin", manifest_sha256=manifest, files=len(plan.add))
             self._repository.choose_transfer()
             seen = self._bring(seen, plan)
+        self._still_held()
         if not self.contents.unchanged():
             raise KamisukiError(f"{self.contents.release} was changed while it was pushed: push again")
         if self._wish.squash:
@@ -207,8 +210,10 @@ class Push:
 
     def _commit(self, commit: Commit, title: str, head: str) -> str:
         known = [file for file in commit.add if file.sha256 in self._trusted | self._ledger.blobs]
+        operations = self._operations(commit)
+        self._still_held()
         try:
-            return self._repository.commit(self._operations(commit), title, head)
+            return self._repository.commit(operations, title, head)
         except BlobsMissing:
             if not known:
                 raise
