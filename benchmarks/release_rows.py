@@ -2,8 +2,8 @@
 
     python -m benchmarks.release_rows SCRATCH ROWS [TABLE.parquet …]
 
-makes SCRATCH/out and prints the bytes of its texts and how many rows refuse training. Without a table, the corpus of
-the embedded sample is taken.
+makes SCRATCH/out and prints the bytes of its texts and of its rows, and how many rows refuse training. Without a table,
+the corpus of the embedded sample is taken.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ MOST_SENTENCES = 16
 
 
 def make_corpus(out: Path, tables: Sequence[Path], rows: int, seed: int = 1) -> dict[str, int]:
-    """An OUT folder with a corpus of so many rows. Returns the bytes of their texts and how many refuse training.
+    """An OUT folder with a corpus of so many rows. Returns the bytes of their texts, those of all their values in
+    memory (Arrow's, without dictionaries), and how many refuse training.
 
     A row has the columns of a row drawn from the tables, an id, a URL and one of HOSTS hosts of its own, and a text of
     as many sentences as that row's, at most MOST_SENTENCES, drawn from all texts: so texts repeat hardly more than
@@ -49,11 +50,12 @@ def make_corpus(out: Path, tables: Sequence[Path], rows: int, seed: int = 1) -> 
     folder = out / "corpus-made"
     folder.mkdir(parents=True)
     chance = np.random.default_rng(seed)
-    size = refused = 0
+    text = values = refused = 0
     for number in range(-(-rows // ROWS_A_SHARD)):
         count = min(ROWS_A_SHARD, rows - number * ROWS_A_SHARD)
         made = _rows(table.cast(schema), sentences, lengths, number, count, chance)
-        size += pc.sum(pc.binary_length(made.column("text"))).as_py()
+        text += pc.sum(pc.binary_length(made.column("text"))).as_py()
+        values += sum(_plain(column).nbytes for column in made.columns)
         refused += pc.sum(pc.equal(made.column("consent"), "refused")).as_py()
         name = f"shard-{number:03d}"
         entry = Entry(name, "select", read=count, written=count)
@@ -64,7 +66,11 @@ def make_corpus(out: Path, tables: Sequence[Path], rows: int, seed: int = 1) -> 
         entry.save(folder)
     run = {"recipe": {"name": "made"}, "tables": {"corpus": folder.name}, "waived": {}}
     write_json(out / "run.json", {"schema_version": SCHEMA_VERSION, "recipes": {"made": run}, "latest": "made"})
-    return {"text": size, "refused": refused}
+    return {"text": text, "rows": values, "refused": refused}
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def _rows(

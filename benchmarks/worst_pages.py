@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.extract import SETS, score_ours, shown, shown_id, table, uncovered_runs
-from pipeline.web.main_text.features import FEATURES
+from pipeline.web.main_text.feature_names import FEATURES
 from training.examples import Example, make_example
 from training.labels import label_blocks, squeeze
 from training.pages import load_pages

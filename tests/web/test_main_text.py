@@ -17,7 +17,7 @@ from pipeline.web.main_text import PAGE_TYPES, extract, extractor_name
 from pipeline.web.main_text.analysis import analyse
 from pipeline.web.main_text.blocks import BLOCK_COLUMNS, LETTERS, MAX_BLOCKS
 from pipeline.web.main_text.choose import CHANCE, choose
-from pipeline.web.main_text.features import FEATURE_COUNT, FEATURES
+from pipeline.web.main_text.feature_names import FEATURE_COUNT, FEATURES
 from pipeline.web.main_text.judge import judge
 from pipeline.web.main_text.model import committed_model, load_model
 from pipeline.web.main_text.trees import Trees, chances_of, sum_trees

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from numba import njit
 
 from pipeline.web.main_text.blocks import BLOCK_COLUMNS, MAX_BLOCKS, find_blocks, settle_hidden
-from pipeline.web.main_text.features import FEATURE_COUNT, build_features
+from pipeline.web.main_text.feature_names import FEATURE_COUNT
+from pipeline.web.main_text.features import build_features
 from pipeline.web.main_text.second_look import SECOND_COUNT
 from pipeline.web.main_text.surroundings import DISTANCE_COLUMNS, describe
 from pipeline.web.math_markup import show_math

@@ -11,7 +11,7 @@ from numba import njit
 from pipeline.web.main_text.analysis import Analysis
 from pipeline.web.main_text.blocks import LETTERS, LINK_LETTERS
 from pipeline.web.main_text.choose import choose
-from pipeline.web.main_text.features import FEATURE_COUNT, FEATURES
+from pipeline.web.main_text.feature_names import FEATURE_COUNT, FEATURES
 from pipeline.web.main_text.model import PAGE_TYPES, Model
 from pipeline.web.main_text.page_type import PAGE_FEATURE_COUNT, build_page_features
 from pipeline.web.main_text.second_look import build_second

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.web.main_text.features import FEATURES
+from pipeline.web.main_text.feature_names import FEATURES
 from pipeline.web.main_text.page_type import PAGE_FEATURES
 from pipeline.web.main_text.second_look import SECOND_FEATURES
 from pipeline.web.main_text.trees import Trees, TreeSets, tree_sets

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from numba import njit
 
 from pipeline.web.main_text.blocks import LETTERS
-from pipeline.web.main_text.features import FEATURES, SCALE
+from pipeline.web.main_text.feature_names import FEATURES, SCALE
 from pipeline.web.main_text.surroundings import FAR, SURROUNDINGS
 
 # Features of a block that describe its page, and those whose mean over letters does.

@@ -8,7 +8,7 @@ from numba import njit
 
 from pipeline.web.main_text.anchors import ANCHORS, common_with, smallest_with, steps_between
 from pipeline.web.main_text.blocks import LETTERS, OWNER
-from pipeline.web.main_text.features import LEVELS, SCALE
+from pipeline.web.main_text.feature_names import LEVELS, SCALE
 from pipeline.web.main_text.surroundings import OWN_LINES
 from pipeline.web.page.stack import PARENT, TAG
 
