@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.extract_candidates import NAMES, NODE_MODULES, Candidate, Outcome, Unavailable
+from benchmarks.extract_candidates import NAMES, NODE_MODULES, Candidate, Unavailable
 from training.pages import LabelledPage, load_pages
 from training.score import NGRAM, Score, interval, score
 
@@ -124,8 +124,8 @@ def time_candidates(
 ) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Milliseconds of CPU a page, the best of REPEATS runs, and failed runs by candidate.
 
-    Candidates take turns, each over all pages, as an extractor runs over pages and not beside others, whose turn on
-    the same page would leave it an empty cache; who begins changes with every round of turns.
+    Candidates take turns, each over all pages one behind the other, as an extractor runs over pages and not beside
+    others, whose turn on the same page would leave it an empty cache; who begins changes with every round of turns.
     A page on which a candidate always fails counts with the time until it failed.
     """
     best = {candidate.name: [float("inf")] * len(pages) for candidate in candidates}
@@ -133,8 +133,7 @@ def time_candidates(
     for repeat in range(REPEATS):
         start = repeat % len(candidates)
         for candidate in (*candidates[start:], *candidates[:start]):
-            for index, page in enumerate(pages):
-                outcome: Outcome = candidate(page.html, page.url)
+            for index, outcome in enumerate(candidate.turn([(page.html, page.url) for page in pages])):
                 failed[candidate.name] += outcome.failure is not None
                 best[candidate.name][index] = min(best[candidate.name][index], outcome.seconds * 1000)
     return best, failed

@@ -1,8 +1,9 @@
 """The extractors that benchmarks/extract.py compares, each in a child process that a bad page cannot take along.
 
-A child speaks JSON lines: first {"ready": true} or {"missing": why}; then for each {"html", "url"} either
-{"text", "seconds"} or {"error"}. Seconds are of CPU, taken in the child around the extractor alone: on a busy machine
-wall time holds the turns of others, which slow extractors wait for in every page and fast ones hardly ever.
+A child speaks JSON lines: first {"ready": true} or {"missing": why}; then for each list of {"html", "url"} one of
+{"text", "seconds"} or {"error"} for every page. The pages of a list are read one behind the other with nothing between
+them, as an extractor runs over pages. Seconds are of CPU, taken in the child around the extractor alone: on a busy
+machine wall time holds the turns of others, which slow extractors wait for in every page and fast ones hardly ever.
 
     python -m benchmarks.extract_candidates NAME     serves one candidate
 """
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The text of a page with its seconds of CPU, or a failure's reason with an empty text and seconds of wall time."""
+    """The text of a page, empty with a failure's reason, and its seconds: of CPU, or of wall where the child died."""
 
     text: str
     seconds: float
@@ -156,19 +157,22 @@ class Candidate:
 
     def __call__(self, html: str, url: str | None) -> Outcome:
         """Extract one page; any failure is an outcome with a reason."""
+        return self.turn([(html, url)])[0]
+
+    def turn(self, pages: Sequence[tuple[str, str | None]]) -> list[Outcome]:
+        """Extract pages one behind the other. Where the child dies or takes too long, each of them has failed."""
         if self._process.poll() is not None:
             self._process = self._start()
-        request = json.dumps({"html": html, "url": url or None}) + "\n"
+        request = json.dumps([{"html": html, "url": url or None} for html, url in pages]) + "\n"
+        limit = self.page_seconds * len(pages)
         started = time.perf_counter()
-        reply = self._exchange(request, self.page_seconds)
+        replies = self._exchange(request, limit)
         elapsed = time.perf_counter() - started
-        if reply is None:
+        if replies is None:
             self._end()
-            failure = f"over {self.page_seconds:g} s" if elapsed >= self.page_seconds else "its process died"
-            return Outcome("", elapsed, failure)
-        if "error" in reply:
-            return Outcome("", elapsed, reply["error"])
-        return Outcome(reply["text"], reply["seconds"])
+            failure = f"over {limit:g} s" if elapsed >= limit else "its process died"
+            return [Outcome("", elapsed / len(pages), failure)] * len(pages)
+        return [Outcome(reply.get("text", ""), reply["seconds"], reply.get("error")) for reply in replies]
 
     def close(self) -> None:
         """End the child."""
@@ -191,7 +195,7 @@ class Candidate:
             raise Unavailable(greeting["missing"] if greeting else f"`{' '.join(self._command)}` does not start")
         return self._process
 
-    def _exchange(self, request: str | None, seconds: float) -> dict[str, Any] | None:
+    def _exchange(self, request: str | None, seconds: float) -> Any:
         """One reply, or None when the child died or had to be killed."""
         assert self._process.stdin is not None and self._process.stdout is not None
         alarm = threading.Timer(seconds, self._process.kill)
@@ -223,7 +227,7 @@ def serve(name: str) -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def send(reply: dict[str, Any]) -> None:
+    def send(reply: Any) -> None:
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 
@@ -235,14 +239,15 @@ def serve(name: str) -> None:
         return
     send({"ready": True})
     for line in sys.stdin:
-        page = json.loads(line)
-        started = time.process_time()
-        try:
-            text = extract(page["html"], page["url"])
-        except Exception as error:  # noqa: BLE001 - whatever an extractor raises is counted as its failure
-            send({"error": f"{type(error).__name__}: {error}"[:200]})
-        else:
-            send({"text": text, "seconds": time.process_time() - started})
+        outcomes: list[dict[str, Any]] = []
+        for page in json.loads(line):
+            started = time.process_time()
+            try:
+                outcome = {"text": extract(page["html"], page["url"])}
+            except Exception as error:  # noqa: BLE001 - whatever an extractor raises is counted as its failure
+                outcome = {"error": f"{type(error).__name__}: {error}"[:200]}
+            outcomes.append(outcome | {"seconds": time.process_time() - started})
+        send(outcomes)
 
 
 if __name__ == "__main__":

@@ -18,14 +18,16 @@ try {
 send({ ready: true });
 
 for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-  const { html } = JSON.parse(line);
-  const started = process.cpuUsage();
-  try {
-    const { document } = parseHTML(html);
-    const text = new Readability(document).parse()?.textContent ?? '';
+  send(JSON.parse(line).map(({ html }) => {
+    const started = process.cpuUsage();
+    let outcome;
+    try {
+      const { document } = parseHTML(html);
+      outcome = { text: new Readability(document).parse()?.textContent ?? '' };
+    } catch (error) {
+      outcome = { error: String(error).slice(0, 200) };
+    }
     const { user, system } = process.cpuUsage(started);
-    send({ text, seconds: (user + system) / 1e6 });
-  } catch (error) {
-    send({ error: String(error).slice(0, 200) });
-  }
+    return { ...outcome, seconds: (user + system) / 1e6 };
+  }));
 }

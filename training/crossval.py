@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.web.main_text.choose import choose
+from pipeline.web.main_text.choose import choose, leave_out_decoration
 from pipeline.web.main_text.extract import told_only
 from pipeline.web.main_text.judge import both_looks, chances, headline_of
 from pipeline.web.main_text.model import committed_model
@@ -49,6 +49,7 @@ def _choice(example: Example, second: Trees, seen: npt.NDArray[np.int32], fold: 
     if not len(kept):
         return Held(kept, 0, fold, seen, seen)
     found = chances(second, both_looks(example.found, seen))
+    leave_out_decoration(example.found.elements, example.found.blocks, found)
     _, expected = choose(example.found.blocks, found, kept)
     return Held(kept, expected, fold, seen, found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from pipeline.web.charset import decode
 from pipeline.web.main_text import PAGE_TYPES, extract, extractor_name
 from pipeline.web.main_text.analysis import analyse
 from pipeline.web.main_text.blocks import BLOCK_COLUMNS, LETTERS, MAX_BLOCKS
-from pipeline.web.main_text.choose import CHANCE, choose
+from pipeline.web.main_text.choose import CHANCE, choose, leave_out_decoration
 from pipeline.web.main_text.feature_names import FEATURE_COUNT, FEATURES
 from pipeline.web.main_text.judge import judge
+from pipeline.web.main_text.letters import OTHER, kind_of
 from pipeline.web.main_text.model import committed_model, load_model
 from pipeline.web.main_text.trees import Trees, chances_of, sum_trees
 from pipeline.web.main_text.write import block_texts, written
@@ -220,6 +222,40 @@ def test_every_block_has_letters_and_all_features(html):
     shares = [index for index, name in enumerate(FEATURES) if name.endswith("_share") and "prose" not in name]
     assert ((found.features[shares] >= -1) & (found.features[shares] <= 1000)).all()
     assert len(block_texts(page, found)) == len(found.blocks)
+
+
+SIGNS = st.text(st.sampled_from("*=-_~+;}\\/|☆★◆◇■□●○…―─＊＝～・"), min_size=1, max_size=6)
+
+
+def silenced(body: str) -> list[bool]:
+    """Of every block of a body, whether it is left out for decoration."""
+    found = analyse(read_page(body))
+    chances = np.full(len(found.blocks), CHANCE, dtype=np.int32)
+    leave_out_decoration(found.elements, found.blocks, chances)
+    return [not chance for chance in chances]
+
+
+@given(SIGNS, st.integers(40, 3000), st.sampled_from("あ漢々〆ー9９ａéжㄅ한ﾊ﨑ꀀ"))
+def test_a_pattern_of_signs_is_no_text_unless_it_is_preformatted_or_says_something(signs, size, letter):
+    pattern = (signs * size)[:size]
+    assert silenced(f"<p>{pattern}</p><p>{PARAGRAPHS[0]}</p>") == [True, False]
+    assert silenced(f"<p>{pattern}{letter}</p><pre>{pattern}</pre>") == [False, False]
+    assert squeezed(extract(article(f"<p>{pattern}</p><p>{'</p><p>'.join(PARAGRAPHS)}</p>")).text).endswith(
+        squeezed("".join(PARAGRAPHS))
+    )
+
+
+@given(SIGNS, st.integers(1, 39))
+def test_a_few_signs_may_part_scenes(signs, size):
+    pattern = (signs * size)[:size]
+    assert silenced(f"<p>{PARAGRAPHS[0]}</p><p>{pattern}</p><p>{PARAGRAPHS[1]}</p>") == [False, False, False]
+
+
+def test_letters_of_every_script_are_letters():
+    # But for those of formulas and units (U+2100 to U+218F), ª, µ, º and 〼.
+    signs = {*range(0x2100, 0x2190), 0xAA, 0xB5, 0xBA, 0x303C}
+    letters = [code for code in range(0x10000) if unicodedata.category(chr(code)) in ("Lu", "Ll", "Lt", "Lo", "Nd")]
+    assert not [chr(code) for code in letters if code not in signs and kind_of(code) == OTHER]
 
 
 ROWS = st.lists(st.tuples(st.integers(0, CHANCE), st.integers(1, 5000)), min_size=1, max_size=30)

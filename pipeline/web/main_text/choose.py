@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pipeline.web.main_text.blocks import LETTERS
+from pipeline.web.main_text.blocks import ALPHABETIC, DIGITS, HAN, KANA, LETTERS, OWNER
+from pipeline.web.page.elements import TAGS
+from pipeline.web.page.stack import TAG
 
 # Chances are whole numbers from 0 to CHANCE.
 CHANCE = 1023
@@ -18,6 +20,24 @@ _MOST_LETTERS = 1 << 24
 # those are kept that reach four fifths: tried by the cross-validation (docs/main-text-model.md).
 _RUN_PARTS, _RUN_OF = 3, 4
 _KEPT_PARTS, _KEPT_OF = 4, 5
+
+# So many signs without a letter or a digit among them are a line or a pattern, drawn with what a keyboard has; fewer
+# may part the scenes of a novel.
+_MANY_SIGNS = 40
+_PRE = TAGS["pre"]
+
+
+@njit(cache=True, nogil=True)
+def leave_out_decoration(
+    elements: npt.NDArray[np.int32], blocks: npt.NDArray[np.int32], chances: npt.NDArray[np.int32]
+) -> None:
+    """Take the chance (n,) from blocks of many signs and nothing else, but for preformatted ones, which may be code."""
+    for row in range(blocks.shape[0]):
+        said = blocks[row, KANA] + blocks[row, HAN] + blocks[row, ALPHABETIC] + blocks[row, DIGITS]
+        if said == 0 and blocks[row, LETTERS] >= _MANY_SIGNS:
+            owner = blocks[row, OWNER]
+            if owner < 0 or elements[owner, TAG] != _PRE:
+                chances[row] = 0
 
 
 @njit(cache=True, nogil=True)

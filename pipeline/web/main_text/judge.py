@@ -10,7 +10,7 @@ from numba import njit
 
 from pipeline.web.main_text.analysis import Analysis
 from pipeline.web.main_text.blocks import LETTERS, LINK_LETTERS
-from pipeline.web.main_text.choose import choose
+from pipeline.web.main_text.choose import choose, leave_out_decoration
 from pipeline.web.main_text.feature_names import FEATURE_COUNT, FEATURES
 from pipeline.web.main_text.model import PAGE_TYPES, Model
 from pipeline.web.main_text.page_type import PAGE_FEATURE_COUNT, build_page_features
@@ -84,6 +84,7 @@ def judge_arrays(
     columns, limits, leaves, bias, steps = second
     sum_trees(looks, columns, limits, leaves, bias, sums)
     chances_of(sums, steps, seen)
+    leave_out_decoration(elements, blocks, seen)
     _, expected = choose(blocks, seen, kept)
     page = np.empty((PAGE_FEATURE_COUNT, 1), dtype=np.int32)
     build_page_features(blocks, features, kept, page)

@@ -14,11 +14,12 @@ NO_LETTER, KANA_LETTER, HAN_LETTER, ALPHABETIC_LETTER, DIGIT_LETTER, END_MARK, C
 # Ranges of code points of each kind, both ends included (Unicode 15.1, Blocks.txt); of two that hold a code point the
 # later counts.
 _RANGES: tuple[tuple[int, str], ...] = (
-    (ALPHABETIC_LETTER, "AZ az \u00c0\u1fff \uff21\uff5a"),
+    (ALPHABETIC_LETTER, "AZ az \u00c0\u1fff \u2c00\u2ddf \u3105\u312f \u3131\u318e \u31a0\u31bf \ua000\uabff"),
+    (ALPHABETIC_LETTER, "\ud7b0\ud7fb \ufb00\ufdff \ufe70\ufefc \uff21\uff5a \uffa0\uffdc"),
     (DIGIT_LETTER, "09 \uff10\uff19"),
-    # Ideographs, the mark that repeats one, and Hangul.
-    (HAN_LETTER, "\u4e00\u9fff \u3400\u4dbf \u3005\u3005 \uac00\ud7a3"),
-    (KANA_LETTER, "\u3041\u30ff \uff66\uff9f"),
+    # Ideographs, those that are there for other character sets' sake (﨑), 々, 〆, 〇, and Hangul.
+    (HAN_LETTER, "\u4e00\u9fff \u3400\u4dbf \uf900\ufaff \u3005\u3007 \uac00\ud7a3"),
+    (KANA_LETTER, "\u3041\u30ff \u31f0\u31ff \uff66\uff9f"),
     (OTHER, "\u30fb\u30fb"),
     (END_MARK, "!! ?? .. 。。 ！！ ？？ ．． ｡｡ …… \u0964\u0964 \u06d4\u06d4 \u061f\u061f"),
     (COMMA_MARK, ",, ;; :: 、、 ，， ､､ \u060c\u060c"),
