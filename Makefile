@@ -91,10 +91,10 @@ verify: setup ## RELEASE=…: check a release: files, rows, card and configs
 	$(call need,RELEASE,make verify RELEASE=releases/mine)
 	$(BIN)/kamisuki verify '$(RELEASE)'
 
-check-truth: setup ## BENCH=… OUT=…: hold a run over a benchmark folder against its truth
+check-truth: warm ## BENCH=… OUT=…: hold a run over a benchmark folder against its truth
 	$(BIN)/python benchmarks/check_truth.py "$(BENCH)" "$(OUT)"
 
-train-extractor: bench-setup ## DATA=… BENCH=…: make the main-text model again, and print its scores across sites
+train-extractor: bench-setup warm ## DATA=… BENCH=…: make the main-text model again, and print its scores across sites
 	$(BIN)/python -m training.train --data '$(DATA)' --texts build/out-of-fold-texts.json \
 	  --chances build/out-of-fold-chances.npz $(if $(BENCH),--bench '$(BENCH)')
 
@@ -135,7 +135,7 @@ test-launch: warm build/cluster-tools/.ready build/image/.ready test-image ## Th
 test-image: warm ## Build the container image, by podman, docker or its steps alone, and run the sample in it without a network
 	$(BIN)/python -m tests.cluster.containerfile
 
-bench-rewrite: setup build/datatrove-inference/.ready ## Requests a second to a language model: ours beside datatrove's InferenceRunner
+bench-rewrite: warm build/datatrove-inference/.ready ## Requests a second to a language model: ours beside datatrove's InferenceRunner
 	$(BIN)/python -m benchmarks.rewrite --datatrove build/datatrove-inference/bin/python
 
 build/datatrove-%/.ready: benchmarks/datatrove-%.txt $(VENV)/.ready
@@ -146,17 +146,17 @@ build/datatrove-%/.ready: benchmarks/datatrove-%.txt $(VENV)/.ready
 bench-gate: warm ## BENCH=…: the Japanese gate beside Swallow's rapid rule and a search for kana
 	$(BIN)/python -m benchmarks.gate '$(BENCH)'
 
-bench-extract: bench-setup ## DATA=… [BENCH=…]: our main text beside trafilatura, resiliparse, jusText and Readability.js
+bench-extract: bench-setup warm ## DATA=… [BENCH=…]: our main text beside trafilatura, resiliparse, jusText and Readability.js
 	@command -v npm > /dev/null && npm install --silent --no-audit --no-fund --prefix build/node @mozilla/readability@0.6.0 linkedom@0.18.15 || true
 	$(BIN)/python -m benchmarks.extract --data '$(DATA)' $(if $(BENCH),--bench '$(BENCH)')
 
-worst-pages: bench-setup ## DATA=…: the 30 pages on which our main text is worst, beside their gold, with what went wrong
+worst-pages: bench-setup warm ## DATA=…: the 30 pages on which our main text is worst, beside their gold, with what went wrong
 	$(BIN)/python -m benchmarks.worst_pages --data '$(DATA)'
 
-bench-reader: bench-setup ## DATA=… [BENCH=…]: the page reader beside lexbor, letter by letter and in time
+bench-reader: bench-setup warm ## DATA=… [BENCH=…]: the page reader beside lexbor, letter by letter and in time
 	$(BIN)/python -m benchmarks.reader_against_lexbor --data '$(DATA)' $(if $(BENCH),--bench '$(BENCH)')
 
-bench-signals: setup ## TEXTS='runs/…/documents-*/*.parquet': signals, and FineWeb-2's rules beside datatrove's filters
+bench-signals: warm ## TEXTS='runs/…/documents-*/*.parquet': signals, and FineWeb-2's rules beside datatrove's filters
 	$(BIN)/python -m benchmarks.signals --texts $(TEXTS)
 
 bench-ready: warm ## CPU seconds from numba's import to a worker's first page
@@ -170,10 +170,10 @@ bench-charset: warm ## [DATA=…]: pages in every charset, damaged and declared 
 bench-hostile-captures: warm ## Captures made to hurt, through extract and in a whole run: what became of each, time, memory
 	$(BIN)/python -m benchmarks.hostile
 
-bench-hostile: setup ## Pages made to hurt: work and time a byte at three sizes
+bench-hostile: warm ## Pages made to hurt: work and time a byte at three sizes
 	$(BIN)/python -m benchmarks.reader_hostile
 
-fuzz-reader: setup ## [SECONDS=600]: mutated pages through reader and main text, with bounds checked
+fuzz-reader: warm ## [SECONDS=600]: mutated pages through reader and main text, with bounds checked
 	$(BIN)/python tests/web/fuzz_reader.py --seconds $(SECONDS)
 
 .PHONY: push
@@ -183,13 +183,13 @@ push: setup ## RELEASE=… REPO=owner/name [PUSH='--dry-run']: push a release to
 	$(BIN)/kamisuki push '$(RELEASE)' --repo '$(REPO)' $(PUSH)
 
 .PHONY: fuzz-inputs
-fuzz-inputs: bench-setup ## [SECONDS=600]: archives, charsets, licenses and consent by atheris, guided by coverage
+fuzz-inputs: bench-setup warm ## [SECONDS=600]: archives, charsets, licenses and consent by atheris, guided by coverage
 	$(BIN)/python tests/web/fuzz_inputs.py --seconds $(SECONDS)
 
-sample: setup ## Make the embedded sample again
+sample: warm ## Make the embedded sample again
 	$(BIN)/python tests/data/make_sample.py
 
-check-swallow: setup ## TEXTS='runs/…/documents-*/*.parquet': Swallow's recipes against a transcription of what was published
+check-swallow: warm ## TEXTS='runs/…/documents-*/*.parquet': Swallow's recipes against a transcription of what was published
 	$(BIN)/python -m benchmarks.swallow_rules --texts $(TEXTS)
 
 export: setup ## RELEASE=… OUT=… AS=jsonl|text|tokens [SIZES=100MB,1GB] [TOKENIZER=tokenizer.json]: a release in other formats
@@ -243,16 +243,16 @@ release: setup ## OUT=… TO=… [CONTACT=…]: make a data set of a corpus that
 	$(call need,TO,make release OUT=runs/mine TO=releases/mine)
 	$(BIN)/kamisuki release '$(OUT)' --to '$(TO)' $(if $(CONTACT),--contact '$(CONTACT)') $(if $(WORKERS),--workers $(WORKERS))
 
-rewrite: setup ## RECIPE=… OUT=… ENDPOINT=http://HOST:PORT/v1: rewrite a table of a run with a language model
+rewrite: warm ## RECIPE=… OUT=… ENDPOINT=http://HOST:PORT/v1: rewrite a table of a run with a language model
 	$(BIN)/kamisuki rewrite $(RECIPE) --out '$(OUT)' $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(foreach pair,$(SET),--set '$(pair)')
 
 rewrite-demo: warm build/model-server/.ready ## [ROWS=10] [TOKENS=200]: a small real model on this machine rewrites pages and code, and the checks catch it
 	$(BIN)/python -m benchmarks.rewrite_demo --server build/model-server/bin/python --out runs/rewrite-demo $(if $(ROWS),--rows $(ROWS)) $(if $(TOKENS),--tokens $(TOKENS))
 
-check-code: setup ## Every file of the shared test data through SwallowCode's steps
+check-code: warm ## Every file of the shared test data through SwallowCode's steps
 	KAMISUKI_CODE_FILES=1000 $(BIN)/python -m pytest tests/pipeline/test_rewrite_code.py -n 0 -o timeout=3600
 
-check-duplicates: setup ## OUT=…: hold a run's duplicates against all pairs of its documents
+check-duplicates: warm ## OUT=…: hold a run's duplicates against all pairs of its documents
 	$(BIN)/python -m benchmarks.brute_force_duplicates "$(OUT)"
 
 EVERY_PAGE = --set name=every-page --set 'select.rules=[]' --set 'dedup.kinds=[payload,exact,same_url,same_canonical,near]'

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.web.charset import decode
 from pipeline.web.main_text import PAGE_TYPES, extract, extractor_name
 from pipeline.web.main_text.analysis import analyse
-from pipeline.web.main_text.blocks import BLOCK_COLUMNS, LETTERS, MAX_BLOCKS
+from pipeline.web.main_text.blocks import BEHIND_TEXT, BLOCK_COLUMNS, FIRST_TEXT, LETTERS, MAX_BLOCKS
 from pipeline.web.main_text.choose import CHANCE, choose, leave_out_decoration
 from pipeline.web.main_text.feature_names import FEATURE_COUNT, FEATURES
 from pipeline.web.main_text.judge import judge
@@ -231,7 +231,7 @@ def silenced(body: str) -> list[bool]:
     """Of every block of a body, whether it is left out for decoration."""
     found = analyse(read_page(body))
     chances = np.full(len(found.blocks), CHANCE, dtype=np.int32)
-    leave_out_decoration(found.elements, found.blocks, chances)
+    leave_out_decoration(found.elements, found.texts, found.blocks, chances)
     return [not chance for chance in chances]
 
 
@@ -249,6 +249,23 @@ def test_a_pattern_of_signs_is_no_text_unless_it_is_preformatted_or_says_somethi
 def test_a_few_signs_may_part_scenes(signs, size):
     pattern = (signs * size)[:size]
     assert silenced(f"<p>{PARAGRAPHS[0]}</p><p>{pattern}</p><p>{PARAGRAPHS[1]}</p>") == [False, False, False]
+
+
+def counts(body: str) -> np.ndarray:
+    """What the blocks of a body are made of: their rows without places."""
+    return np.delete(analyse(read_page(body)).blocks, [FIRST_TEXT, BEHIND_TEXT], axis=1)
+
+
+@given(st.text(st.sampled_from("紙漉きのむら。、!ー々9９Aé﨑 \u3000\xa0"), min_size=1, max_size=60), st.booleans())
+def test_letters_by_number_are_the_letters_that_they_are(text, hexadecimal):
+    numbers = "".join(f"&#x{ord(letter):X};" if hexadecimal else f"&#{ord(letter)};" for letter in text)
+    plain = text.replace("\xa0", "&nbsp;")
+    assert (counts(f"<p>あ{numbers}い</p>") == counts(f"<p>あ{plain}い</p>")).all()
+
+
+def test_a_page_of_letters_by_number_is_read():
+    by_number = article(f"<p>{'</p><p>'.join(PARAGRAPHS)}</p>").encode("ascii", "xmlcharrefreplace")
+    assert squeezed(extract(by_number).text) == squeezed("冬の紙漉き" + "".join(PARAGRAPHS))
 
 
 def test_letters_of_every_script_are_letters():

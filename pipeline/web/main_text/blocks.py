@@ -29,6 +29,7 @@ from pipeline.web.main_text.surroundings import (
     UNSHOWN,
 )
 from pipeline.web.page.lean import lean_njit
+from pipeline.web.page.references import numeric_reference
 from pipeline.web.page.stack import FLAGS, HIDDEN
 from pipeline.web.page.tokenizer import BLANK
 from pipeline.web.page.tree import (
@@ -41,7 +42,8 @@ from pipeline.web.page.tree import (
     TEXT_START,
 )
 
-# Columns of a block. Letters are code points that are no white space; a reference counts as one.
+# Columns of a block. Letters are code points that are no white space; a reference counts as one, a numeric one as the
+# letter that it is.
 (
     FIRST_TEXT,
     BEHIND_TEXT,
@@ -118,6 +120,19 @@ def settle_hidden(
 
 
 @lean_njit
+def _is_space(code: int) -> bool:
+    """Whether a code point is white space, of whatever width, or a mark that nobody sees."""
+    return (
+        code <= 0x20
+        or code == 0xA0
+        or code == 0x3000
+        or 0x2000 <= code <= 0x200F
+        or 0x2028 <= code <= 0x2029
+        or code == 0xFEFF
+    )
+
+
+@lean_njit
 def _fill_blocks(
     source: npt.NDArray[np.uint8],
     texts: npt.NDArray[np.int32],
@@ -188,11 +203,29 @@ def _fill_blocks(
                             position += 1
                         spaced = True
                         continue
-                    behind = position
-                    while behind < stop and behind < position + 12 and source[behind] != 0x3B and source[behind] > 0x22:
-                        behind += 1
-                    if behind < stop and source[behind] == 0x3B:
-                        position = behind + 1
+                    number, behind = 0, 0
+                    if position < stop and source[position] == 0x23:
+                        number, behind = numeric_reference(source, position - 1, stop)
+                    if behind > 0:
+                        code, position = np.int64(number), behind
+                        if _is_space(number):
+                            spaced = True
+                            if number <= 0x20 and after_end and open_block:
+                                ends += 1
+                                blocks[row, LAST_END] = 0
+                                after_end = False
+                            continue
+                    else:
+                        behind = position
+                        while (
+                            behind < stop
+                            and behind < position + 12
+                            and source[behind] != 0x3B
+                            and source[behind] > 0x22
+                        ):
+                            behind += 1
+                        if behind < stop and source[behind] == 0x3B:
+                            position = behind + 1
             elif code < 0xE0:
                 code = (code & 0x1F) << 6 | np.int64(source[position + 1]) & 0x3F
                 position += 2

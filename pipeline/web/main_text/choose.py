@@ -6,9 +6,20 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pipeline.web.main_text.blocks import ALPHABETIC, DIGITS, HAN, KANA, LETTERS, OWNER
+from pipeline.web.main_text.blocks import (
+    ALPHABETIC,
+    BEHIND_TEXT,
+    DIGITS,
+    FIRST_TEXT,
+    HAN,
+    KANA,
+    LETTERS,
+    OWNER,
+)
 from pipeline.web.page.elements import TAGS
 from pipeline.web.page.stack import TAG
+from pipeline.web.page.tokenizer import HAS_REFERENCES
+from pipeline.web.page.tree import TEXT_FLAGS
 
 # Chances are whole numbers from 0 to CHANCE.
 CHANCE = 1023
@@ -29,15 +40,24 @@ _PRE = TAGS["pre"]
 
 @njit(cache=True, nogil=True)
 def leave_out_decoration(
-    elements: npt.NDArray[np.int32], blocks: npt.NDArray[np.int32], chances: npt.NDArray[np.int32]
+    elements: npt.NDArray[np.int32],
+    texts: npt.NDArray[np.int32],
+    blocks: npt.NDArray[np.int32],
+    chances: npt.NDArray[np.int32],
 ) -> None:
-    """Take the chance (n,) from blocks of many signs and nothing else, but for preformatted ones, which may be code."""
+    """Take the chance (n,) from blocks of many signs and nothing else. Not from preformatted ones, which may be code,
+    nor from those with references, which may be letters by name.
+    """
     for row in range(blocks.shape[0]):
         said = blocks[row, KANA] + blocks[row, HAN] + blocks[row, ALPHABETIC] + blocks[row, DIGITS]
-        if said == 0 and blocks[row, LETTERS] >= _MANY_SIGNS:
-            owner = blocks[row, OWNER]
-            if owner < 0 or elements[owner, TAG] != _PRE:
-                chances[row] = 0
+        if said > 0 or blocks[row, LETTERS] < _MANY_SIGNS:
+            continue
+        owner = blocks[row, OWNER]
+        flags = 0
+        for index in range(blocks[row, FIRST_TEXT], blocks[row, BEHIND_TEXT]):
+            flags |= texts[index, TEXT_FLAGS]
+        if not flags & HAS_REFERENCES and (owner < 0 or elements[owner, TAG] != _PRE):
+            chances[row] = 0
 
 
 @njit(cache=True, nogil=True)

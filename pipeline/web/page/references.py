@@ -114,7 +114,7 @@ def _write_code_point(code: int, out: npt.NDArray[np.uint8], position: int) -> i
 
 
 @lean_njit
-def _numeric(source: npt.NDArray[np.uint8], start: int, end: int) -> tuple[int, int]:
+def numeric_reference(source: npt.NDArray[np.uint8], start: int, end: int) -> tuple[int, int]:
     """Code point of the reference whose "&#" stands at `start`, and where it ends; end 0 if it is none."""
     position = start + 2
     hexadecimal = position < end and source[position] | 0x20 == 0x78
@@ -211,7 +211,7 @@ def resolve(
         if letter == 0x26 and references and start + 1 < end:
             following = source[start + 1]
             if following == 0x23:
-                code, after = _numeric(source, start, end)
+                code, after = numeric_reference(source, start, end)
                 if after > 0:
                     position = _write_code_point(code, out, position)
                     start = after
