@@ -29,28 +29,39 @@ from training.shortened import shortened_copies
 
 # The sets of the training pack, which are scored together, too.
 PACK = ("wcxb", "articles", "readability")
+_NEWTON_STEPS, _RIDGE = 50, 1e-6
 
 
 def calibration(expected: Sequence[int], seen: Sequence[float]) -> npt.NDArray[np.int32]:
-    """Table (1001,) from expected F1 to that seen, both in thousandths: the rising curve nearest to what was seen.
+    """Table (1001,) from expected F1, in thousandths, to that seen: a curve that rises all the way, so that pages keep
+    their order, as those of a step function would not.
 
-    Pool-adjacent-violators over pages in the order of what was expected; straight lines between the pools' middles.
+    Beta calibration (Kull, Silva Filho and Flach, 2017): the log odds of what is seen are a sum of a constant, of
+    ln(e) and of -ln(1 - e), fitted by likelihood with weights that are not negative. Where nothing is expected there is
+    no text.
     """
-    order = np.argsort(expected, kind="stable")
-    pools: list[list[float]] = []
-    for index in order:
-        pools.append([float(expected[index]), 1000 * float(seen[index]), 1.0])
-        while len(pools) > 1 and pools[-2][1] >= pools[-1][1]:
-            where, value, weight = pools.pop()
-            other = pools[-1]
-            whole = weight + other[2]
-            pools[-1] = [
-                (where * weight + other[0] * other[2]) / whole,
-                (value * weight + other[1] * other[2]) / whole,
-                whole,
-            ]
-    middles, values = [pool[0] for pool in pools], [pool[1] for pool in pools]
-    return np.clip(np.rint(np.interp(np.arange(1001), middles, values)), 0, 1000).astype(np.int32)
+
+    def terms(thousandths: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        share = np.clip(thousandths / 1000, 0.0005, 0.9995)
+        return np.stack([np.ones_like(share), np.log(share), -np.log1p(-share)], axis=1)
+
+    rows, wanted = terms(np.asarray(expected, dtype=np.float64)), np.asarray(seen, dtype=np.float64)
+    columns = [0, 1, 2]
+    while True:
+        weights = np.zeros(len(columns))
+        for _ in range(_NEWTON_STEPS):
+            used = rows[:, columns]
+            said = 1 / (1 + np.exp(-used @ weights))
+            slope = used.T @ (said - wanted) + _RIDGE * weights
+            bend = (used * (said * (1 - said))[:, None]).T @ used + _RIDGE * np.eye(len(columns))
+            weights -= np.linalg.solve(bend, slope)
+        falling = [column for column, weight in zip(columns, weights) if column and weight < 0]
+        if not falling:
+            break
+        columns.remove(falling[0])
+    table = 1000 / (1 + np.exp(-terms(np.arange(1001.0))[:, columns] @ weights))
+    table[0] = 0
+    return np.rint(table).astype(np.int32)
 
 
 def packed(first: Trees, second: Trees, types: Sequence[Trees], table: npt.NDArray[np.int32]) -> bytes:

@@ -124,8 +124,17 @@ def test_calibration_rises_and_says_what_was_seen():
     expected = chooser.integers(300, 1000, 4000)
     seen = np.clip(expected / 1000 * 0.9 + chooser.normal(0, 0.05, 4000), 0, 1)
     table = train.calibration(expected.tolist(), seen.tolist())
-    assert (np.diff(table) >= 0).all() and len(table) == 1001
-    assert abs(table[700] - 630) < 25
+    assert (np.diff(table) >= 0).all() and len(table) == 1001 and table[0] == 0 and table[-1] <= 1000
+    assert all(abs(table[place] - 0.9 * place) < 25 for place in (400, 700, 950))
+    # Pages keep their order: no two tenths of an expectation are told as one.
+    assert (np.diff(table[300:951:10]) > 0).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.floats(0, 1)), min_size=1, max_size=60))
+def test_calibration_never_falls_whatever_was_seen(pairs):
+    train = pytest.importorskip("training.train", exc_type=ImportError)
+    table = train.calibration([place for place, _ in pairs], [seen for _, seen in pairs])
+    assert (np.diff(table) >= 0).all() and table[0] == 0 and table[-1] <= 1000
 
 
 @given(st.data())
