@@ -17,6 +17,7 @@ from pipeline.web.main_text.model import committed_model
 from pipeline.web.main_text.trees import Trees
 from pipeline.web.main_text.write import written
 from pipeline.web.page import read_page
+from training.crowded import crowded_copies
 from training.examples import Example, make_examples
 from training.fit import fit_first, fit_second
 from training.folds import FOLDS, UNSCORED, split
@@ -120,5 +121,6 @@ def out_of_fold_texts(pages: Sequence[LabelledPage], kept_in: Path | None = None
         if kept["model"] == committed_model().digest and all(key in kept["texts"] for key in scored):
             return {key: kept["texts"][key] for key in scored}
     examples = make_examples(pages)
-    held, _, _ = cross_validate([*examples, *shortened_copies(examples)])
+    copied = [*examples, *shortened_copies(examples)]
+    held, _, _ = cross_validate([*copied, *crowded_copies(copied)])
     return held_out_texts(examples, held)

@@ -40,6 +40,7 @@ SET_WEIGHTS = {
     "articles": 1.5,
     "framed": 0.5,
     "shortened": 0.7,
+    "crowded": 0.5,
 }
 TYPE_WEIGHTS = {"product": 2.0}
 # The test pages' own types in terms of PAGE_TYPES.

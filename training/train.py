@@ -20,6 +20,7 @@ from pipeline.web.main_text.model import MODEL_FILE, PAGE_TYPES, feature_digest,
 from pipeline.web.main_text.trees import Trees, sum_trees
 from training.chances import PageChances, write_chances
 from training.crossval import Held, cross_validate, held_out_texts
+from training.crowded import crowded_copies
 from training.examples import Example, make_examples
 from training.fit import TYPE_NAMES, fit_types, page_features
 from training.folds import split
@@ -166,6 +167,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     examples = make_examples(pages)
     copies = shortened_copies(examples)
     print(f"{len(copies):,} shortened copies")
+    examples += copies
+    copies = crowded_copies(examples)
+    print(f"{len(copies):,} crowded copies")
     examples += copies
     held, first, second = cross_validate(examples)
     if settings.chances:

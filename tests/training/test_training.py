@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.web.main_text.choose import CHANCE
 from pipeline.web.main_text.trees import chances_of
 from training.chances import PageChances, letter_f1, read_chances, write_chances
+from training.crowded import crowded_copies
 from training.examples import make_example
-from training.folds import split
+from training.folds import UNSCORED, split
 from training.labels import label_blocks, squeeze
 from training.pages import LabelledPage, corrected, registered_domain
 from training.shortened import shortened
@@ -116,6 +119,27 @@ def test_a_shortened_page_holds_the_beginning_of_its_text_and_all_that_stood_aro
     assert [text for text, label in zip(copy.texts, copy.labels) if label] == copy.page.gold.split("\n")
     assert copy.page.groups == whole.page.groups and copy.page.html.count("<p>") == kept
     assert shortened(whole, len(paragraphs)) is None
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25)
+def test_a_crowded_page_has_its_text_and_teasers_of_other_sites(seed):
+    def labelled(site: str, teaser: str) -> LabelledPage:
+        gold = "\n".join(["紙漉きの冬", *(sentence * 2 for sentence in SENTENCES)])
+        links = "".join(f"<li><a href=/{number}>{teaser}、その{number}のお話をまとめて読む</a>" for number in range(20))
+        body = "".join(f"<p>{line}</p>" for line in gold.split("\n")[1:])
+        html = f"<title>紙漉きの冬</title><ul>{links}</ul><div><div><h1>紙漉きの冬</h1>{body}</div></div><p>里の便り"
+        return LabelledPage(site, "web", site, frozenset({site}), "article", "", html, gold, gold)
+
+    own, other = make_example(labelled("a.jp", "自分の便り")), make_example(labelled("b.jp", "よその便り"))
+    copies = crowded_copies([own, other], seed)
+    assert [copy.page.groups for copy in copies] == [own.page.groups, other.page.groups]
+    assert [copy.page.html for copy in copies] == [copy.page.html for copy in crowded_copies([own, other], seed)]
+    for copy, whole, name in zip(copies, (own, other), ("よその便り", "自分の便り")):
+        assert copy.page.set in UNSCORED and copy.page.gold == whole.page.gold
+        assert [text for text, label in zip(copy.texts, copy.labels) if label >= 0.5] == whole.page.gold.split("\n")
+        added = Counter(copy.texts) - Counter(whole.texts)
+        assert added and all(text.startswith(name) for text in added if "その" in text and "お話" in text)
 
 
 def test_calibration_rises_and_says_what_was_seen():
