@@ -50,8 +50,9 @@ def _choice(example: Example, second: Trees, seen: npt.NDArray[np.int32], fold: 
     if not len(kept):
         return Held(kept, 0, fold, seen, seen)
     found = chances(second, both_looks(example.found, seen))
-    leave_out_decoration(example.found.elements, example.found.texts, example.found.blocks, found)
-    _, expected = choose(example.found.blocks, found, kept)
+    page = example.found
+    leave_out_decoration(page.source, page.elements, page.texts, page.blocks, found)
+    _, expected = choose(page.blocks, found, kept)
     return Held(kept, expected, fold, seen, found)
 
 

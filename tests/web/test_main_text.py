@@ -231,7 +231,7 @@ def silenced(body: str) -> list[bool]:
     """Of every block of a body, whether it is left out for decoration."""
     found = analyse(read_page(body))
     chances = np.full(len(found.blocks), CHANCE, dtype=np.int32)
-    leave_out_decoration(found.elements, found.texts, found.blocks, chances)
+    leave_out_decoration(found.source, found.elements, found.texts, found.blocks, chances)
     return [not chance for chance in chances]
 
 
@@ -240,6 +240,11 @@ def test_a_pattern_of_signs_is_no_text_unless_it_is_preformatted_or_says_somethi
     pattern = (signs * size)[:size]
     assert silenced(f"<p>{pattern}</p><p>{PARAGRAPHS[0]}</p>") == [True, False]
     assert silenced(f"<p>{pattern}{letter}</p><pre>{pattern}</pre>") == [False, False]
+    assert silenced(f"<p>{pattern}&lt;&gt;&amp;&quot;</p><p>{pattern}&eacute;</p><p>{pattern}&ampl;</p>") == [
+        True,
+        False,
+        False,
+    ]
     assert squeezed(extract(article(f"<p>{pattern}</p><p>{'</p><p>'.join(PARAGRAPHS)}</p>")).text).endswith(
         squeezed("".join(PARAGRAPHS))
     )

@@ -17,9 +17,10 @@ from pipeline.web.main_text.blocks import (
     OWNER,
 )
 from pipeline.web.page.elements import TAGS
+from pipeline.web.page.lean import lean_njit
 from pipeline.web.page.stack import TAG
 from pipeline.web.page.tokenizer import HAS_REFERENCES
-from pipeline.web.page.tree import TEXT_FLAGS
+from pipeline.web.page.tree import TEXT_END, TEXT_FLAGS, TEXT_START
 
 # Chances are whole numbers from 0 to CHANCE.
 CHANCE = 1023
@@ -36,27 +37,52 @@ _KEPT_PARTS, _KEPT_OF = 4, 5
 # may part the scenes of a novel.
 _MANY_SIGNS = 40
 _PRE = TAGS["pre"]
+# Names of references that are signs, as numbers of their letters, and the least number of five letters.
+_AMP, _APOS, _GT, _LT, _QUOT = (int.from_bytes(name.encode(), "big") for name in "amp apos gt lt quot".split())
+_LONGER_NAME = 1 << 32
+
+
+@lean_njit
+def _may_name_a_letter(source: npt.NDArray[np.uint8], start: int, stop: int) -> bool:
+    """Whether source[start:stop] holds a reference by name other than amp, apos, gt, lt and quot."""
+    position = start
+    while position < stop:
+        letter = source[position]
+        position += 1
+        if letter != 0x26 or position >= stop or not 0x61 <= source[position] | 0x20 <= 0x7A:
+            continue
+        name = np.int64(0)
+        while position < stop and 0x61 <= source[position] | 0x20 <= 0x7A and name < _LONGER_NAME:
+            name = name << 8 | np.int64(source[position])
+            position += 1
+        if name not in (_AMP, _APOS, _GT, _LT, _QUOT):
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True)
 def leave_out_decoration(
+    source: npt.NDArray[np.uint8],
     elements: npt.NDArray[np.int32],
     texts: npt.NDArray[np.int32],
     blocks: npt.NDArray[np.int32],
     chances: npt.NDArray[np.int32],
 ) -> None:
     """Take the chance (n,) from blocks of many signs and nothing else. Not from preformatted ones, which may be code,
-    nor from those with references, which may be letters by name.
+    nor from those with references that may be letters by name.
     """
     for row in range(blocks.shape[0]):
         said = blocks[row, KANA] + blocks[row, HAN] + blocks[row, ALPHABETIC] + blocks[row, DIGITS]
         if said > 0 or blocks[row, LETTERS] < _MANY_SIGNS:
             continue
         owner = blocks[row, OWNER]
-        flags = 0
+        if owner >= 0 and elements[owner, TAG] == _PRE:
+            continue
+        named = False
         for index in range(blocks[row, FIRST_TEXT], blocks[row, BEHIND_TEXT]):
-            flags |= texts[index, TEXT_FLAGS]
-        if not flags & HAS_REFERENCES and (owner < 0 or elements[owner, TAG] != _PRE):
+            if texts[index, TEXT_FLAGS] & HAS_REFERENCES:
+                named |= _may_name_a_letter(source, texts[index, TEXT_START], texts[index, TEXT_END])
+        if not named:
             chances[row] = 0
 
 

@@ -59,6 +59,7 @@ def headline_of(found: Analysis) -> int:
 
 @njit(cache=True, nogil=True)
 def judge_arrays(
+    source: npt.NDArray[np.uint8],
     elements: npt.NDArray[np.int32],
     texts: npt.NDArray[np.int32],
     paths: npt.NDArray[np.uint64],
@@ -85,7 +86,7 @@ def judge_arrays(
     columns, limits, leaves, bias, steps = second
     sum_trees(looks, columns, limits, leaves, bias, sums)
     chances_of(sums, steps, seen)
-    leave_out_decoration(elements, texts, blocks, seen)
+    leave_out_decoration(source, elements, texts, blocks, seen)
     _, expected = choose(blocks, seen, kept)
     page = np.empty((PAGE_FEATURE_COUNT, 1), dtype=np.int32)
     build_page_features(blocks, features, kept, page)
@@ -105,6 +106,7 @@ def judge(found: Analysis, model: Model) -> Judgement:
     if not len(kept):
         return Judgement(kept, -1, 0.0, None, None)
     expected, page_type, linked, letters = judge_arrays(
+        found.source,
         found.elements,
         found.texts,
         found.paths,

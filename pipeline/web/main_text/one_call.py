@@ -60,7 +60,7 @@ def _main_text(
         return np.empty(0, dtype=np.uint8), 0, 0, 0, 0, 0, capped, has_json_ld
     kept = np.zeros(count, dtype=np.uint8)
     expected, kind, linked, letters = judge_arrays(
-        elements, texts, paths, blocks, looks, trees[:5], trees[5:10], trees[10:], kept
+        source, elements, texts, paths, blocks, looks, trees[:5], trees[5:10], trees[10:], kept
     )
     if drops_headline and looks[FROM_HEADLINE, 0] != NO_HEADLINE:
         kept[-looks[FROM_HEADLINE, 0]] = 0
