@@ -82,7 +82,7 @@ class Push:
         patience: Patience | None = None,
         still_held: Callable[[], None] = lambda: None,
     ) -> None:
-        """`still_held` raises where the release's lock was lost: it is asked before whatever changes the repository."""
+        """`still_held` raises where the release's lock was lost: asked before every commit and behind the last."""
         self.contents: Contents = read_contents(release)
         self._wish, self._say, self._target, self._still_held = wish, say, target, still_held
         self._patience = patience or Patience(say, HUB)
@@ -210,10 +210,8 @@ class Push:
 
     def _commit(self, commit: Commit, title: str, head: str) -> str:
         known = [file for file in commit.add if file.sha256 in self._trusted | self._ledger.blobs]
-        operations = self._operations(commit)
-        self._still_held()
         try:
-            return self._repository.commit(operations, title, head)
+            return self._upload_and_commit(commit, title, head)
         except BlobsMissing:
             if not known:
                 raise
@@ -221,7 +219,13 @@ class Push:
         for file in known:
             self._trusted.discard(file.sha256)
             self._ledger.add("lost", sha256=file.sha256)
-        return self._repository.commit(self._operations(commit), title, head)
+        return self._upload_and_commit(commit, title, head)
+
+    def _upload_and_commit(self, commit: Commit, title: str, head: str) -> str:
+        operations = self._operations(commit)
+        # Uploads take hours, in which the release may have become another's.
+        self._still_held()
+        return self._repository.commit(operations, title, head)
 
     def _operations(self, commit: Commit) -> list[Operation]:
         there = self._trusted | self._ledger.blobs

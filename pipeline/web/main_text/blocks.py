@@ -28,7 +28,7 @@ from pipeline.web.main_text.surroundings import (
     IN_STRONG,
     UNSHOWN,
 )
-from pipeline.web.page.lean import lean_njit
+from pipeline.web.page.lean import inlined_njit, lean_njit
 from pipeline.web.page.references import numeric_reference
 from pipeline.web.page.stack import FLAGS, HIDDEN
 from pipeline.web.page.tokenizer import BLANK
@@ -119,16 +119,12 @@ def settle_hidden(
     return all_shown
 
 
-@lean_njit
-def _is_space(code: int) -> bool:
-    """Whether a code point is white space, of whatever width, or a mark that nobody sees."""
-    return (
-        code <= 0x20
-        or code == 0xA0
-        or code == 0x3000
-        or 0x2000 <= code <= 0x200F
-        or 0x2028 <= code <= 0x2029
-        or code == 0xFEFF
+@inlined_njit
+def _is_wide_space(code: int) -> bool:
+    """Whether a code point from U+0800 on is white space, of whatever width, or a mark that nobody sees."""
+    # Most letters are told from white space by the first test.
+    return (code <= 0x3000 and (code == 0x3000 or 0x2000 <= code <= 0x200F or 0x2028 <= code <= 0x2029)) or (
+        code == 0xFEFF
     )
 
 
@@ -208,7 +204,7 @@ def _fill_blocks(
                         number, behind = numeric_reference(source, position - 1, stop)
                     if behind > 0:
                         code, position = np.int64(number), behind
-                        if _is_space(number):
+                        if number <= 0x20 or number == 0xA0 or _is_wide_space(number):
                             spaced = True
                             if number <= 0x20 and after_end and open_block:
                                 ends += 1
@@ -239,10 +235,7 @@ def _fill_blocks(
                     | np.int64(source[position + 2]) & 0x3F
                 )
                 position += 3
-                # Most letters are told from white space by the first test.
-                if (
-                    code <= 0x3000 and (code == 0x3000 or 0x2000 <= code <= 0x200F or 0x2028 <= code <= 0x2029)
-                ) or code == 0xFEFF:
+                if _is_wide_space(int(code)):
                     spaced = True
                     if code == 0x3000 and not open_block and indented_from < 0:
                         indented_from = index
