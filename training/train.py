@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from pipeline.web.main_text.model import MODEL_FILE, PAGE_TYPES, feature_digest, load_model
 from pipeline.web.main_text.trees import Trees, sum_trees
@@ -30,7 +32,6 @@ from training.shortened import shortened_copies
 
 # The sets of the training pack, which are scored together, too.
 PACK = ("wcxb", "articles", "readability")
-_NEWTON_STEPS, _RIDGE = 50, 1e-6
 
 
 def calibration(expected: Sequence[int], seen: Sequence[float]) -> npt.NDArray[np.int32]:
@@ -47,20 +48,15 @@ def calibration(expected: Sequence[int], seen: Sequence[float]) -> npt.NDArray[n
         return np.stack([np.ones_like(share), np.log(share), -np.log1p(-share)], axis=1)
 
     rows, wanted = terms(np.asarray(expected, dtype=np.float64)), np.asarray(seen, dtype=np.float64)
-    columns = [0, 1, 2]
-    while True:
-        weights = np.zeros(len(columns))
-        for _ in range(_NEWTON_STEPS):
-            used = rows[:, columns]
-            said = 1 / (1 + np.exp(-used @ weights))
-            slope = used.T @ (said - wanted) + _RIDGE * weights
-            bend = (used * (said * (1 - said))[:, None]).T @ used + _RIDGE * np.eye(len(columns))
-            weights -= np.linalg.solve(bend, slope)
-        falling = [column for column, weight in zip(columns, weights) if column and weight < 0]
-        if not falling:
-            break
-        columns.remove(falling[0])
-    table = 1000 / (1 + np.exp(-terms(np.arange(1001.0))[:, columns] @ weights))
+
+    def loss(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        odds = rows @ weights
+        return float(np.mean(np.logaddexp(0, odds) - wanted * odds)), rows.T @ (expit(odds) - wanted) / len(wanted)
+
+    exact = {"ftol": 1e-15, "gtol": 1e-12, "maxiter": 500}
+    bounds = [(None, None), (0, None), (0, None)]
+    found = minimize(loss, np.zeros(3), jac=True, bounds=bounds, method="L-BFGS-B", options=exact)
+    table = 1000 * expit(terms(np.arange(1001.0)) @ found.x)
     table[0] = 0
     return np.rint(table).astype(np.int32)
 
