@@ -33,6 +33,12 @@ NOT_SHOWN = frozenset(
 DISPLAY = re.compile(r"(?:^|;)[\t\n\f\r ]*display[\t\n\f\r ]*:[\t\n\f\r ]*([^;]*)", re.IGNORECASE)
 NONE = re.compile(r"none(?=[\t\n\f\r !]|$)", re.IGNORECASE)
 LARGEST_BODY = 20_000_000
+# A raw element in noscript without an end tag of its own there.
+UNENDED = re.compile(
+    r"<noscript\b[^>]*>(?:(?!</noscript\b).)*?<(iframe|noembed|noframes|script|style|textarea|title|xmp)\b"
+    r"(?:(?!</(?:noscript|\1)\b).)*</noscript\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,8 @@ def cause_of(html: str, page: Page, own: str, other: str) -> str:
         return "order only: text between a table's parts, which browsers move before the table"
     if page.find("frameset").size:
         return "frameset: browsers show no text beside frames"
+    if UNENDED.search(html):
+        return "noscript: its end ends an <iframe /> in it, as for browsers that run scripts"
     if not counts - others:
         return "the reader shows less"
     if not others - counts:

@@ -71,7 +71,7 @@ def tokens(html: str, state: str, last_start_tag: str) -> list[list[Any]]:
         return found
     if state in ("RCDATA state", "RAWTEXT state", "Script data state"):
         end_of = script_end if state == "Script data state" else raw_text_end
-        end = end_of(source, size, position, *name_range)
+        end = end_of(source, size, position, *name_range, False)
         add_text(resolved(source, position, end, False, state == "RCDATA state", True))
         position = end
     elif state == "CDATA section state":

@@ -316,23 +316,38 @@ def _is_tag_of(source: npt.NDArray[np.uint8], size: int, position: int, name_sta
 
 
 @lean_njit
+def ends_noscript(source: npt.NDArray[np.uint8], size: int, position: int) -> bool:
+    """Whether </noscript stands at `position`, where "</" does, in any case, and ends there."""
+    behind = position + 10
+    if behind >= size or not is_word(source, position + 2, b"noscript"):
+        return False
+    letter = source[behind]
+    return is_space(letter) or letter == 0x2F or letter == 0x3E
+
+
+@lean_njit
 def raw_text_end(
     source: npt.NDArray[np.uint8],
     size: int,
     position: int,
     name_start: int,
     name_end: int,
+    in_noscript: bool,
 ) -> int:
     """Where the text of a raw element that begins at `position` ends: at its own end tag, or the page's end.
 
-    source[name_start:name_end] is the element's name.
+    source[name_start:name_end] is the element's name. In noscript its end tag ends the text, too: browsers that run
+    scripts see no element in noscript, and many pages hold an <iframe /> there that nothing else would end.
     """
     while True:
         position = find_byte(source, size, position, 0x3C)
         if position >= size:
             return size
-        if source[position + 1] == 0x2F and _is_tag_of(source, size, position + 2, name_start, name_end):
-            return position
+        if source[position + 1] == 0x2F:
+            if _is_tag_of(source, size, position + 2, name_start, name_end):
+                return position
+            if in_noscript and ends_noscript(source, size, position):
+                return position
         position += 1
 
 
@@ -343,6 +358,7 @@ def script_end(
     position: int,
     name_start: int,
     name_end: int,
+    in_noscript: bool,
 ) -> int:
     """The same for script, whose end tag does not count between "<!-- <script" and the next "</script" or "-->"."""
     escaped = double = False
@@ -362,6 +378,8 @@ def script_end(
                 if not double:
                     return position
                 double = False
+            elif in_noscript and ends_noscript(source, size, position):
+                return position
         elif not escaped:
             if source[position + 1] == 0x21 and source[position + 2] == 0x2D and source[position + 3] == 0x2D:
                 escaped = True

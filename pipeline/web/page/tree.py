@@ -72,6 +72,7 @@ from pipeline.web.page.tokenizer import (
     TEXT,
     VALUE_END,
     VALUE_START,
+    ends_noscript,
     next_token,
     raw_text_end,
     script_end,
@@ -93,8 +94,8 @@ MAX_ATTRIBUTES = 1_000_000
 MAX_TEXTS = 1_000_000
 
 _FLAGS, _CODES, _TAGS, _LENGTHS, _NAMES = TAG_TABLES
-_HTML, _HEAD, _BODY, _SCRIPT, _PLAINTEXT, _TEMPLATE = (
-    TAGS[name] for name in ("html", "head", "body", "script", "plaintext", "template")
+_HTML, _HEAD, _BODY, _SCRIPT, _PLAINTEXT, _TEMPLATE, _NOSCRIPT = (
+    TAGS[name] for name in ("html", "head", "body", "script", "plaintext", "template", "noscript")
 )
 _PRE, _LISTING, _TEXTAREA, _BR, _P, _FONT = (TAGS[name] for name in ("pre", "listing", "textarea", "br", "p", "font"))
 _SVG, _MATH, _ANNOTATION_XML = (TAGS[name] for name in ("svg", "math", "annotation-xml"))
@@ -364,12 +365,13 @@ def _build(
                     end += 1
                 elif tag == _TEXTAREA and source[end] == 0x0D:
                     end += 2 if source[end + 1] == 0x0A else 1
+                in_noscript = open_count[_NOSCRIPT] > 0
                 if tag == _PLAINTEXT:
                     position = size
                 elif tag == _SCRIPT:
-                    position = script_end(source, size, end, start, stop)
+                    position = script_end(source, size, end, start, stop, in_noscript)
                 else:
-                    position = raw_text_end(source, size, end, start, stop)
+                    position = raw_text_end(source, size, end, start, stop, in_noscript)
                 if position > end:
                     if text_count == most_texts:
                         capped |= CAPPED_TEXTS
@@ -389,9 +391,12 @@ def _build(
                     text_count += 1
                     if not element_flags & HIDDEN:
                         after_break = 0
-                elements[element_count, END] = size
-                # The end tag is this element's own: it closes nothing else.
-                raw_element = element_count
+                if in_noscript and position < size and ends_noscript(source, size, position):
+                    elements[element_count, END] = position
+                else:
+                    elements[element_count, END] = size
+                    # The end tag is this element's own: it closes nothing else.
+                    raw_element = element_count
             elif fate == PUSH:
                 if depth < stack.shape[0]:
                     if unpushed_total > 0:
