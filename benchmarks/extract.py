@@ -215,7 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     everything = load_pages(options.data, options.bench)
-    pages = [page for page in everything if page.set in options.sets]
+    chosen = [page for page in everything if page.set in options.sets]
+    pages = [page for page in chosen if page.holds_its_gold]
     candidates = start_candidates(list(dict.fromkeys(options.candidates)), options.node_modules)
     if not candidates:
         parser.error("no candidate can run here")
@@ -237,6 +238,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     failures = {name: failed for name, (_, failed) in results.items()}
     versions = library_versions()
     print(f"Measured with {', '.join(f'{name} {number}' for name, number in versions.items())}.\n")
+    if len(pages) < len(chosen):
+        left_out = ", ".join(shown_id(page.id) for page in chosen if not page.holds_its_gold)
+        print(f"Not scored, as nothing of their gold is on the page (training/gold_overlays.tsv): {left_out}.\n")
     print(quality_report(pages, scores, failures))
     times, failed_runs = time_candidates(candidates, timed)
     print(timing_table(times, failed_runs))

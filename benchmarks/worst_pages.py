@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=COUNT, help="how many pages (%(default)s)")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, metavar="NAME", help=f"of {SETS}")
     options = parser.parse_args(arguments)
-    pages = [page for page in load_pages(options.data) if page.set in options.sets]
+    pages = [page for page in load_pages(options.data) if page.set in options.sets and page.holds_its_gold]
     scores, texts = score_ours(pages)
     rows = []
     for page in sorted(pages, key=lambda page: (scores[page.id].f1, page.id))[: options.count]:

@@ -26,7 +26,7 @@ from pipeline.web.consent.agents import training_agents
 from pipeline.web.extractors import TRAFILATURA, extractor_version
 from pipeline.web.warc import NotWarc, Record
 
-RULE_VERSION = 18
+RULE_VERSION = 19
 LIBRARIES = ("backports.zstd", "brotli", "fastwarc", "isal", "webencodings")
 # trafilatura's own path ends in justext, courlan, htmldate and the parsers of dates below it.
 TRAFILATURA_LIBRARIES = (

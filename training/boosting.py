@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from math import ceil, floor, log
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,17 @@ def train(
         return whole_numbers(json.loads(path.read_text()), depth)
 
 
+def joined(members: Sequence[Trees], steps: npt.NDArray[np.int64]) -> Trees:
+    """Trees that sum the leaves of all members, with `steps` for such sums."""
+    return Trees(
+        np.concatenate([trees.features for trees in members]),
+        np.concatenate([trees.limits for trees in members]),
+        np.concatenate([trees.leaves for trees in members]),
+        sum(trees.bias for trees in members),
+        steps,
+    )
+
+
 def whole_numbers(model: dict[str, Any], depth: int) -> Trees:
     """Trees of CatBoost's JSON form as whole numbers: features are whole, so a border of 2.5 asks for more than 2."""
     scale, (bias,) = model["scale_and_bias"]
@@ -70,7 +82,9 @@ def whole_numbers(model: dict[str, Any], depth: int) -> Trees:
     return Trees(columns, limits, leaves, round(bias * LEAF_SCALE), chance_steps())
 
 
-def chance_steps(share: float = 1.0, shift: float = 0.0) -> npt.NDArray[np.int64]:
-    """Sums of leaves (CHANCE,) at which a chance rises, where its log odds are a share of the sum and a shift."""
+def chance_steps(share: float = 1.0, shift: float = 0.0, members: int = 1) -> npt.NDArray[np.int64]:
+    """Sums of leaves (CHANCE,) of so many members at which a chance rises, where its log odds are a share of their mean
+    and a shift.
+    """
     odds = [log((chance - 0.5) / (CHANCE + 0.5 - chance)) for chance in range(1, CHANCE + 1)]
-    return np.array([ceil(LEAF_SCALE * (each - shift) / share) for each in odds], dtype=np.int64)
+    return np.array([ceil(members * LEAF_SCALE * (each - shift) / share) for each in odds], dtype=np.int64)

@@ -15,9 +15,9 @@ _OF_BLOCK = ("labels", "letters", "first", "second")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PageChances:
-    """A scored page's blocks: labels (n,) from 0 to 1, letters (n,), and the chances (n,), from 0 to CHANCE, that both
-    looks of models which had not seen the page's groups gave them. `fold` is the one that the page was held out with;
-    `page_type` is empty where nobody named it.
+    """A scored page's blocks: labels (n,) from 0 to 1, letters (n,), and the chances (n,), from 0 to CHANCE, that the
+    first seed's trees and the second look of models which had not seen the page's groups gave them. `fold` is the one
+    that the page was held out with; `page_type` is empty where nobody named it.
     """
 
     id: str

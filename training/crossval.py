@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.web.main_text.choose import choose, leave_out_decoration
+from pipeline.web.main_text.choose import SURE, choose
 from pipeline.web.main_text.extract import told_only
 from pipeline.web.main_text.judge import both_looks, chances, headline_of
 from pipeline.web.main_text.model import committed_model
-from pipeline.web.main_text.trees import Trees
+from pipeline.web.main_text.trees import Trees, sums_of
 from pipeline.web.main_text.write import written
 from pipeline.web.page import read_page
 from training.crowded import crowded_copies
 from training.examples import Example, make_examples
-from training.fit import fit_first, fit_second
+from training.fit import FIRST_SEEDS, SECOND_SEEDS, fit_first, fit_second, further, second
 from training.folds import FOLDS, UNSCORED, split
 from training.pages import LabelledPage
 from training.shortened import shortened_copies
@@ -31,7 +34,8 @@ HEADLINE_IN = frozenset({"web", "ja-manuals", "zh", "fixtures", "framed"})
 @dataclass(frozen=True, slots=True)
 class Held:
     """What models that had not seen a page's groups chose of it: kept (n,), and the expected F1 in thousandths; the
-    fold with which it was held out, and the chances (n,) that both looks gave its blocks.
+    fold with which it was held out, and the chances (n,) that the first seed's trees and the second look gave its
+    blocks.
     """
 
     kept: npt.NDArray[np.uint8]
@@ -41,49 +45,127 @@ class Held:
     second: npt.NDArray[np.int32]
 
 
-def _chances(trees: Trees, examples: Sequence[Example], indices: Sequence[int]) -> dict[int, npt.NDArray[np.int32]]:
-    return {index: chances(trees, examples[index].features) for index in indices}
+# Sums of leaves (n,) of a page's blocks by its index.
+_Sums = dict[int, npt.NDArray[np.int32]]
 
 
-def _choice(example: Example, second: Trees, seen: npt.NDArray[np.int32], fold: int) -> Held:
+def choice_of(
+    example: Example,
+    quick: npt.NDArray[np.int32],
+    seen: npt.NDArray[np.int32],
+    trees: Trees,
+    fold: int,
+) -> Held:
+    """What is chosen by chances of the first seed, those of all first trees, and the second look's trees."""
     kept = np.zeros(len(example.found.blocks), dtype=np.uint8)
     if not len(kept):
         return Held(kept, 0, fold, seen, seen)
-    found = chances(second, both_looks(example.found, seen))
-    page = example.found
-    leave_out_decoration(page.source, page.elements, page.texts, page.blocks, found)
-    _, expected = choose(page.blocks, found, kept)
-    return Held(kept, expected, fold, seen, found)
+    found = chances(sums_of(trees, both_looks(example.found, seen)), trees, example.found)
+    _, expected = choose(example.found.blocks, quick, kept)
+    if expected < SURE:
+        _, expected = choose(example.found.blocks, found, kept)
+    return Held(kept, expected, fold, quick, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Trees to fit: of one seed, from `training`, the first look's or where chances were `seen` the second's."""
+
+    training: Sequence[int]
+    seed: int
+    seen: Mapping[int, npt.NDArray[np.int32]] | None = None
+
+
+# What worker processes find in their copy of this one's memory, gigabytes that need not be sent.
+_examples: Sequence[Example] = ()
+
+
+def _fit(work: _Work) -> Trees:
+    if work.seen is None:
+        return fit_first(_examples, work.training, work.seed)
+    return fit_second(_examples, work.training, work.seen, work.seed)
+
+
+def _fit_all(examples: Sequence[Example], work: Sequence[_Work], workers: int) -> Iterator[Trees]:
+    """Trees of each piece of work, in its order, whoever did it."""
+    global _examples
+    _examples = examples
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+            yield from pool.map(_fit, work)
+    finally:
+        _examples = ()
+
+
+def _add(total: _Sums, sums: _Sums) -> None:
+    for index, each in sums.items():
+        total[index] = total[index] + each if index in total else each
+
+
+def _sums(trees: Trees, examples: Sequence[Example], indices: Sequence[int]) -> _Sums:
+    return {index: sums_of(trees, examples[index].features) for index in indices}
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidated:
+    """By index of every scored example, what models of the other folds chose; and the trees of a model of all."""
+
+    held: dict[int, Held]
+    first: Trees
+    further: Trees
+    second: Trees
 
 
 def cross_validate(
-    examples: Sequence[Example], folds: int = FOLDS, report: Callable[[str], None] = print
-) -> tuple[dict[int, Held], Trees, Trees]:
-    """By index of every scored example, what a model of the other folds chose; and both looks of a model of all.
+    examples: Sequence[Example], folds: int = FOLDS, report: Callable[[str], None] = print, workers: int = 2
+) -> CrossValidated:
+    """Score by cross-validation, and train.
 
     The second look is taught what first trees say of pages that they have not seen: for the model that scores a fold,
     trees that saw neither that fold nor the page's own. Trees without two folds serve the models of both.
     """
     parts = split([example.page for example in examples], folds, with_unscored=True)
-    alone: dict[int, npt.NDArray[np.int32]] = {}
-    paired: list[dict[int, npt.NDArray[np.int32]]] = [{} for _ in parts]
-    for number, (training, held_out) in enumerate(parts):
-        report(f"first look without fold {number + 1} of {folds}: {len(training):,} pages")
-        alone |= _chances(fit_first(examples, training), examples, held_out)
-        for other in range(number):
-            others, other_held_out = parts[other]
-            trees = fit_first(examples, sorted(set(training) & set(others)))
-            paired[number] |= _chances(trees, examples, other_held_out)
-            paired[other] |= _chances(trees, examples, held_out)
+    everything = range(len(examples))
+    pairs = [(number, other) for number in range(folds) for other in range(number + 1)]
+    left_out = [sorted(set(parts[number][0]) & set(parts[other][0])) for number, other in pairs]
+    of_all = [_Work(everything, seed) for seed in FIRST_SEEDS]
+    fitted = _fit_all(examples, [*(_Work(one, seed) for one in left_out for seed in FIRST_SEEDS), *of_all], workers)
+
+    quick: _Sums = {}
+    alone: _Sums = {}
+    paired: list[_Sums] = [{} for _ in parts]
+    for (number, other), training in zip(pairs, left_out):
+        without = f"fold {number + 1}" if number == other else f"folds {other + 1} and {number + 1}"
+        report(f"first look without {without} of {folds}: {len(training):,} pages")
+        for place, trees in zip(range(len(FIRST_SEEDS)), fitted):
+            if number == other:
+                sums = _sums(trees, examples, parts[number][1])
+                quick |= sums if place == 0 else {}
+                _add(alone, sums)
+            else:
+                _add(paired[number], _sums(trees, examples, parts[other][1]))
+                _add(paired[other], _sums(trees, examples, parts[number][1]))
+    members = list(fitted)
+    first, more = members[0], further(members)
+
+    def seen_by(sums: _Sums, trees: Trees) -> dict[int, npt.NDArray[np.int32]]:
+        return {index: chances(each, trees, examples[index].found) for index, each in sums.items()}
+
+    seen, seen_quickly = seen_by(alone, more), seen_by(quick, first)
+    work = [
+        _Work(parts[number][0], seed, of_others)
+        for number, of_others in enumerate([seen_by(sums, more) for sums in paired])
+        for seed in SECOND_SEEDS
+    ]
+    fitted = _fit_all(examples, [*work, *(_Work(everything, seed, seen) for seed in SECOND_SEEDS)], workers)
     held: dict[int, Held] = {}
-    for number, (training, held_out) in enumerate(parts):
+    for number, (_, held_out) in enumerate(parts):
         report(f"second look without fold {number + 1} of {folds}")
-        second = fit_second(examples, training, paired[number])
+        trees = second(list(islice(fitted, len(SECOND_SEEDS))))
         for index in held_out:
             if examples[index].page.set not in UNSCORED:
-                held[index] = _choice(examples[index], second, alone[index], number)
-    everything = range(len(examples))
-    return dict(sorted(held.items())), fit_first(examples, everything), fit_second(examples, everything, alone)
+                held[index] = choice_of(examples[index], seen_quickly[index], seen[index], trees, number)
+    return CrossValidated(dict(sorted(held.items())), first, more, second(list(fitted)))
 
 
 def text_of(example: Example, kept: npt.NDArray[np.uint8], headline: bool = True) -> str:
@@ -123,5 +205,4 @@ def out_of_fold_texts(pages: Sequence[LabelledPage], kept_in: Path | None = None
             return {key: kept["texts"][key] for key in scored}
     examples = make_examples(pages)
     copied = [*examples, *shortened_copies(examples)]
-    held, _, _ = cross_validate([*copied, *crowded_copies(copied)])
-    return held_out_texts(examples, held)
+    return held_out_texts(examples, cross_validate([*copied, *crowded_copies(copied)]).held)

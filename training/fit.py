@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +11,14 @@ from pipeline.web.main_text.judge import both_looks, headline_of
 from pipeline.web.main_text.model import PAGE_TYPES
 from pipeline.web.main_text.page_type import PAGE_FEATURE_COUNT, build_page_features
 from pipeline.web.main_text.trees import Trees
-from training.boosting import chance_steps, train
+from training.boosting import chance_steps, joined, train
 from training.examples import Example
 
 FIRST_TREES, FIRST_RATE = 200, 0.12
 SECOND_TREES, SECOND_RATE = 250, 0.10
+# Trees of one seed err by chance, which the mean of several evens out. The first seed alone judges the pages that it
+# is sure of (SURE in choose.py).
+FIRST_SEEDS, SECOND_SEEDS = (1, 2, 3, 4), (1, 2, 3, 4, 5)
 # A page is chosen by chances whose log odds are this share of what the second trees say, and a shift: blocks of a page
 # are right or wrong together, so that expectations by each alone are too sure. Tried by the cross-validation
 # (docs/main-text-model.md).
@@ -82,9 +84,10 @@ def _train(
     indices: Sequence[int],
     trees: int,
     rate: float,
+    seed: int,
 ) -> Trees:
     """Trees over features_of(index) (f, n) of the examples at `indices`."""
-    chooser = np.random.default_rng(1)
+    chooser = np.random.default_rng(seed)
     rows, labels, weights = [], [], []
     for index in indices:
         if not len(examples[index].letters):
@@ -94,22 +97,33 @@ def _train(
         rows.append(features_of(index).T[kept].astype(np.float32))
         labels.append(label[kept])
         weights.append(100 * weight[kept])
-    return train(np.concatenate(rows), np.concatenate(labels), np.concatenate(weights), trees, rate)
+    return train(np.concatenate(rows), np.concatenate(labels), np.concatenate(weights), trees, rate, seed=seed)
 
 
-def fit_first(examples: Sequence[Example], indices: Sequence[int]) -> Trees:
-    """The first look's trees from the examples at `indices`."""
-    return _train(examples, lambda index: examples[index].features, indices, FIRST_TREES, FIRST_RATE)
+def fit_first(examples: Sequence[Example], indices: Sequence[int], seed: int) -> Trees:
+    """Trees of a first look of one seed, from the examples at `indices`."""
+    return _train(examples, lambda index: examples[index].features, indices, FIRST_TREES, FIRST_RATE, seed)
 
 
-def fit_second(examples: Sequence[Example], indices: Sequence[int], seen: Mapping[int, npt.NDArray[np.int32]]) -> Trees:
-    """The second look's trees, from chances `seen` by first trees that had not seen the pages' sites."""
+def further(members: Sequence[Trees]) -> Trees:
+    """All first trees but those of the first seed, with steps for the sums of all."""
+    return joined(members[1:], chance_steps(members=len(members)))
+
+
+def fit_second(
+    examples: Sequence[Example], indices: Sequence[int], seen: Mapping[int, npt.NDArray[np.int32]], seed: int
+) -> Trees:
+    """Trees of a second look of one seed, from chances `seen` by first trees that had not seen the pages' sites."""
 
     def features(index: int) -> npt.NDArray[np.int32]:
         return both_looks(examples[index].found, seen[index])
 
-    trees = _train(examples, features, indices, SECOND_TREES, SECOND_RATE)
-    return replace(trees, steps=chance_steps(CHOICE_SHARE, CHOICE_SHIFT))
+    return _train(examples, features, indices, SECOND_TREES, SECOND_RATE, seed)
+
+
+def second(members: Sequence[Trees]) -> Trees:
+    """The second look's trees of all seeds as one."""
+    return joined(members, chance_steps(CHOICE_SHARE, CHOICE_SHIFT, len(members)))
 
 
 def page_features(example: Example, kept: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:

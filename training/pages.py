@@ -47,7 +47,7 @@ class LabelledPage:
     `set` names where it is from and how it is scored: ja-sites, ja-manuals, zh, other, web, wcxb, articles,
     readability, fixtures, framed. `groups` are what it shares with other pages (site, package, theme, frame): a page is
     never scored by a model that was trained on a page of one of its groups. `published_gold` is the gold without
-    corrections.
+    corrections; `gold` is empty where the page holds nothing of that.
     """
 
     id: str
@@ -59,6 +59,11 @@ class LabelledPage:
     html: str
     gold: str
     published_gold: str
+
+    @property
+    def holds_its_gold(self) -> bool:
+        """Whether an extractor can be right or wrong about the page: not where a script fetches the text."""
+        return bool(self.gold) or not self.published_gold
 
 
 def registered_domain(url_or_host: str) -> str:
@@ -85,12 +90,14 @@ OVERLAYS = _overlays(Path(__file__).with_name("gold_overlays.tsv"))
 
 def corrected(gold: str, html: str, operation: str, lines: str) -> str:
     """A gold text without the lines that an overlay drops (1-2,4: counted from 1), without the letters that it drops
-    wherever they stand, or the page's whole visible text.
+    wherever they stand, or the page's whole visible text, or nothing.
 
     Raises ValueError for another operation.
     """
     if operation == "visible_text":
         return read_page(html).visible_text()
+    if operation == "not_on_page":
+        return ""
     if operation == "drop_letters":
         return gold.translate({ord(letter): None for letter in lines})
     if operation != "drop_lines":

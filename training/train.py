@@ -18,8 +18,9 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from pipeline.web.main_text.choose import SURE
 from pipeline.web.main_text.model import MODEL_FILE, PAGE_TYPES, feature_digest, load_model
-from pipeline.web.main_text.trees import Trees, sum_trees
+from pipeline.web.main_text.trees import Trees, sums_of
 from training.chances import PageChances, write_chances
 from training.crossval import Held, cross_validate, held_out_texts
 from training.crowded import crowded_copies
@@ -61,10 +62,12 @@ def calibration(expected: Sequence[int], seen: Sequence[float]) -> npt.NDArray[n
     return np.rint(table).astype(np.int32)
 
 
-def packed(first: Trees, second: Trees, types: Sequence[Trees], table: npt.NDArray[np.int32]) -> bytes:
+def packed(first: Trees, further: Trees, second: Trees, types: Sequence[Trees], table: npt.NDArray[np.int32]) -> bytes:
     """A model as the bytes of its file: the same arrays give the same bytes."""
     arrays: dict[str, npt.NDArray[np.generic]] = {"features": np.array(feature_digest()), "calibration": table}
-    named = {"first": first, "second": second} | {f"type_{name}": trees for name, trees in zip(PAGE_TYPES, types)}
+    named = {"first": first, "further": further, "second": second} | {
+        f"type_{name}": trees for name, trees in zip(PAGE_TYPES, types)
+    }
     for name, trees in named.items():
         arrays |= {
             f"{name}_columns": trees.features.astype(np.int16),
@@ -93,18 +96,8 @@ def type_accuracy(examples: Sequence[Example], kept: dict[int, npt.NDArray[np.ui
             known = examples[index].page.page_type
             if not known or not len(examples[index].letters):
                 continue
-            sums = []
-            for trees in types:
-                out = np.empty(1, dtype=np.int32)
-                sum_trees(
-                    page_features(examples[index], kept[index]),
-                    trees.features,
-                    trees.limits,
-                    trees.leaves,
-                    trees.bias,
-                    out,
-                )
-                sums.append(int(out[0]))
+            features = page_features(examples[index], kept[index])
+            sums = [int(sums_of(trees, features)[0]) for trees in types]
             right += PAGE_TYPES[int(np.argmax(sums))] == TYPE_NAMES.get(known, known)
             whole += 1
     return right, whole
@@ -127,24 +120,31 @@ def page_chances(example: Example, held: Held) -> PageChances:
 
 
 def print_scores(pages: Sequence[LabelledPage], texts: Mapping[str, str]) -> list[float]:
-    """Print F1 of texts by page id, by set, and by page type of the largest; returns F1 of each page."""
+    """Print F1 of texts by page id, by set, and by page type of the largest; returns F1 of each page.
+
+    Pages that hold nothing of their gold count against the gold as published alone.
+    """
     scores = []
     rows: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
     for page in pages:
         text = texts[page.id]
-        scores.append(score(text, page.gold).f1)
+        scores.append(score(text, page.gold).f1 if page.holds_its_gold else 0.0)
         published = scores[-1] if page.gold == page.published_gold else score(text, page.published_gold).f1
-        row = (scores[-1], published, page.site)
+        row = (scores[-1] if page.holds_its_gold else np.nan, published, page.site)
         rows[page.set].append(row)
         if page.set == "wcxb":
             rows[f"wcxb {page.page_type}"].append(row)
         if page.set in PACK:
             rows["training pack"].append(row)
-    print("set                      n     F1   95 % by site   F1 against gold as published")
+    print("set                      n     F1   95 % by site   n, F1 against gold as published")
     for name, values in sorted(rows.items()):
-        low, high = interval([value[0] for value in values], [value[2] for value in values])
-        mean, before = (np.mean([value[place] for value in values]) for place in (0, 1))
-        print(f"{name:22s} {len(values):4d}  {mean:.4f} [{low:.3f} {high:.3f}]   {before:.4f}", flush=True)
+        scored = [value for value in values if not np.isnan(value[0])]
+        low, high = interval([value[0] for value in scored], [value[2] for value in scored])
+        mean, before = np.mean([value[0] for value in scored]), np.mean([value[1] for value in values])
+        print(
+            f"{name:22s} {len(scored):4d}  {mean:.4f} [{low:.3f} {high:.3f}]   {len(values):4d}  {before:.4f}",
+            flush=True,
+        )
     return scores
 
 
@@ -167,16 +167,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     copies = crowded_copies(examples)
     print(f"{len(copies):,} crowded copies")
     examples += copies
-    held, first, second = cross_validate(examples)
+    found = cross_validate(examples)
+    held = found.held
     if settings.chances:
         write_chances(settings.chances, [page_chances(examples[index], choice) for index, choice in held.items()])
     texts = held_out_texts(examples, held)
     scores = print_scores([examples[index].page for index in held], texts)
-    table = calibration([choice.expected for choice in held.values()], scores)
+    told = [index for index in held if examples[index].page.holds_its_gold]
+    of = dict(zip(held, scores))
+    for name in sorted({examples[index].page.set for index in held}):
+        own = [held[index].expected for index in held if examples[index].page.set == name]
+        sure = sum(each >= SURE for each in own)
+        print(f"the first seed's trees are sure of {sure:4d} of {len(own):4d} pages of {name}")
+    table = calibration([held[index].expected for index in told], [of[index] for index in told])
     kept = {index: choice.kept for index, choice in held.items()}
     right, whole = type_accuracy(examples, kept)
     print(f"page type: {right} of {whole} right")
-    content = packed(first, second, fit_types(examples, list(kept), kept), table)
+    content = packed(found.first, found.further, found.second, fit_types(examples, list(kept), kept), table)
     settings.out.write_bytes(content)
     model = load_model(content)
     if settings.texts:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.web.main_text.choose import CHANCE
-from pipeline.web.main_text.trees import chances_of
+from pipeline.web.charset import decode
+from pipeline.web.main_text.choose import CHANCE, SURE
+from pipeline.web.main_text.judge import chances, judge
+from pipeline.web.main_text.model import committed_model
+from pipeline.web.main_text.trees import chances_of, sums_of
+from pipeline.web.warc import read_records
 from training.chances import PageChances, letter_f1, read_chances, write_chances
 from training.crowded import crowded_copies
 from training.examples import make_example
@@ -19,6 +24,7 @@ from training.labels import label_blocks, squeeze
 from training.pages import LabelledPage, corrected, registered_domain
 from training.shortened import shortened
 
+SAMPLE = Path(__file__).parents[1] / "data" / "sample.warc.gz"
 SENTENCES = (
     "紙漉きの里では冬の冷たい水で楮の繊維を洗う。",
     "職人は指先の感覚だけで厚みをそろえるという。",
@@ -98,6 +104,7 @@ def test_corrections_drop_the_lines_they_name_or_take_what_the_page_shows():
     assert corrected("甲\n乙\n丙\n丁", "", "drop_lines", "1,3-4") == "乙"
     assert corrected("壊", "<p>本文</p>", "visible_text", "") == "本文"
     assert corrected("見出し¶\n本文。", "", "drop_letters", "¶") == "見出し\n本文。"
+    assert corrected("本文", "<p>読み込み中</p>", "not_on_page", "") == ""
     with pytest.raises(ValueError, match="no such operation"):
         corrected("甲", "", "keep", "1")
 
@@ -140,6 +147,25 @@ def test_a_crowded_page_has_its_text_and_teasers_of_other_sites(seed):
         assert [text for text, label in zip(copy.texts, copy.labels) if label >= 0.5] == whole.page.gold.split("\n")
         added = Counter(copy.texts) - Counter(whole.texts)
         assert added and all(text.startswith(name) for text in added if "その" in text and "お話" in text)
+
+
+def test_cross_validation_chooses_as_the_pipeline_does():
+    crossval = pytest.importorskip("training.crossval", exc_type=ImportError)
+    model = committed_model()
+    records = (one for one in read_records(str(SAMPLE), 8_000_000) if one.content_type == "text/html" and one.body)
+    looked_twice = set()
+    for record in list(records)[::5]:
+        labelled = LabelledPage("a", "web", "a", frozenset({"a"}), None, "", decode(record.body, None).text, "", "")
+        example = make_example(labelled)
+        first = sums_of(model.first, example.features)
+        quick = chances(first, model.first, example.found)
+        seen = chances(first + sums_of(model.further, example.features), model.further, example.found)
+        held = crossval.choice_of(example, quick, seen, model.second, 0)
+        judged = judge(example.found, model)
+        assert held.kept.tolist() == judged.kept.tolist()
+        assert model.calibration[held.expected] / 1000 == judged.expected_f1
+        looked_twice.add(held.expected < SURE)
+    assert looked_twice == {False, True}
 
 
 def test_calibration_rises_and_says_what_was_seen():

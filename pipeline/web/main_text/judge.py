@@ -1,4 +1,4 @@
-"""Judge: a page's blocks to those that are its main text, by the model's two looks."""
+"""Judge: a page's blocks to those that are its main text, by the first trees, or by all where these are not sure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba import njit
 
 from pipeline.web.main_text.analysis import Analysis
 from pipeline.web.main_text.blocks import LETTERS, LINK_LETTERS
-from pipeline.web.main_text.choose import choose, leave_out_decoration
+from pipeline.web.main_text.choose import SURE, choose, leave_out_decoration
 from pipeline.web.main_text.feature_names import FEATURE_COUNT, FEATURES
 from pipeline.web.main_text.model import PAGE_TYPES, Model
 from pipeline.web.main_text.page_type import PAGE_FEATURE_COUNT, build_page_features
@@ -35,12 +35,13 @@ class Judgement:
     link_ratio: float | None
 
 
-def chances(trees: Trees, features: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """What trees say of each column of features (f, n): chances (n,) from 0 to CHANCE."""
-    sums = np.empty(features.shape[1], dtype=np.int32)
-    sum_trees(features, trees.features, trees.limits, trees.leaves, trees.bias, sums)
-    out = np.empty(features.shape[1], dtype=np.int32)
+def chances(sums: npt.NDArray[np.int32], trees: Trees, found: Analysis) -> npt.NDArray[np.int32]:
+    """Chances (n,) from 0 to CHANCE of a page's blocks, by sums (n,) of leaves and the trees' steps; decoration has
+    none.
+    """
+    out = np.empty(len(sums), dtype=np.int32)
     chances_of(sums, trees.steps, out)
+    leave_out_decoration(found.source, found.elements, found.texts, found.blocks, out)
     return out
 
 
@@ -66,12 +67,14 @@ def judge_arrays(
     blocks: npt.NDArray[np.int32],
     looks: npt.NDArray[np.int32],
     first: TreeArrays,
+    further: TreeArrays,
     second: TreeArrays,
     types: TreeSetArrays,
     kept: npt.NDArray[np.uint8],
 ) -> tuple[int, int, int, int]:
-    """Set kept (n,) by both looks, and fill the second's part of `looks`; returns the expected F1 in thousandths, the
-    number of the page's type, and of the kept blocks the letters in links and all letters.
+    """Set kept (n,) by the first trees; where they are not sure, by a second look at what they and further ones say,
+    which fills its part of `looks`. Returns the expected F1 in thousandths, the number of the page's type, and of the
+    kept blocks the letters in links and all letters.
 
     One compiled call: each one more costs microseconds, of which a page's judgement takes a hundred.
     """
@@ -82,12 +85,22 @@ def judge_arrays(
     columns, limits, leaves, bias, steps = first
     sum_trees(features, columns, limits, leaves, bias, sums)
     chances_of(sums, steps, seen)
-    build_second(elements, paths, blocks, seen, looks[FEATURE_COUNT:])
-    columns, limits, leaves, bias, steps = second
-    sum_trees(looks, columns, limits, leaves, bias, sums)
-    chances_of(sums, steps, seen)
     leave_out_decoration(source, elements, texts, blocks, seen)
     _, expected = choose(blocks, seen, kept)
+    if expected < SURE:
+        columns, limits, leaves, bias, steps = further
+        more = np.empty(count, dtype=np.int32)
+        sum_trees(features, columns, limits, leaves, bias, more)
+        for row in range(count):
+            more[row] += sums[row]
+        chances_of(more, steps, seen)
+        leave_out_decoration(source, elements, texts, blocks, seen)
+        build_second(elements, paths, blocks, seen, looks[FEATURE_COUNT:])
+        columns, limits, leaves, bias, steps = second
+        sum_trees(looks, columns, limits, leaves, bias, sums)
+        chances_of(sums, steps, seen)
+        leave_out_decoration(source, elements, texts, blocks, seen)
+        _, expected = choose(blocks, seen, kept)
     page = np.empty((PAGE_FEATURE_COUNT, 1), dtype=np.int32)
     build_page_features(blocks, features, kept, page)
     linked = letters = 0
@@ -113,6 +126,7 @@ def judge(found: Analysis, model: Model) -> Judgement:
         found.blocks,
         found.looks,
         model.first.arrays,
+        model.further.arrays,
         model.second.arrays,
         model.types.arrays,
         kept,

@@ -26,12 +26,13 @@ PAGE_TYPES = ("article", "collection", "documentation", "forum", "listing", "pro
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """first: trees over FEATURES; second: over FEATURES and SECOND_FEATURES; types: one set of trees a page type, over
-    PAGE_FEATURES; calibration (1001,): thousandths of F1 seen where so many were expected; digest: 12 hexadecimal
-    digits of the file.
+    """first: trees over FEATURES; further: more of them, whose sums are added to the first's where a page is looked at
+    twice; second: over FEATURES and SECOND_FEATURES; types: one set of trees a page type, over PAGE_FEATURES;
+    calibration (1001,): thousandths of F1 seen where so many were expected; digest: 12 hexadecimal digits of the file.
     """
 
     first: Trees
+    further: Trees
     second: Trees
     types: TreeSets
     calibration: npt.NDArray[np.int32]
@@ -65,6 +66,7 @@ def load_model(content: bytes) -> Model:
         raise ValueError("the main-text model was made for other features: make it anew with `make train-extractor`")
     return Model(
         _trees(arrays, "first"),
+        _trees(arrays, "further"),
         _trees(arrays, "second"),
         tree_sets([_trees(arrays, f"type_{name}") for name in PAGE_TYPES]),
         np.ascontiguousarray(arrays["calibration"], dtype=np.int32),

@@ -56,31 +56,38 @@ def build_page_features(
     for column in _PAGE_COLUMNS:
         out[position, 0] = features[column, 0]
         position += 1
-    kept_letters = all_letters = 0
-    kept_blocks = 0
+    # Letters of each block, and those of the kept ones: both sums of a feature are taken in one go.
+    letters = np.empty(count, dtype=np.int64)
+    kept_of = np.empty(count, dtype=np.int64)
+    kept_letters = all_letters = kept_blocks = 0
     for row in range(count):
-        all_letters += int(blocks[row, LETTERS])
-        if kept[row]:
-            kept_letters += int(blocks[row, LETTERS])
-            kept_blocks += 1
-    for which in range(2):
-        whole = max(kept_letters if which == 0 else all_letters, 1)
-        for column in _MEAN_COLUMNS:
-            total = 0
-            for row in range(count):
-                if which == 1 or kept[row]:
-                    total += int(features[column, row]) * int(blocks[row, LETTERS])
-            out[position, 0] = min(total // whole, 1 << 30)
-            position += 1
-    for which in range(2):
-        whole = max(kept_letters if which == 0 else all_letters, 1)
-        for column in range(_SURROUNDING_COUNT):
-            total = 0
-            for row in range(count):
-                if (which == 1 or kept[row]) and features[_FIRST_SURROUNDING + column, row] < FAR:
-                    total += int(blocks[row, LETTERS])
-            out[position, 0] = total * SCALE // whole
-            position += 1
+        letters[row] = blocks[row, LETTERS]
+        kept_of[row] = letters[row] if kept[row] else 0
+        all_letters += letters[row]
+        kept_letters += kept_of[row]
+        kept_blocks += int(kept[row])
+    kept_whole, whole = max(kept_letters, 1), max(all_letters, 1)
+    for column in _MEAN_COLUMNS:
+        of_feature = features[column]
+        kept_total = total = np.int64(0)
+        for row in range(count):
+            kept_total += of_feature[row] * kept_of[row]
+            total += of_feature[row] * letters[row]
+        out[position, 0] = min(kept_total // kept_whole, 1 << 30)
+        out[position + len(_MEAN), 0] = min(total // whole, 1 << 30)
+        position += 1
+    position += len(_MEAN)
+    for column in range(_SURROUNDING_COUNT):
+        of_feature = features[_FIRST_SURROUNDING + column]
+        kept_total = total = np.int64(0)
+        for row in range(count):
+            near = np.int64(of_feature[row] < FAR)
+            kept_total += near * kept_of[row]
+            total += near * letters[row]
+        out[position, 0] = kept_total * SCALE // kept_whole
+        out[position + _SURROUNDING_COUNT, 0] = total * SCALE // whole
+        position += 1
+    position += _SURROUNDING_COUNT
     out[position, 0] = kept_blocks
     out[position + 1, 0] = min(kept_letters, 1 << 30)
     out[position + 2, 0] = kept_letters * SCALE // max(all_letters, 1)

@@ -6,7 +6,7 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from pipeline.web.page.lean import lean_njit
 # Blocks that go through all trees together, so that what they need stays near the processor.
 _BATCH = 256
 # Trees of this depth, which the committed model's are, ask all their questions of so many blocks in one loop.
-_USUAL_DEPTH, _LANES = 6, 64
+_USUAL_DEPTH, _MANY, _SOME, _FEW = 6, 64, 32, 16
 
 
 # The fields of Trees, and of TreeSets, in their order.
@@ -49,6 +49,13 @@ class Trees:
     def arrays(self) -> TreeArrays:
         """All of it, as compiled functions take it."""
         return self.features, self.limits, self.leaves, self.bias, self.steps
+
+
+def sums_of(trees: Trees, features: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Sums (n,) of the leaves that each column of features (f, n) reaches."""
+    out = np.empty(features.shape[1], dtype=np.int32)
+    sum_trees(features, trees.features, trees.limits, trees.leaves, trees.bias, out)
+    return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,24 +88,22 @@ def tree_sets(sets: Sequence[Trees]) -> TreeSets:
     )
 
 
-@njit(cache=True, nogil=True)
-def _sum_usual_trees(
-    features: npt.NDArray[np.int32],
-    columns: npt.NDArray[np.int32],
-    limits: npt.NDArray[np.int32],
-    leaves: npt.NDArray[np.signedinteger],
-    bias: int,
-    sums: npt.NDArray[np.int32],
-) -> None:
-    """What sum_trees does, for trees of _USUAL_DEPTH and _LANES blocks or more: the last of a page's blocks go with
-    some before them a second time, so that no loop has a rest.
-    """
-    count = features.shape[1]
-    leaf, total = np.empty(_LANES, dtype=np.int32), np.empty(_LANES, dtype=np.int32)
-    for batch in range(0, count, _LANES):
-        first = min(batch, count - _LANES)
-        behind = first + _LANES
-        for item in range(_LANES):
+def _sums_of_lanes(lanes: int) -> Callable[..., None]:
+    """What sum_trees does, for trees of _USUAL_DEPTH and so many blocks from `first` on."""
+
+    @njit(cache=True, nogil=True)
+    def sum_lanes(
+        features: npt.NDArray[np.int32],
+        columns: npt.NDArray[np.int32],
+        limits: npt.NDArray[np.int32],
+        leaves: npt.NDArray[np.signedinteger],
+        bias: int,
+        sums: npt.NDArray[np.int32],
+        first: int,
+    ) -> None:
+        leaf, total = np.empty(lanes, dtype=np.int32), np.empty(lanes, dtype=np.int32)
+        behind = first + lanes
+        for item in range(lanes):
             total[item] = bias
         for tree in range(columns.shape[0]):
             row0, row1, row2 = (
@@ -114,7 +119,7 @@ def _sum_usual_trees(
             limit0, limit1, limit2 = limits[tree, 0], limits[tree, 1], limits[tree, 2]
             limit3, limit4, limit5 = limits[tree, 3], limits[tree, 4], limits[tree, 5]
             reached = leaves[tree]
-            for item in range(_LANES):
+            for item in range(lanes):
                 # Products stay in 32 bits, which shifts do not.
                 leaf[item] = (
                     np.int32(row0[item] > limit0)
@@ -124,10 +129,42 @@ def _sum_usual_trees(
                     + 16 * np.int32(row4[item] > limit4)
                     + 32 * np.int32(row5[item] > limit5)
                 )
-            for item in range(_LANES):
+            for item in range(lanes):
                 total[item] += reached[np.uint32(leaf[item])]
-        for item in range(_LANES):
+        for item in range(lanes):
             sums[first + item] = total[item]
+
+    return sum_lanes
+
+
+_sum_many, _sum_some, _sum_few = _sums_of_lanes(_MANY), _sums_of_lanes(_SOME), _sums_of_lanes(_FEW)
+
+
+@njit(cache=True, nogil=True)
+def _sum_usual_trees(
+    features: npt.NDArray[np.int32],
+    columns: npt.NDArray[np.int32],
+    limits: npt.NDArray[np.int32],
+    leaves: npt.NDArray[np.signedinteger],
+    bias: int,
+    sums: npt.NDArray[np.int32],
+) -> None:
+    """What sum_trees does, for trees of _USUAL_DEPTH and _FEW blocks or more: the last of a page's blocks go with some
+    before them a second time, so that no loop has a rest.
+    """
+    count = features.shape[1]
+    position = 0
+    while position < count:
+        rest = count - position
+        if rest > _SOME + _FEW and count >= _MANY:
+            _sum_many(features, columns, limits, leaves, bias, sums, min(position, count - _MANY))
+            position += _MANY
+        elif rest > _FEW and count >= _SOME:
+            _sum_some(features, columns, limits, leaves, bias, sums, min(position, count - _SOME))
+            position += _SOME
+        else:
+            _sum_few(features, columns, limits, leaves, bias, sums, min(position, count - _FEW))
+            position += _FEW
 
 
 @njit(cache=True, nogil=True)
@@ -142,7 +179,7 @@ def sum_trees(
     """sums (n,) of the leaves that each column of features (f, n) reaches, and the bias."""
     count = features.shape[1]
     depth = columns.shape[1]
-    if depth == _USUAL_DEPTH and count >= _LANES:
+    if depth == _USUAL_DEPTH and count >= _FEW:
         _sum_usual_trees(features, columns, limits, leaves, bias, sums)
         return
     leaf = np.empty(_BATCH, dtype=np.int32)
