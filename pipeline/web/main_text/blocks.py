@@ -266,7 +266,8 @@ def _fill_blocks(
             if letters == 0:
                 blocks[row, FIRST_LETTER] = kind
             letters += 1
-            letters_hash = (letters_hash * 31 + code) & 0x3FFFFFFF
+            # Cut to its width when it is written, as nothing above that width comes down.
+            letters_hash = letters_hash * 31 + code
             words += int(spaced)
             spaced = False
             kinds[kind] += 1
@@ -285,7 +286,7 @@ def _fill_blocks(
             continue
         blocks[row, BEHIND_TEXT] = index + 1
         blocks[row, LETTERS] = letters
-        blocks[row, HASH] = letters_hash
+        blocks[row, HASH] = letters_hash & 0x3FFFFFFF
         blocks[row, LAST_LETTER] = kind
         blocks[row, WORDS] += words
         blocks[row, CAPITALS] += capitals

@@ -16,6 +16,11 @@ from pipeline.web.page.tree import TEXT_ELEMENT, TEXT_END, TEXT_START
 # A pair of letters has a slot in a table of bytes, with a bit for each of what it may stand in.
 _SLOTS = 8192
 _IN_TITLE, _IN_HEADING, _IN_DESCRIPTION = 1, 2, 4
+# Three counts of a text are kept in one number, each of so many bits: a product puts a slot's bits into their places.
+_WIDTH = 20
+_COUNT = (1 << _WIDTH) - 1
+_SPREAD = 1 | 1 << _WIDTH - 1 | 1 << 2 * _WIDTH - 2
+_SPREAD_BITS = 1 | 1 << _WIDTH | 1 << 2 * _WIDTH
 # Columns of what is said: pairs of a block, and how many of them are the title's, the headings', the description's.
 PAIRS, TITLE_PAIRS, HEADING_PAIRS, DESCRIPTION_PAIRS = range(4)
 
@@ -80,7 +85,7 @@ def _count(
     said: npt.NDArray[np.int32],
 ) -> int:
     """Add the pairs of letters in source[start:stop], and those that have each bit, to said (4,); the last letter."""
-    pairs = title = heading = description = 0
+    pairs = found = 0
     position = start
     while position < stop:
         if source[position] <= 0x20:
@@ -88,16 +93,13 @@ def _count(
             continue
         code, position = _letter(source, position, stop)
         if last >= 0:
-            marks = int(np.int64(bits[_slot(last, code)]))
             pairs += 1
-            title += marks & _IN_TITLE
-            heading += marks & _IN_HEADING
-            description += marks & _IN_DESCRIPTION
+            found += int(np.int64(bits[_slot(last, code)])) * _SPREAD & _SPREAD_BITS
         last = code
     said[PAIRS] += pairs
-    said[TITLE_PAIRS] += title // _IN_TITLE
-    said[HEADING_PAIRS] += heading // _IN_HEADING
-    said[DESCRIPTION_PAIRS] += description // _IN_DESCRIPTION
+    said[TITLE_PAIRS] += found & _COUNT
+    said[HEADING_PAIRS] += found >> _WIDTH & _COUNT
+    said[DESCRIPTION_PAIRS] += found >> 2 * _WIDTH
     return last
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pipeline.web.page.lean import lean_njit
+from pipeline.web.page.lean import inlined_njit, lean_njit
 
 # Blocks that go through all trees together, so that what they need stays near the processor.
 _BATCH = 256
 # Trees of this depth, which the committed model's are, ask all their questions of so many blocks in one loop.
-_USUAL_DEPTH, _MANY, _SOME, _FEW = 6, 64, 32, 16
+_USUAL_DEPTH, _MANY, _SOME = 6, 64, 32
 
 
 # The fields of Trees, and of TreeSets, in their order.
@@ -91,6 +91,39 @@ def tree_sets(sets: Sequence[Trees]) -> TreeSets:
 def _sums_of_lanes(lanes: int) -> Callable[..., None]:
     """What sum_trees does, for trees of _USUAL_DEPTH and so many blocks from `first` on."""
 
+    @inlined_njit
+    def reach(
+        features: npt.NDArray[np.int32],
+        columns: npt.NDArray[np.int32],
+        limits: npt.NDArray[np.int32],
+        tree: int,
+        first: int,
+        leaf: npt.NDArray[np.int32],
+    ) -> None:
+        behind = first + lanes
+        row0, row1, row2 = (
+            features[columns[tree, 0], first:behind],
+            features[columns[tree, 1], first:behind],
+            features[columns[tree, 2], first:behind],
+        )
+        row3, row4, row5 = (
+            features[columns[tree, 3], first:behind],
+            features[columns[tree, 4], first:behind],
+            features[columns[tree, 5], first:behind],
+        )
+        limit0, limit1, limit2 = limits[tree, 0], limits[tree, 1], limits[tree, 2]
+        limit3, limit4, limit5 = limits[tree, 3], limits[tree, 4], limits[tree, 5]
+        for item in range(lanes):
+            # Products stay in 32 bits, which shifts do not.
+            leaf[item] = (
+                np.int32(row0[item] > limit0)
+                + 2 * np.int32(row1[item] > limit1)
+                + 4 * np.int32(row2[item] > limit2)
+                + 8 * np.int32(row3[item] > limit3)
+                + 16 * np.int32(row4[item] > limit4)
+                + 32 * np.int32(row5[item] > limit5)
+            )
+
     @njit(cache=True, nogil=True)
     def sum_lanes(
         features: npt.NDArray[np.int32],
@@ -101,43 +134,38 @@ def _sums_of_lanes(lanes: int) -> Callable[..., None]:
         sums: npt.NDArray[np.int32],
         first: int,
     ) -> None:
-        leaf, total = np.empty(lanes, dtype=np.int32), np.empty(lanes, dtype=np.int32)
-        behind = first + lanes
+        total = np.empty(lanes, dtype=np.int32)
+        leaf0, leaf1 = np.empty(lanes, dtype=np.int32), np.empty(lanes, dtype=np.int32)
+        leaf2, leaf3 = np.empty(lanes, dtype=np.int32), np.empty(lanes, dtype=np.int32)
         for item in range(lanes):
             total[item] = bias
-        for tree in range(columns.shape[0]):
-            row0, row1, row2 = (
-                features[columns[tree, 0], first:behind],
-                features[columns[tree, 1], first:behind],
-                features[columns[tree, 2], first:behind],
-            )
-            row3, row4, row5 = (
-                features[columns[tree, 3], first:behind],
-                features[columns[tree, 4], first:behind],
-                features[columns[tree, 5], first:behind],
-            )
-            limit0, limit1, limit2 = limits[tree, 0], limits[tree, 1], limits[tree, 2]
-            limit3, limit4, limit5 = limits[tree, 3], limits[tree, 4], limits[tree, 5]
-            reached = leaves[tree]
+        # Four trees at once: the sums are taken up and put down a fourth of the times.
+        whole = columns.shape[0] // 4 * 4
+        for tree in range(0, whole, 4):
+            reach(features, columns, limits, tree, first, leaf0)
+            reach(features, columns, limits, tree + 1, first, leaf1)
+            reach(features, columns, limits, tree + 2, first, leaf2)
+            reach(features, columns, limits, tree + 3, first, leaf3)
+            reached0, reached1, reached2, reached3 = leaves[tree], leaves[tree + 1], leaves[tree + 2], leaves[tree + 3]
             for item in range(lanes):
-                # Products stay in 32 bits, which shifts do not.
-                leaf[item] = (
-                    np.int32(row0[item] > limit0)
-                    + 2 * np.int32(row1[item] > limit1)
-                    + 4 * np.int32(row2[item] > limit2)
-                    + 8 * np.int32(row3[item] > limit3)
-                    + 16 * np.int32(row4[item] > limit4)
-                    + 32 * np.int32(row5[item] > limit5)
+                total[item] += (
+                    np.int32(reached0[np.uint32(leaf0[item])])
+                    + np.int32(reached1[np.uint32(leaf1[item])])
+                    + np.int32(reached2[np.uint32(leaf2[item])])
+                    + np.int32(reached3[np.uint32(leaf3[item])])
                 )
+        for tree in range(whole, columns.shape[0]):
+            reach(features, columns, limits, tree, first, leaf0)
+            reached0 = leaves[tree]
             for item in range(lanes):
-                total[item] += reached[np.uint32(leaf[item])]
+                total[item] += reached0[np.uint32(leaf0[item])]
         for item in range(lanes):
             sums[first + item] = total[item]
 
     return sum_lanes
 
 
-_sum_many, _sum_some, _sum_few = _sums_of_lanes(_MANY), _sums_of_lanes(_SOME), _sums_of_lanes(_FEW)
+_sum_many, _sum_some = _sums_of_lanes(_MANY), _sums_of_lanes(_SOME)
 
 
 @njit(cache=True, nogil=True)
@@ -149,22 +177,19 @@ def _sum_usual_trees(
     bias: int,
     sums: npt.NDArray[np.int32],
 ) -> None:
-    """What sum_trees does, for trees of _USUAL_DEPTH and _FEW blocks or more: the last of a page's blocks go with some
+    """What sum_trees does, for trees of _USUAL_DEPTH and _SOME blocks or more: the last of a page's blocks go with some
     before them a second time, so that no loop has a rest.
     """
     count = features.shape[1]
     position = 0
     while position < count:
         rest = count - position
-        if rest > _SOME + _FEW and count >= _MANY:
+        if rest > _SOME and count >= _MANY:
             _sum_many(features, columns, limits, leaves, bias, sums, min(position, count - _MANY))
             position += _MANY
-        elif rest > _FEW and count >= _SOME:
+        else:
             _sum_some(features, columns, limits, leaves, bias, sums, min(position, count - _SOME))
             position += _SOME
-        else:
-            _sum_few(features, columns, limits, leaves, bias, sums, min(position, count - _FEW))
-            position += _FEW
 
 
 @njit(cache=True, nogil=True)
@@ -179,7 +204,7 @@ def sum_trees(
     """sums (n,) of the leaves that each column of features (f, n) reaches, and the bias."""
     count = features.shape[1]
     depth = columns.shape[1]
-    if depth == _USUAL_DEPTH and count >= _FEW:
+    if depth == _USUAL_DEPTH and count >= _SOME:
         _sum_usual_trees(features, columns, limits, leaves, bias, sums)
         return
     leaf = np.empty(_BATCH, dtype=np.int32)
