@@ -73,8 +73,8 @@ def build_page_features(
         for row in range(count):
             kept_total += of_feature[row] * kept_of[row]
             total += of_feature[row] * letters[row]
-        out[position, 0] = min(kept_total // kept_whole, 1 << 30)
-        out[position + len(_MEAN), 0] = min(total // whole, 1 << 30)
+        out[position, 0] = min(int(kept_total // kept_whole), 1 << 30)
+        out[position + len(_MEAN), 0] = min(int(total // whole), 1 << 30)
         position += 1
     position += len(_MEAN)
     for column in range(_SURROUNDING_COUNT):
