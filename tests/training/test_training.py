@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.web.charset import decode
 from pipeline.web.main_text.choose import CHANCE, SURE
 from pipeline.web.main_text.judge import chances, judge
 from pipeline.web.main_text.model import committed_model
 from pipeline.web.main_text.trees import chances_of, sums_of
-from pipeline.web.warc import read_records
 from training.chances import PageChances, letter_f1, read_chances, write_chances
 from training.crowded import crowded_copies
 from training.examples import make_example
 from training.folds import UNSCORED, split
 from training.labels import label_blocks, squeeze
-from training.pages import LabelledPage, corrected, registered_domain
+from training.pages import FIXTURES, LabelledPage, corrected, registered_domain
 from training.shortened import shortened
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample.warc.gz"
 SENTENCES = (
     "紙漉きの里では冬の冷たい水で楮の繊維を洗う。",
     "職人は指先の感覚だけで厚みをそろえるという。",
@@ -152,10 +148,10 @@ def test_a_crowded_page_has_its_text_and_teasers_of_other_sites(seed):
 def test_cross_validation_chooses_as_the_pipeline_does():
     crossval = pytest.importorskip("training.crossval", exc_type=ImportError)
     model = committed_model()
-    records = (one for one in read_records(str(SAMPLE), 8_000_000) if one.content_type == "text/html" and one.body)
     looked_twice = set()
-    for record in list(records)[::5]:
-        labelled = LabelledPage("a", "web", "a", frozenset({"a"}), None, "", decode(record.body, None).text, "", "")
+    for path in sorted(FIXTURES.glob("*.html"))[::2]:
+        html = path.read_text(encoding="utf-8")
+        labelled = LabelledPage("a", "web", "a", frozenset({"a"}), None, "", html, "", "")
         example = make_example(labelled)
         first = sums_of(model.first, example.features)
         quick = chances(first, model.first, example.found)
