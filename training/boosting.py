@@ -82,6 +82,13 @@ def whole_numbers(model: dict[str, Any], depth: int) -> Trees:
     return Trees(columns, limits, leaves, round(bias * LEAF_SCALE), chance_steps())
 
 
+def calmed_chances(share: float, shift: float) -> npt.NDArray[np.int32]:
+    """By a chance (CHANCE + 1,) the one whose log odds are a share of its own and a shift; 0 stays 0."""
+    chance = np.arange(CHANCE + 1)
+    odds = share * np.log((chance + 0.5) / (CHANCE + 0.5 - chance)) + shift
+    return np.where(chance == 0, 0, np.rint(CHANCE / (1 + np.exp(-odds)))).astype(np.int32)
+
+
 def chance_steps(share: float = 1.0, shift: float = 0.0, members: int = 1) -> npt.NDArray[np.int64]:
     """Sums of leaves (CHANCE,) of so many members at which a chance rises, where its log odds are a share of their mean
     and a shift.

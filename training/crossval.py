@@ -20,9 +20,19 @@ from pipeline.web.main_text.model import committed_model
 from pipeline.web.main_text.trees import Trees, sums_of
 from pipeline.web.main_text.write import written
 from pipeline.web.page import read_page
+from training.boosting import calmed_chances
 from training.crowded import crowded_copies
 from training.examples import Example, make_examples
-from training.fit import FIRST_SEEDS, SECOND_SEEDS, fit_first, fit_second, further, second
+from training.fit import (
+    FIRST_SEEDS,
+    SECOND_SEEDS,
+    SURE_SHARE,
+    SURE_SHIFT,
+    fit_first,
+    fit_second,
+    further,
+    second,
+)
 from training.folds import FOLDS, UNSCORED, split
 from training.pages import LabelledPage
 from training.shortened import shortened_copies
@@ -64,6 +74,8 @@ def choice_of(
     _, expected = choose(example.found.blocks, quick, kept)
     if expected < SURE:
         _, expected = choose(example.found.blocks, found, kept)
+    else:
+        choose(example.found.blocks, calmed_chances(SURE_SHARE, SURE_SHIFT)[quick], kept)
     return Held(kept, expected, fold, quick, found)
 
 

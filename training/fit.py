@@ -23,6 +23,8 @@ FIRST_SEEDS, SECOND_SEEDS = (1, 2, 3, 4), (1, 2, 3, 4, 5)
 # are right or wrong together, so that expectations by each alone are too sure. Tried by the cross-validation
 # (docs/main-text-model.md).
 CHOICE_SHARE, CHOICE_SHIFT = 0.5, -0.9
+# The same of pages that the first trees are sure of.
+SURE_SHARE, SURE_SHIFT = 0.5, -0.45
 TYPE_TREES, TYPE_RATE, TYPE_DEPTH = 60, 0.12, 4
 # Blocks of one page that are trained on; of longer pages a sample speaks for all.
 BLOCKS_A_PAGE = 60

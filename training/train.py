@@ -21,11 +21,12 @@ from scipy.special import expit
 from pipeline.web.main_text.choose import SURE
 from pipeline.web.main_text.model import MODEL_FILE, PAGE_TYPES, feature_digest, load_model
 from pipeline.web.main_text.trees import Trees, sums_of
+from training.boosting import calmed_chances
 from training.chances import PageChances, write_chances
 from training.crossval import Held, cross_validate, held_out_texts
 from training.crowded import crowded_copies
 from training.examples import Example, make_examples
-from training.fit import TYPE_NAMES, fit_types, page_features
+from training.fit import SURE_SHARE, SURE_SHIFT, TYPE_NAMES, fit_types, page_features
 from training.folds import split
 from training.pages import LabelledPage, load_pages
 from training.score import interval, score
@@ -64,7 +65,11 @@ def calibration(expected: Sequence[int], seen: Sequence[float]) -> npt.NDArray[n
 
 def packed(first: Trees, further: Trees, second: Trees, types: Sequence[Trees], table: npt.NDArray[np.int32]) -> bytes:
     """A model as the bytes of its file: the same arrays give the same bytes."""
-    arrays: dict[str, npt.NDArray[np.generic]] = {"features": np.array(feature_digest()), "calibration": table}
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "features": np.array(feature_digest()),
+        "calmed": calmed_chances(SURE_SHARE, SURE_SHIFT),
+        "calibration": table,
+    }
     named = {"first": first, "further": further, "second": second} | {
         f"type_{name}": trees for name, trees in zip(PAGE_TYPES, types)
     }

@@ -33,8 +33,8 @@ _MOST_LETTERS = 1 << 24
 _RUN_PARTS, _RUN_OF = 3, 4
 _KEPT_PARTS, _KEPT_OF = 4, 5
 
-# Where the first trees expect so much F1, in thousandths, their choice is taken and no second look made: there it is as
-# good, on Japanese manuals better (docs/main-text-model.md), and most Japanese pages are judged sooner.
+# Where the first trees expect so much F1, in thousandths, a page is chosen by what they say, made less sure, and not
+# looked at again: there that is as good (docs/main-text-model.md), and most Japanese pages are judged sooner.
 SURE = 940
 
 # So many signs without a letter or a digit among them are a line or a pattern, drawn with what a keyboard has; fewer

@@ -70,11 +70,12 @@ def judge_arrays(
     further: TreeArrays,
     second: TreeArrays,
     types: TreeSetArrays,
+    calmed: npt.NDArray[np.int32],
     kept: npt.NDArray[np.uint8],
 ) -> tuple[int, int, int, int]:
-    """Set kept (n,) by the first trees; where they are not sure, by a second look at what they and further ones say,
-    which fills its part of `looks`. Returns the expected F1 in thousandths, the number of the page's type, and of the
-    kept blocks the letters in links and all letters.
+    """Set kept (n,) by the first trees, with `calmed` chances; where they are not sure, by a second look at what they
+    and further ones say, which fills its part of `looks`. Returns the expected F1 in thousandths, the number of the
+    page's type, and of the kept blocks the letters in links and all letters.
 
     One compiled call: each one more costs microseconds, of which a page's judgement takes a hundred.
     """
@@ -101,6 +102,10 @@ def judge_arrays(
         chances_of(sums, steps, seen)
         leave_out_decoration(source, elements, texts, blocks, seen)
         _, expected = choose(blocks, seen, kept)
+    else:
+        for row in range(count):
+            seen[row] = calmed[seen[row]]
+        choose(blocks, seen, kept)
     page = np.empty((PAGE_FEATURE_COUNT, 1), dtype=np.int32)
     build_page_features(blocks, features, kept, page)
     linked = letters = 0
@@ -129,6 +134,7 @@ def judge(found: Analysis, model: Model) -> Judgement:
         model.further.arrays,
         model.second.arrays,
         model.types.arrays,
+        model.calmed,
         kept,
     )
     ratio = linked / letters if letters else None

@@ -27,7 +27,8 @@ PAGE_TYPES = ("article", "collection", "documentation", "forum", "listing", "pro
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """first: trees over FEATURES; further: more of them, whose sums are added to the first's where a page is looked at
-    twice; second: over FEATURES and SECOND_FEATURES; types: one set of trees a page type, over PAGE_FEATURES;
+    twice; second: over FEATURES and SECOND_FEATURES; types: one set of trees a page type, over PAGE_FEATURES; calmed
+    (CHANCE + 1,): by the first trees' chance of a block, the one by which it is chosen where they are sure of its page;
     calibration (1001,): thousandths of F1 seen where so many were expected; digest: 12 hexadecimal digits of the file.
     """
 
@@ -35,6 +36,7 @@ class Model:
     further: Trees
     second: Trees
     types: TreeSets
+    calmed: npt.NDArray[np.int32]
     calibration: npt.NDArray[np.int32]
     digest: str
 
@@ -69,6 +71,7 @@ def load_model(content: bytes) -> Model:
         _trees(arrays, "further"),
         _trees(arrays, "second"),
         tree_sets([_trees(arrays, f"type_{name}") for name in PAGE_TYPES]),
+        np.ascontiguousarray(arrays["calmed"], dtype=np.int32),
         np.ascontiguousarray(arrays["calibration"], dtype=np.int32),
         hashlib.blake2b(content, digest_size=6).hexdigest(),
     )

@@ -49,8 +49,8 @@ def _main_text(
     """The text as UTF-8 in an array, where it ends there, blocks, expected F1 in thousandths, the page type's number,
     letters in links and all letters, and whether blocks were left out and a script may hold JSON-LD.
 
-    `trees` are the arrays of the model's Trees and of the types' TreeSets: numba takes arrays one by one in less time
-    than in tuples.
+    `trees` are the arrays of the model's Trees and of the types' TreeSets, and `calmed`: numba takes arrays one by one
+    in less time than in tuples.
     """
     texts, bits, _, paths, blocks, looks, capped, _, has_json_ld = analyse_arrays(
         source, size, elements, attributes, texts_as_read
@@ -60,7 +60,18 @@ def _main_text(
         return np.empty(0, dtype=np.uint8), 0, 0, 0, 0, 0, capped, has_json_ld
     kept = np.zeros(count, dtype=np.uint8)
     expected, kind, linked, letters = judge_arrays(
-        source, elements, texts, paths, blocks, looks, trees[:5], trees[5:10], trees[10:15], trees[15:], kept
+        source,
+        elements,
+        texts,
+        paths,
+        blocks,
+        looks,
+        trees[:5],
+        trees[5:10],
+        trees[10:15],
+        trees[15:19],
+        trees[19],
+        kept,
     )
     if drops_headline and looks[FROM_HEADLINE, 0] != NO_HEADLINE:
         kept[-looks[FROM_HEADLINE, 0]] = 0
@@ -88,6 +99,7 @@ def main_text(page: Page, has_nul: bool, model: Model, tables: str, ruby: str, d
         *model.further.arrays,
         *model.second.arrays,
         *model.types.arrays,
+        model.calmed,
     )
     if not out.size:
         return MainText("", 0.0, None, None, capped, has_json_ld)
