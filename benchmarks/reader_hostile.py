@@ -49,6 +49,8 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "CDATA that never ends": ("<svg><![CDATA[", "]]]"),
     "script that opens scripts": ("<script>", "<!--<script>"),
     "style's nearly end tags": ("<style>", "</styl"),
+    "frames in noscript": ("", "<noscript><iframe /></noscript>"),
+    "nearly ends of noscript": ("<noscript><iframe>", "</noscript"),
     "less-than signs": ("", "<"),
     "ampersands": ("", "&"),
     "nearly references": ("", "&CounterClockwiseContourIntegra"),
