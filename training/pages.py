@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from pipeline.web import charset
 from pipeline.web.page import read_page
 from pipeline.web.warc import read_records
+from training.score import score
 
 # Second-level names under which Japanese and British sites register.
 _SECOND_LEVEL = frozenset(["ac", "ad", "co", "com", "ed", "edu", "go", "gov", "gr", "lg", "ne", "net", "or", "org"])
@@ -85,6 +86,8 @@ def _overlays(table: Path) -> dict[str, tuple[str, str]]:
         return {row["page_sha256"]: (row["operation"], row["lines"]) for row in csv.DictReader(lines, delimiter="\t")}
 
 
+# Of a gold that is not on its page no more than this is shown.
+_HARDLY_SHOWN = 0.05
 OVERLAYS = _overlays(Path(__file__).with_name("gold_overlays.tsv"))
 
 
@@ -92,11 +95,14 @@ def corrected(gold: str, html: str, operation: str, lines: str) -> str:
     """A gold text without the lines that an overlay drops (1-2,4: counted from 1), without the letters that it drops
     wherever they stand, or the page's whole visible text, or nothing.
 
-    Raises ValueError for another operation.
+    Raises ValueError for another operation, and where gold is said not to be on the page and is.
     """
     if operation == "visible_text":
         return read_page(html).visible_text()
     if operation == "not_on_page":
+        shown = score(read_page(html).visible_text(), gold).recall
+        if shown > _HARDLY_SHOWN:
+            raise ValueError(f"gold_overlays.tsv: not_on_page, but the page shows {shown:.0%} of its gold")
         return ""
     if operation == "drop_letters":
         return gold.translate({ord(letter): None for letter in lines})

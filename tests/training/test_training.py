@@ -101,6 +101,8 @@ def test_corrections_drop_the_lines_they_name_or_take_what_the_page_shows():
     assert corrected("壊", "<p>本文</p>", "visible_text", "") == "本文"
     assert corrected("見出し¶\n本文。", "", "drop_letters", "¶") == "見出し\n本文。"
     assert corrected("本文", "<p>読み込み中</p>", "not_on_page", "") == ""
+    with pytest.raises(ValueError, match="shows 100% of its gold"):
+        corrected("本文はここにある", "<p>本文はここにある", "not_on_page", "")
     with pytest.raises(ValueError, match="no such operation"):
         corrected("甲", "", "keep", "1")
 

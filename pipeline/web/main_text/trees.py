@@ -169,30 +169,6 @@ _sum_many, _sum_some = _sums_of_lanes(_MANY), _sums_of_lanes(_SOME)
 
 
 @njit(cache=True, nogil=True)
-def _sum_usual_trees(
-    features: npt.NDArray[np.int32],
-    columns: npt.NDArray[np.int32],
-    limits: npt.NDArray[np.int32],
-    leaves: npt.NDArray[np.signedinteger],
-    bias: int,
-    sums: npt.NDArray[np.int32],
-) -> None:
-    """What sum_trees does, for trees of _USUAL_DEPTH and _SOME blocks or more: the last of a page's blocks go with some
-    before them a second time, so that no loop has a rest.
-    """
-    count = features.shape[1]
-    position = 0
-    while position < count:
-        rest = count - position
-        if rest > _SOME and count >= _MANY:
-            _sum_many(features, columns, limits, leaves, bias, sums, min(position, count - _MANY))
-            position += _MANY
-        else:
-            _sum_some(features, columns, limits, leaves, bias, sums, min(position, count - _SOME))
-            position += _SOME
-
-
-@njit(cache=True, nogil=True)
 def sum_trees(
     features: npt.NDArray[np.int32],
     columns: npt.NDArray[np.int32],
@@ -205,7 +181,15 @@ def sum_trees(
     count = features.shape[1]
     depth = columns.shape[1]
     if depth == _USUAL_DEPTH and count >= _SOME:
-        _sum_usual_trees(features, columns, limits, leaves, bias, sums)
+        # The last of a page's blocks go with some before them a second time, so that no loop has a rest.
+        position = 0
+        while position < count:
+            if count - position > _SOME and count >= _MANY:
+                _sum_many(features, columns, limits, leaves, bias, sums, min(position, count - _MANY))
+                position += _MANY
+            else:
+                _sum_some(features, columns, limits, leaves, bias, sums, min(position, count - _SOME))
+                position += _SOME
         return
     leaf = np.empty(_BATCH, dtype=np.int32)
     for first in range(0, count, _BATCH):

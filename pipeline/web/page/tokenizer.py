@@ -304,25 +304,26 @@ def _is_cdata(source: npt.NDArray[np.uint8], position: int) -> bool:
 
 
 @lean_njit
+def _ends_name(source: npt.NDArray[np.uint8], size: int, position: int) -> bool:
+    """Whether a tag's name ends before `position`, which the page must reach."""
+    letter = source[position]
+    return position < size and (is_space(letter) or letter == 0x2F or letter == 0x3E)
+
+
+@lean_njit
 def _is_tag_of(source: npt.NDArray[np.uint8], size: int, position: int, name_start: int, name_end: int) -> bool:
     """Whether the name source[name_start:name_end] stands at `position`, in any case, and ends there."""
     for index in range(name_end - name_start):
         letter, wanted = source[position + index], source[name_start + index]
         if letter != wanted and not (_is_letter(letter) and letter | 0x20 == wanted | 0x20):
             return False
-    behind = position + name_end - name_start
-    letter = source[behind]
-    return behind < size and (is_space(letter) or letter == 0x2F or letter == 0x3E)
+    return _ends_name(source, size, position + name_end - name_start)
 
 
 @lean_njit
 def ends_noscript(source: npt.NDArray[np.uint8], size: int, position: int) -> bool:
     """Whether </noscript stands at `position`, where "</" does, in any case, and ends there."""
-    behind = position + 10
-    if behind >= size or not is_word(source, position + 2, b"noscript"):
-        return False
-    letter = source[behind]
-    return is_space(letter) or letter == 0x2F or letter == 0x3E
+    return is_word(source, position + 2, b"noscript") and _ends_name(source, size, position + 10)
 
 
 @lean_njit
